@@ -1,0 +1,209 @@
+"""Every setting, once: its name, its unit, its default and the line of reasoning behind it.
+
+Settings are frozen dataclasses; a profile is one of each. Papermill parameters, command
+line options and the JSON stored beside a result use the same names. A setting that the
+paper states says "paper"; one that it leaves open says why it is what it is.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from fer3d.errors import InputError
+
+Variant = Literal["2d", "3d", "3d+landmarks"]
+VARIANTS: tuple[str, ...] = typing.get_args(Variant)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of all settings: strict construction from untyped parameters."""
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], base: Self | None = None) -> Self:
+        """Settings from names and values; an unknown name or an ill-typed value is an `InputError`.
+
+        ``base`` supplies what ``params`` does not name. Whole numbers are accepted where a
+        float is wanted, lists where a tuple is.
+        """
+        hints = typing.get_type_hints(cls)
+        names = [f.name for f in dataclasses.fields(cls)]
+        for name in params:
+            if name not in names:
+                raise InputError(
+                    f"setting {name!r}", f"one of {', '.join(names)}", f"one of these names of {cls.__name__}"
+                )
+        given = {name: _typed(name, value, hints[name]) for name, value in params.items()}
+        return dataclasses.replace(base, **given) if base is not None else cls(**given)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready names and values."""
+        return dataclasses.asdict(self)
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value in args:
+            return value
+        raise InputError(f"{name} = {value!r}", f"one of {', '.join(map(str, args))}", f"{name} = {args[0]!r}")
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        return _typed(name, value, next(a for a in args if a is not type(None)))
+    if origin is tuple:
+        if isinstance(value, list | tuple) and (args[-1] is Ellipsis or len(value) == len(args)):
+            return tuple(_typed(name, v, args[0]) for v in value)
+        raise InputError(f"{name} = {value!r}", f"{len(args)} values", f"{name} = a list of {len(args)}")
+    if dataclasses.is_dataclass(hint):
+        if isinstance(value, hint):
+            return value
+        if isinstance(value, Mapping) and issubclass(hint, Settings):  # type: ignore[arg-type]
+            return hint.from_params(value)  # type: ignore[union-attr]
+    elif hint is float and type(value) is int:
+        return float(value)
+    elif type(value) is hint:
+        return value
+    kind = getattr(hint, "__name__", str(hint))
+    raise InputError(f"{name} = {value!r} ({type(value).__name__})", f"a value of type {kind}", f"{name} as {kind}")
+
+
+@dataclass(frozen=True)
+class ClipSettings(Settings):
+    """What a prepared store depends on: cropping and cutting into clips."""
+
+    size: int = 299
+    """Side of the square face crop in pixels (paper)."""
+    num_frames: int = 10
+    """Frames in a clip (paper)."""
+    margin: float = 0.15
+    """Added on each side of the square round the 66 points, as a share of its side; the paper does not say."""
+    align: bool = False
+    """Rotate the crop so that the eyes are level; the paper does not say, and its Figure 3 looks unaligned."""
+    detector: Literal["haar", "hog"] = "haar"
+    """OpenCV's Haar cascade (paper: "OpenCV face recognition") or dlib's HOG detector."""
+    short: Literal["repeat_first", "resample", "drop"] = "repeat_first"
+    """What becomes of a sequence with fewer than ten frames; the paper does not say. Padded clips are counted."""
+
+
+@dataclass(frozen=True)
+class NetworkSettings(Settings):
+    """The network of Section 3 and what Figure 2 would have settled."""
+
+    variant: Variant = "3d+landmarks"
+    """``2d`` (kernels of depth 1, mean over frames), ``3d`` (plain shortcuts) or ``3d+landmarks`` (Eq. 3)."""
+    width: float = 1.0
+    """Channels as a share of the full network's."""
+    stem_strides: tuple[int, int, int] = (2, 2, 2)
+    """Spatial strides of the stem's first convolution, pooling and last convolution: 299 to 150 to 75 to 38."""
+    window: int = 7
+    """Side of the square window round a landmark, in cells of the filter's grid (paper: 7 x 7)."""
+    slope: float = 0.1
+    """Weight lost per unit of distance (paper, Eq. 2)."""
+    distance: Literal["manhattan", "euclidean", "chebyshev"] = "manhattan"
+    """Distance in the filter (paper: Manhattan; the others were tried by the authors)."""
+    overlap: Literal["max", "sum"] = "max"
+    """Where windows overlap, the larger weight (the nearer landmark) counts; the paper does not say."""
+    norm: Literal["batch", "head", "none"] = "batch"
+    """Batch normalisation after every convolution, only before the LSTM, or nowhere (the paper's text names none)."""
+    dropout: float = 0.2
+    """Share of pooled features dropped in training; Inception-ResNet's value."""
+    lstm_units: int = 200
+    """Hidden units of the LSTM (paper)."""
+    readout: Literal["mean", "last"] = "mean"
+    """The LSTM's ten outputs averaged, or the last alone; averaging learns from far fewer clips."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """The optimisation of Section 3.3 and what it leaves open."""
+
+    epochs: int = 40
+    """Passes over the training clips, fixed before a test fold is looked at; the paper does not say."""
+    batch_size: int = 32
+    """Clips in a step; the paper does not say."""
+    lr: float = 0.01
+    """Learning rate at its peak (paper: 0.01)."""
+    momentum: float = 0.9
+    """Momentum of SGD (paper)."""
+    weight_decay: float = 1e-4
+    """Weight decay of SGD (paper)."""
+    nesterov: bool = True
+    """Nesterov's momentum; the paper says only momentum."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Course of the learning rate after warm-up; the paper states one constant rate."""
+    warmup_epochs: float = 1.0
+    """Epochs of linear warm-up from zero."""
+    clip_norm: bool = True
+    """Each clip shifted and scaled to mean 0 and deviation 1 over all its pixels; the paper does not say."""
+    mirror: bool = True
+    """Augmentation: random horizontal mirror, left and right landmarks swapped."""
+    rotation: float = 9.0
+    """Augmentation: rotation drawn from plus or minus this many degrees, one a clip."""
+    scale: float = 0.12
+    """Augmentation: size drawn from 1 plus or minus this share."""
+    shift: float = 0.08
+    """Augmentation: shift drawn from plus or minus this share of the side."""
+    seed: int = 0
+    """Seed of initialisation, order and augmentation."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """``auto``: bf16 where the processor computes in it, else fp32."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """``auto``: the GPU where there is one."""
+
+
+@dataclass(frozen=True)
+class StandinSettings(Settings):
+    """How much of each database its stand-in shows."""
+
+    subjects: int = 12
+    """Invented people in each stand-in."""
+    seed: int = 0
+    """The same seed gives the same bytes."""
+
+
+@dataclass(frozen=True)
+class Profile(Settings):
+    """One named choice of data size, input size, width and epochs. The code path is one."""
+
+    name: str
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    standins: StandinSettings = field(default_factory=StandinSettings)
+    folds: int = 5
+    """Subject-independent folds (paper: 5)."""
+
+
+_SMALL = NetworkSettings(width=0.25, stem_strides=(2, 1, 2), window=3)
+"""64 pixels with one stem stride fewer: grids 16, 7 and 3. A 3 x 3 window keeps the mask a mask there."""
+
+PROFILES: Mapping[str, Profile] = types.MappingProxyType(
+    {
+        "tiny": Profile(
+            name="tiny",
+            clips=ClipSettings(size=64),
+            network=dataclasses.replace(_SMALL, width=0.125),
+            training=TrainingSettings(epochs=2, batch_size=8),
+            standins=StandinSettings(subjects=6),
+        ),
+        "laptop": Profile(
+            name="laptop",
+            clips=ClipSettings(size=64),
+            network=_SMALL,
+            training=TrainingSettings(epochs=40, batch_size=8, lr=0.02),
+            standins=StandinSettings(subjects=60),
+        ),
+        "paper": Profile(name="paper", standins=StandinSettings(subjects=118)),
+    }
+)
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name; an `InputError` lists the known ones."""
+    if name not in PROFILES:
+        raise InputError(f"profile {name!r}", f"one of {', '.join(PROFILES)}", "--profile laptop")
+    return PROFILES[name]

@@ -1,0 +1,47 @@
+"""What a reader yields."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class View:
+    """How a stored frame becomes an upright single face: first the half is cut out, then it is turned."""
+
+    rotation: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise."""
+    half: Literal["left", "right"] | None = None
+    """The half of a frame that shows two views side by side through a mirror (MMI)."""
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One recording of one subject, with its label and where everything came from."""
+
+    database: str
+    subject: str
+    name: str
+    """Unique in the database, for example ``S005_001``."""
+    source: Path
+    """The folder of images, or the video file."""
+    images: tuple[Path, ...] = ()
+    """The frames in order for a folder of images; empty for a video."""
+    label: str | None = None
+    """Emotion of the whole sequence, a name of `labels.EMOTIONS`; None where unlabelled."""
+    frame_labels: tuple[str | None, ...] | None = None
+    """One emotion a frame where the database labels frames (DISFA); None elsewhere."""
+    action_units: tuple[tuple[int, float], ...] = ()
+    """FACS codes of the sequence where the release has them: (unit, intensity 0 to 5)."""
+    views: tuple[View, ...] = (View(),)
+    """Candidates, likeliest first; where there are several the face detector decides."""
+    origin: str = ""
+    """Which file the label came from, relative to the root."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What a reader left out, and why."""
+
+    what: str
+    why: str

@@ -1,0 +1,39 @@
+"""Where things lie. ``FER3D_DATA`` and ``FER3D_REPORTS`` move the two writable folders."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's checkout: the folder that holds ``fer3d/`` and ``notebooks/``."""
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def data() -> Path:
+    """Releases, stand-ins and prepared stores (contents ignored by git)."""
+    return Path(os.environ.get("FER3D_DATA") or ROOT / "data").resolve()
+
+
+def reports() -> Path:
+    """Runs, tables and figures (contents ignored by git)."""
+    return Path(os.environ.get("FER3D_REPORTS") or ROOT / "reports").resolve()
+
+
+def standin(database: str, profile: str) -> Path:
+    """The stand-in release of a database, in its owner's layout."""
+    return data() / "standins" / profile / database
+
+
+def store(database: str, profile: str) -> Path:
+    """The prepared store of a database at a profile's size."""
+    return data() / "prepared" / profile / database
+
+
+def run(name: str) -> Path:
+    """A run: everything that one reproduction leaves."""
+    return reports() / "runs" / name
+
+
+def training(run_folder: Path, database: str, variant: str, split: str) -> Path:
+    """One training of a run; ``split`` is ``fold0`` .. ``fold4`` or ``cross``."""
+    return run_folder / database / variant / split
