@@ -58,11 +58,11 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         if isinstance(value, list | tuple) and (args[-1] is Ellipsis or len(value) == len(args)):
             return tuple(_typed(name, v, args[0]) for v in value)
         raise InputError(f"{name} = {value!r}", f"{len(args)} values", f"{name} = a list of {len(args)}")
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Settings):
         if isinstance(value, hint):
             return value
-        if isinstance(value, Mapping) and issubclass(hint, Settings):  # type: ignore[arg-type]
-            return hint.from_params(value)  # type: ignore[union-attr]
+        if isinstance(value, Mapping):
+            return hint.from_params(value)
     elif hint is float and type(value) is int:
         return float(value)
     elif type(value) is hint:

@@ -110,7 +110,7 @@ def lock(path: Path) -> Iterator[None]:
     """Hold ``path``'s lock (a hidden file beside it); a second writer waits. The kernel frees a dead one's."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path.parent / f".{path.name}.lock", "w") as handle:
+        with (path.parent / f".{path.name}.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
     except OSError as error:
