@@ -1,0 +1,62 @@
+# Two commands on a fresh machine: `make reproduce` and `make test`. `make help` lists the rest.
+PYTHON  ?= python3
+PROFILE ?= laptop
+RUN     ?= $(PROFILE)
+CORES   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+VENV    ?= .venv
+NEED_GB ?= 5
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# A licensed copy of a database in place of its stand-in: make reproduce CKPLUS=/data/CK+ PROFILE=paper
+export FER3D_CKPLUS := $(CKPLUS)
+export FER3D_MMI := $(MMI)
+
+.PHONY: help reproduce tables test lab bench clean
+
+help: ## Lists these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  CKPLUS=folder  MMI=folder  PYTHON=python3.12"
+
+reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from nothing, to reports/runs/<run>/index.html
+	@$(BIN)/fer3d reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"
+
+tables: $(VENV)/.installed ## The full grid of Tables 1 and 2: every fold, every variant
+	@$(BIN)/fer3d reproduce --full --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"
+
+test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed notebooks by nbval
+	@echo "== ruff" && $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@echo "== mypy" && $(BIN)/mypy
+	@echo "== pytest" && OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
+	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
+		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+
+lab: $(VENV)/.installed ## JupyterLab on the notebooks
+	@$(BIN)/jupyter lab notebooks
+
+bench: $(VENV)/.installed ## Times and memory of each room
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
+	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+# The pinned torch goes in first: no other release is ever resolved in its place.
+$(VENV)/.base: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "fer3d needs Python 3.11 or newer as $(PYTHON); name another with PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@df -Pk . | awk 'NR == 2 && $$4 < $(NEED_GB) * 1048576 { \
+		print "the installation needs $(NEED_GB) GB, free here: " int($$4 / 1048576) " GB; make room or set NEED_GB"; exit 1 }'
+	@echo "== 1 of 3: virtual environment in $(VENV)" && $(PYTHON) -m venv $(VENV)
+	@echo "== 2 of 3: torch (the largest download)" && $(PIP) torch
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.base pyproject.toml
+	@echo "== 3 of 3: the other packages (a few minutes)" && $(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.base pyproject.toml
+	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev]'
+	@touch $(VENV)/.installed $@
