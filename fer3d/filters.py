@@ -92,25 +92,23 @@ def landmark_filter(
     if overlap not in ("max", "sum"):
         raise InputError(f"overlap = {overlap!r}", "max or sum", "overlap = 'max'")
     weights = window_weights(window, slope, distance, landmarks.device)
-    frames, half = landmarks.shape[:2], window // 2
+    batch, frames, half = *landmarks.shape[:2], window // 2
 
-    cells = landmark_cells(landmarks, size, grid)
-    present = cells.isfinite().all(-1)
-    cells = (
-        torch.where(present[..., None], cells, -window).clamp(-window, grid + window).long()
-    )  # both are out of reach
+    # Each window is written whole into a grid with a margin, which is then cut off. A missing
+    # landmark, or one too far outside, lies where its window stays within the margin.
+    side = grid + 2 * window
+    cells = landmark_cells(landmarks, size, grid).nan_to_num(nan=-window).clamp(-half - 1, grid + half)
+    x, y = (cells.long() + window).unbind(-1)
     offset = torch.arange(-half, half + 1, device=landmarks.device)
-    x = (cells[..., 0, None] + offset)[..., None, :]  # (B, T, L, 1, window)
-    y = (cells[..., 1, None] + offset)[..., :, None]  # (B, T, L, window, 1)
-    inside = (x >= 0) & (x < grid) & (y >= 0) & (y < grid)
-    index = torch.where(inside, y * grid + x, 0).flatten(2)  # a cell outside adds its weight of 0 to cell 0
-    values = torch.where(inside, weights, 0.0).flatten(2)
+    index = (y * side + x)[..., None] + (offset[:, None] * side + offset).flatten()  # (B, T, L, window * window)
+    index = index.flatten(2)
+    values = weights.flatten().repeat(landmarks.shape[2]).expand(index.shape)
 
     if overlap == "max":
-        filled = values.new_zeros(*frames, grid * grid).scatter_reduce(2, index, values, "amax")
+        filled = values.new_zeros(batch, frames, side * side).scatter_reduce(2, index, values, "amax")
     else:  # in double precision, where these sums are exact and so don't depend on their order
-        filled = values.new_zeros(*frames, grid * grid, dtype=torch.double).scatter_add(2, index, values.double())
-    return filled.float().view(frames[0], 1, frames[1], grid, grid)
+        filled = values.new_zeros(batch, frames, side * side, dtype=torch.double).scatter_add(2, index, values.double())
+    return filled.float().view(batch, 1, frames, side, side)[..., window:-window, window:-window].contiguous()
 
 
 def coverage(filter: Tensor) -> float:
