@@ -85,6 +85,12 @@ class ClipSettings(Settings):
     """Rotate the crop so that the eyes are level; the paper does not say, and its Figure 3 looks unaligned."""
     detector: Literal["haar", "hog"] = "haar"
     """OpenCV's Haar cascade (paper: "OpenCV face recognition") or dlib's HOG detector."""
+    crop_per: Literal["clip", "frame"] = "clip"
+    """One square for all frames of a clip, so that what moves in it is the face; the paper crops every frame."""
+    min_face: int = 80
+    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance)."""
+    min_found: int = 8
+    """Frames of a clip that must show a face; the landmarks of the others are missing (NaN)."""
     short: Literal["repeat_first", "resample", "drop"] = "repeat_first"
     """What becomes of a sequence with fewer than ten frames; the paper does not say. Padded clips are counted."""
 
