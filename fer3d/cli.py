@@ -1,0 +1,269 @@
+"""The command ``fer3d``: each step of the path by itself, for one's own data and for the workflow.
+
+Wrong input ends in one line on stderr and exit status 2, never in a traceback. With
+``--json`` nothing but JSON goes to stdout. The heavy libraries load inside the commands,
+so that ``--help`` answers at once.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fer3d import config, labels
+from fer3d.errors import InputError
+
+app = typer.Typer(
+    name="fer3d",
+    help="Facial expression recognition in video with a 3D Inception-ResNet (Hasani & Mahoor 2017).",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_DATABASES = ", ".join(labels.TITLES)
+Database = Annotated[str, typer.Argument(help=f"One of {_DATABASES}.")]
+Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
+ProfileName = Annotated[str, typer.Option("--profile", help=f"One of {', '.join(config.PROFILES)}.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say whether this machine can run the workbook: one line a requirement, exit status 1 if one fails."""
+    from fer3d import doctor
+
+    checks = []
+    for check in doctor.examine():
+        checks.append(check)
+        if not as_json:
+            print(f"[{'OK' if check.ok else 'FAIL'}] {check.name}: {check.detail}", flush=True)
+    if as_json:
+        _print_json([vars(check) for check in checks])
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def standins(
+    database: Database,
+    out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
+    subjects: Annotated[int, typer.Option(min=1, help="Invented people.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Write a stand-in: invented people rendered in the layout of a licensed database."""
+    from fer3d import standins
+
+    standins.write(labels.check_database(database), out, subjects, seed)
+
+
+@app.command()
+def index(
+    database: Database,
+    root: Root,
+    csv: Annotated[Path | None, typer.Option(help="Also write one row a sequence to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a reader finds in a release, and what it skips and why."""
+    from fer3d import databases
+
+    summary = databases.summary(labels.check_database(database), root)
+    if csv:
+        _write_index(database, root, csv)
+    if as_json:
+        _print_json(summary)
+    else:
+        print(_index_page(summary))
+
+
+@app.command()
+def prepare(
+    database: Database,
+    root: Root,
+    out: Annotated[Path, typer.Option(help="Folder of the prepared store.")],
+    profile: ProfileName = "laptop",
+    as_json: Json = False,
+) -> None:
+    """Find faces and landmarks in a release and cut it into ten-frame clips."""
+    from fer3d import clips
+
+    counts = clips.prepare(labels.check_database(database), root, out, config.profile(profile).clips)
+    _report(counts, as_json)
+
+
+@app.command()
+def train(
+    store: Annotated[list[Path], typer.Argument(help="Prepared stores; several only with --test.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted training in it goes on.")],
+    variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
+    fold: Annotated[int, typer.Option(min=0, help="Fold that is held out for the test.")] = 0,
+    test: Annotated[Path | None, typer.Option(help="Store of the database held out whole, in place of a fold.")] = None,
+    profile: ProfileName = "laptop",
+    seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train the network on all folds but one, or on whole databases, and test it on what was held out."""
+    from fer3d import pipeline
+
+    given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    metrics = pipeline.train(store, out, profile, variant, fold=fold, test=test, training=given)
+    _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[list[Path], typer.Argument(help="Folders of runs; their predictions are pooled.")],
+    as_json: Json = False,
+) -> None:
+    """Recognition rate, balanced rate, majority baseline, 95 % interval over subjects, confusion matrix."""
+    from fer3d import evaluation
+
+    figures = evaluation.evaluate(evaluation.pool([evaluation.read_predictions(folder) for folder in run]))
+    if as_json:
+        _print_json(figures)
+    else:
+        print(_evaluation_page(figures))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def notebook(
+    context: typer.Context,
+    notebook: Annotated[Path, typer.Argument(help="The notebook to execute.")],
+    out: Annotated[Path, typer.Option(help="Where the executed notebook goes.")],
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for all cells together.")] = 86400,
+) -> None:
+    """Execute a notebook; give parameters as -p NAME VALUE, each checked against the notebook's own."""
+    from fer3d import workbook
+
+    try:
+        workbook.execute(notebook, out, _pairs(context.args), timeout)
+    except workbook.NotebookError as error:
+        print(f"fer3d: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="Folder of a run, reports/runs/<run>.")]) -> None:
+    """Write a run's index.html: tables, confusion matrices and executed notebooks, readable offline."""
+    from fer3d import report
+
+    print(report.write(run))
+
+
+@app.command()
+def reproduce(
+    profile: ProfileName = "laptop",
+    run: Annotated[str, typer.Option(help="Name of the run; the profile's by default.")] = "",
+    cores: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = os.cpu_count() or 1,
+    full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
+) -> None:
+    """Run the whole workflow; what is there and fresh is kept. `make reproduce` calls this."""
+    from fer3d import pipeline
+
+    raise typer.Exit(pipeline.reproduce(profile, run or profile, cores, full))
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    """``-p NAME VALUE`` repeated, as a mapping."""
+    flags, names, values = words[0::3], words[1::3], words[2::3]
+    if any(flag not in ("-p", "--parameter") for flag in flags) or len(words) % 3:
+        raise InputError(f"arguments {' '.join(words)!r}", "parameters as -p NAME VALUE", "-p profile tiny")
+    return dict(zip(names, values, strict=True))
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def _report(values: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(values)
+    else:
+        print(", ".join(f"{name} {value}" for name, value in values.items()))
+
+
+def _write_index(database: str, root: Path, csv: Path) -> None:
+    """One row a sequence, as the reader found it."""
+    import pandas as pd
+
+    from fer3d import databases, files
+
+    rows = [
+        {
+            "database": found.database,
+            "subject": found.subject,
+            "sequence": found.name,
+            "label": found.label or "",
+            "source": str(found.source),
+            "images": len(found.images),
+            "origin": found.origin,
+        }
+        for found in databases.scan(database, root)
+        if isinstance(found, databases.Sequence)
+    ]
+    files.write_csv(csv, pd.DataFrame(rows))
+
+
+def _index_page(summary: dict[str, Any]) -> str:
+    """One screen: how many, of which classes, and what was skipped, grouped by reason."""
+    title = labels.TITLES[summary["database"]]
+    lines = [
+        f"{title}: {summary['sequences']} sequences of {summary['subjects']} subjects, {summary['labelled']} labelled"
+    ]
+    lines += [f"  {name:<10} {count:>6}" for name, count in summary["classes"].items()]
+    reasons: dict[str, list[str]] = {}
+    for entry in summary["skipped"]:
+        reasons.setdefault(entry["why"], []).append(entry["what"])
+    lines.append(f"skipped: {len(summary['skipped'])}")
+    for why, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:12]:
+        lines.append(f"  {len(names):>6}  {why} ({names[0]}{', ...' if names[1:] else ''})")
+    if len(reasons) > 12:
+        lines.append(f"  and {len(reasons) - 12} more reasons; --json lists all")
+    return "\n".join(lines)
+
+
+def _evaluation_page(figures: dict[str, Any]) -> str:
+    low, high = figures["interval"]
+    lines = [
+        f"accuracy {figures['accuracy']:.1%} (95 % interval over subjects {low:.1%} to {high:.1%}), n = {figures['n']}",
+        f"balanced (UAR) {figures['uar']:.1%}; always the commonest class {figures['majority']:.1%}",
+        "true class in rows, predicted in columns:",
+        " " * 12 + "".join(f"{name[:9]:>10}" for name in figures["labels"]),
+    ]
+    for name, row in zip(figures["labels"], figures["confusion"], strict=True):
+        lines.append(f"  {name:<10}" + "".join(f"{count:>10}" for count in row))
+    return "\n".join(lines)
+
+
+_UsageError = typer.BadParameter.__mro__[1]
+"""The base of every complaint about arguments, wherever this release of typer keeps it."""
+
+
+def main() -> None:
+    """Run the command; turn what the user can mend into one line and an exit status."""
+    try:
+        status = app(standalone_mode=False)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"fer3d: {error}", file=sys.stderr)
+        status = 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    except _UsageError as error:
+        print(f"fer3d: {error.format_message()} Try --help.", file=sys.stderr)
+        status = 2
+    if status == 130:
+        print("fer3d: interrupted", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
