@@ -5,6 +5,98 @@ used and a `Skipped` for each that cannot, with the reason, and never stops at o
 file. It holds nothing that grows with the database.
 """
 
-from fer3d.databases.sequence import Sequence, Skipped, View
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
 
-__all__ = ["Sequence", "Skipped", "View"]
+from fer3d.databases import ckplus, lookalikes, mmi
+from fer3d.databases.release import Published, Release
+from fer3d.databases.sequence import Sequence, Skipped
+from fer3d.errors import InputError
+from fer3d.labels import CLASSES, TITLES, check_database
+
+__all__ = ["READERS", "Published", "Reader", "Sequence", "Skipped", "scan", "summary"]
+
+
+class Reader(Protocol):
+    """What the module of one database holds."""
+
+    LAYOUT: str
+    """What the release's folders look like, for a message."""
+    PUBLISHED: Published
+
+    def looks_like(self, release: Release) -> bool:
+        """Whether the release seems to be this database's."""
+
+    def scan(self, root: Path) -> Iterator[Sequence | Skipped]:
+        """The sequences of a release, and what is left out."""
+
+
+READERS: Mapping[str, Reader] = MappingProxyType({"ckplus": ckplus, "mmi": mmi})
+
+
+def scan(database: str, root: Path) -> Iterator[Sequence | Skipped]:
+    """The sequences of ``database`` below ``root``, one at a time, and what is left out.
+
+    Raises `InputError` at once for a missing or empty folder, a file, another database's
+    release, or a collection that is often taken for this one.
+    """
+    _check(database, root)
+    return READERS[database].scan(root)
+
+
+def summary(database: str, root: Path) -> dict[str, Any]:
+    """Counts over a release, ready for JSON.
+
+    ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
+    ``labelled_subjects`` and ``classes`` (in label order) only those with an emotion. Where
+    every frame has a label (DISFA), ``classes`` counts frames. ``skipped`` lists what was
+    left out and why. Raises as `scan` does.
+    """
+    sequences = labelled = 0
+    subjects, labelled_subjects = set(), set()
+    classes: Counter[str | None] = Counter()
+    left_out = []
+    for found in scan(database, root):
+        if isinstance(found, Skipped):
+            left_out.append({"what": found.what, "why": found.why})
+            continue
+        sequences += 1
+        subjects.add(found.subject)
+        if found.label is not None or found.frame_labels is not None:
+            labelled += 1
+            labelled_subjects.add(found.subject)
+            classes.update(found.frame_labels or (found.label,))
+    return {
+        "database": database,
+        "sequences": sequences,
+        "labelled": labelled,
+        "subjects": len(subjects),
+        "labelled_subjects": len(labelled_subjects),
+        "classes": {name: classes[name] for name in CLASSES[database]},
+        "skipped": left_out,
+    }
+
+
+def _check(database: str, root: Path) -> None:
+    wanted = f"the unpacked {TITLES[check_database(database)]} release: {READERS[database].LAYOUT}"
+    again = f"fer3d index {database} DIR with the folder that the release was unpacked into"
+    if not root.exists():
+        raise InputError(f"{root}, which does not exist", wanted, again)
+    release = Release(root)
+    if root.is_dir() and READERS[database].looks_like(release):
+        return
+    if lookalike := lookalikes.recognise(root):
+        raise InputError(f"{root}, which is {lookalike}", wanted, again)
+    if not root.is_dir():
+        raise InputError(f"the file {root}", wanted, again)
+    for other, reader in READERS.items():
+        if other != database and reader.looks_like(release):
+            raise InputError(f"{root}, which looks like {TITLES[other]}", wanted, f"fer3d index {other} {root}")
+    passed_over = next(release.drain(), None)
+    problem = "holds no such files" if any(release.listing(release.root)) else "is empty"
+    if passed_over:
+        problem += f" ({passed_over.what}: {passed_over.why})"
+    raise InputError(f"{root}, which {problem}", wanted, again)

@@ -2,17 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-
-@dataclass(frozen=True)
-class View:
-    """How a stored frame becomes an upright single face: first the half is cut out, then it is turned."""
-
-    rotation: Literal[0, 90, 180, 270] = 0
-    """Degrees clockwise."""
-    half: Literal["left", "right"] | None = None
-    """The half of a frame that shows two views side by side through a mirror (MMI)."""
+from fer3d.video import View
 
 
 @dataclass(frozen=True)
@@ -44,4 +35,7 @@ class Skipped:
     """What a reader left out, and why."""
 
     what: str
+    """The sequence or file, named from the root of the release."""
     why: str
+    remedy: str = ""
+    """What the user could do to use it; empty where nothing helps."""

@@ -1,0 +1,171 @@
+"""What every reader needs: a release's folders and small files, read with suspicion.
+
+The rules that hold for all databases stand here once. What the operating system or an
+archiver left behind is ignored; names match in any letter case and sort by number
+(``au2`` before ``au10``); any nesting of folders is looked through; a link that leaves the
+release is not followed; a label file has a largest size.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+
+from fer3d.databases.sequence import Skipped
+from fer3d.video import printable
+
+MAX_TEXT_BYTES = 2**20
+"""Size of one label file."""
+_DEPTH = 4
+"""Levels of folders in which a release is looked for, the root included."""
+_BREADTH = 20_000
+"""Folders looked at in one level, so that a whole disk given by mistake ends soon."""
+_STRAY = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
+_NUMBER = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The owners' counts, shown beside what was found; None where none is known."""
+
+    sequences: int | None = None
+    subjects: int | None = None
+    labelled: int | None = None
+    labelled_subjects: int | None = None
+    classes: Mapping[str, int] | None = None
+    source: str = ""
+    """Where the counts come from, and how far they can be trusted."""
+
+
+class Unusable(Exception):
+    """A file or a sequence that cannot be used; the message is the reason in a few words."""
+
+    def __init__(self, why: str, remedy: str = "a fresh copy of the file") -> None:
+        super().__init__(printable(why))
+        self.remedy = remedy
+
+
+class Release:
+    """An unpacked release. What it passes over is noted and handed out by `drain`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._noted: list[Skipped] = []
+
+    def shown(self, path: Path) -> str:
+        """A path's name from the root, safe to print."""
+        return printable(os.path.relpath(path, self.root))
+
+    def skip(self, path: Path, reason: Exception) -> None:
+        """Note that ``path`` is passed over, and why."""
+        self._noted.append(skipped(self.shown(path), reason))
+
+    def drain(self) -> Iterator[Skipped]:
+        """What was noted since the last call."""
+        noted, self._noted = self._noted, []
+        yield from noted
+
+    def listing(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """The folders and the files in a folder, each in numeric order, without strays and runaway links."""
+        folders, files = [], []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if _STRAY.match(entry.name) or not self._inside(entry):
+                        continue
+                    if entry.is_dir():
+                        folders.append(folder / entry.name)
+                    elif entry.is_file():
+                        files.append(folder / entry.name)
+        except OSError as error:
+            self.skip(folder, Unusable(f"cannot be read: {error.strerror}", "permission to read it"))
+        return sorted(folders, key=numeric), sorted(files, key=numeric)
+
+    def trees(self, pattern: re.Pattern[str]) -> dict[Path, list[Path]]:
+        """Folders, the outermost first, with those of their child folders whose whole name matches.
+
+        Only folders that have such a child; what lies below a child is not looked at.
+        """
+        found, level = {}, [self.root]
+        for _ in range(_DEPTH):
+            below: list[Path] = []
+            for folder in level[:_BREADTH]:
+                folders, _files = self.listing(folder)
+                if matching := [child for child in folders if pattern.fullmatch(child.name)]:
+                    found[folder] = matching
+                below += [child for child in folders if not pattern.fullmatch(child.name)]
+            level = below
+        return found
+
+    def _inside(self, entry: os.DirEntry[str]) -> bool:
+        if not entry.is_symlink():
+            return True
+        target = Path(os.path.realpath(entry.path))
+        if target.is_relative_to(self.root) and target.exists():
+            return True
+        self.skip(
+            Path(entry.path), Unusable("a link that leads out of the release or nowhere", "a copy in place of the link")
+        )
+        return False
+
+
+def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Folders of one name (in capitals) brought together from several places, in numeric order of the names."""
+    together: dict[str, list[Path]] = {}
+    for folder in sorted(folders, key=numeric):
+        together.setdefault(folder.name.upper(), []).append(folder)
+    return together
+
+
+def skipped(what: str, reason: Exception) -> Skipped:
+    """An entry for what an exception made unusable."""
+    return Skipped(what, str(reason), reason.remedy if isinstance(reason, Unusable) else "a fresh copy of the file")
+
+
+def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
+    """Sort key: runs of digits by their value, letters in any case; equal keys by the name itself."""
+    parts = _NUMBER.split(path.name.lower())
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), path.name
+
+
+def read_bytes(path: Path) -> bytes:
+    """A small file; raises `Unusable` for a missing, empty, oversized or forbidden one."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_TEXT_BYTES:
+            raise Unusable(f"{path.name} has {size} bytes; at most {MAX_TEXT_BYTES}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise Unusable(f"{path.name} cannot be read: {error.strerror}") from error
+    if not content.strip():
+        raise Unusable(f"{path.name} is empty")
+    return content
+
+
+def read_numbers(path: Path) -> list[list[float]]:
+    """The numbers of each line of a small text file, parted by blanks or commas; raises `Unusable`."""
+    try:
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+        rows = [[float(word) for word in line.replace(",", " ").split()] for line in lines]
+    except ValueError as error:
+        raise Unusable(f"{path.name} holds something else than numbers") from error
+    return [row for row in rows if row]
+
+
+def read_xml(path: Path) -> Element:
+    """The root element of a small XML file, without entities or a document type; raises `Unusable`."""
+    try:
+        return ElementTree.fromstring(read_bytes(path), forbid_dtd=True)
+    except (ParseError, ValueError, LookupError) as error:
+        raise Unusable(f"{path.name} is not sound XML ({type(error).__name__})") from error
+
+
+def whole(number: float, path: Path) -> int:
+    """A whole number written as a float (``3.0000000e+00``); raises `Unusable` for any other."""
+    if not number.is_integer():
+        raise Unusable(f"{path.name} holds {number:g} where a whole number belongs")
+    return int(number)

@@ -1,0 +1,189 @@
+"""Frames of an image folder or a video file, in one sequential pass.
+
+Input of Figure 1 of the paper. What a file claims about itself is never trusted: the
+frames that really decode are the frames there are, and whatever claims to be larger than
+the bounds below is refused before it is decoded.
+"""
+
+import contextlib
+import os
+import stat
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# Read by OpenCV when a video is opened: no chatter on stderr, no address followed out of a
+# playlist in disguise, no frame allocated beyond the bound.
+MAX_PIXELS = 2**24
+"""Pixels in one frame (4096 x 4096)."""
+os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"protocol_whitelist;file|max_pixels;{MAX_PIXELS}"
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+MAX_FRAMES = 200_000
+"""Frames in one video (over two hours)."""
+MAX_IMAGE_BYTES = 2**27
+"""Size of one image file."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg"})
+
+_IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
+_VIDEO_MARKS = (
+    (0, b"RIFF"),  # avi
+    (4, b"ftyp"),  # mp4, mov
+    (4, b"moov"),
+    (4, b"mdat"),
+    (4, b"wide"),
+    (0, b"\x1aE\xdf\xa3"),  # mkv, webm
+    (0, b"FLV"),
+    (0, b"\x00\x00\x01\xba"),  # mpg
+    (0, b"\x00\x00\x01\xb3"),
+)
+"""Where each container carries its mark. FFmpeg would also open playlists and scripts."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a stored frame becomes an upright single face: first the half is cut out, then it is turned."""
+
+    rotation: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise."""
+    half: Literal["left", "right"] | None = None
+    """The half of a frame that shows two views side by side through a mirror (MMI)."""
+
+
+class VideoError(Exception):
+    """An image or video that cannot be used; the message is its name and the reason, safe to print."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """The text on one line; a letter that a terminal or UTF-8 could not take becomes ``?``."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def read_frames(source: Path, images: Sequence[Path] = ()) -> Iterator[np.ndarray]:
+    """The frames in order, each (H, W, 3) uint8 RGB; grey is repeated, 16 bits are cut to 8, alpha is dropped.
+
+    ``source`` is a video file, or the folder of ``images``, which are then read in the
+    order given. Frames need not share one size. Raises `VideoError` for a source without
+    a single frame and at the first image that cannot be read; a video that breaks off
+    ends where it breaks off.
+    """
+    if images:
+        yield from map(read_image, images)
+    elif source.is_dir():
+        raise VideoError(f"{source.name}: no images")
+    else:
+        yield from _read_video(source)
+
+
+def upright(frame: np.ndarray, view: View) -> np.ndarray:
+    """The half of the frame (H, W, C) that the view names, turned as it says; contiguous."""
+    middle = frame.shape[1] // 2
+    if view.half is not None:
+        frame = frame[:, :middle] if view.half == "left" else frame[:, middle:]
+    return np.ascontiguousarray(np.rot90(frame, -(view.rotation // 90)))
+
+
+def check_image(path: Path) -> None:
+    """Raise `VideoError` for an image that its size or its header alone shows to be unusable."""
+    _open_image(path).close()
+
+
+def check_video(path: Path) -> tuple[int, int]:
+    """(H, W) of the first frame, decoded; raises `VideoError` where there is none."""
+    with contextlib.closing(_read_video(path)) as frames:
+        height, width, _ = next(frames).shape
+    return height, width
+
+
+def read_image(path: Path) -> np.ndarray:
+    """One image as (H, W, 3) uint8 RGB; raises `VideoError`."""
+    with _open_image(path) as image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
+                grey = (np.asarray(image) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
+            return np.array(image.convert("RGB"))
+        except Exception as error:  # a decoder may raise anything on a damaged file
+            raise VideoError(f"{path.name}: broken image, {_first_line(error)}") from error
+
+
+def _open_image(path: Path) -> Image.Image:
+    size = _size(path)
+    if size > MAX_IMAGE_BYTES:
+        raise VideoError(f"{path.name}: {size} bytes; at most {MAX_IMAGE_BYTES}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(path, formats=_IMAGE_FORMATS)
+        except Image.DecompressionBombError as error:
+            raise VideoError(f"{path.name}: claims too many pixels; at most {MAX_PIXELS}") from error
+        except Exception as error:  # a decoder may raise anything on a damaged file
+            raise VideoError(f"{path.name}: not a readable image") from error
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise VideoError(f"{path.name}: claims {image.width} x {image.height} pixels; at most {MAX_PIXELS}")
+    return image
+
+
+def _read_video(path: Path) -> Generator[np.ndarray]:
+    _size(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise VideoError(f"{path.name}: {error.strerror}") from error
+    if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
+        raise VideoError(f"{path.name}: not a video")
+    capture = cv2.VideoCapture(
+        str(path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000]
+    )
+    try:
+        claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if claimed > MAX_PIXELS:
+            raise VideoError(f"{path.name}: claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}")
+        decoded = 0
+        while True:
+            there, frame = capture.read()
+            if not there:
+                break
+            decoded += 1
+            if decoded > MAX_FRAMES:
+                raise VideoError(f"{path.name}: more than {MAX_FRAMES} frames")
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    except cv2.error as error:
+        raise VideoError(f"{path.name}: broken video, {_first_line(error)}") from error
+    finally:
+        capture.release()
+    if not decoded:
+        raise VideoError(f"{path.name}: not one frame can be decoded")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a regular file that is not empty; a pipe or a device would never end."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise VideoError(f"{path.name}: {getattr(error, 'strerror', error)}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoError(f"{path.name}: not a file")
+    if not status.st_size:
+        raise VideoError(f"{path.name}: zero bytes")
+    return status.st_size
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,79 @@
+"""Miniature releases for the readers' tests: noise for faces, the owners' layout round it."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+
+def write_image(path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0) -> Path:
+    """A picture of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, shape, np.uint8)).save(path)
+    return path
+
+
+def write_video(path: Path, frames: int = 3, size: tuple[int, int] = (64, 48), codec: str = "MJPG") -> Path:
+    """A video of grey frames, each brighter than the one before; ``size`` is (W, H)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, size)
+    for number in range(frames):
+        writer.write(np.full((size[1], size[0], 3), 20 + 10 * number, np.uint8))
+    writer.release()
+    return path
+
+
+def write_text(path: Path, text: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def ckplus_sequence(
+    root: Path,
+    subject: str,
+    number: str,
+    frames: int,
+    emotion: int | None = None,
+    shape: tuple[int, ...] = (12, 16),
+    images: str = "cohn-kanade-images",
+    labels: str = "Emotion",
+    facs: str | None = None,
+) -> Path:
+    """One CK+ sequence; returns its folder of images."""
+    stem = f"{subject}_{number}"
+    folder = root / images / subject / number
+    for frame in range(1, frames + 1):
+        write_image(folder / f"{stem}_{frame:08d}.png", shape, frame)
+    if emotion is not None:
+        write_text(root / labels / subject / number / f"{stem}_{frames:08d}_emotion.txt", f"   {emotion:.7e}\n")
+    if facs is not None:
+        write_text(root / "FACS" / subject / number / f"{stem}_{frames:08d}_facs.txt", facs)
+    return folder
+
+
+def mmi_session(
+    root: Path,
+    session: int,
+    stem: str,
+    emotion: int | str | None = 1,
+    view: int | None = 0,
+    size: tuple[int, int] = (72, 58),
+    namespace: str = "",
+) -> Path:
+    """One MMI session with a video; returns its folder."""
+    folder = root / "Sessions" / str(session)
+    write_video(folder / f"{stem}.avi", size=size)
+    tags = "" if emotion is None else f'<Metatag Name="Emotion" Value="{emotion}"/>'
+    write_text(
+        folder / f"{stem}.xml",
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Data{namespace}><Metatag Name="Note" Value="9"/>{tags}</Data>\n',
+    )
+    if view is not None:
+        write_text(
+            folder / "session.xml",
+            f'<session><subject id="{stem[1:4]}"/>'
+            f'<track view="{view}"><annotation filename="{stem}-oao_aucs.xml"/></track></session>',
+        )
+    return folder
