@@ -133,7 +133,7 @@ def test_linear_baseline_reads_the_motion_and_nothing_else():
     landmarks = np.repeat(rng.uniform(10, 50, (N, 1, 66, 2)), 10, axis=1)
     opening = np.linspace(0, 8, 10) * (truth == "surprise")[:, None]
     landmarks[:, :, 55:60, 1] += opening[:, :, None]
-    landmarks += rng.uniform(-5, 5, (N, 10, 1, 2))  # the head moves too
+    landmarks += rng.uniform(-100, 100, (N, 10, 1, 2))  # the head moves too
     landmarks[0, :, 3] = np.nan
     landmarks[1, 0] = np.nan
     table = predictions(list(truth), list(truth))
