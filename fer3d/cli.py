@@ -19,7 +19,6 @@ from fer3d.errors import InputError
 app = typer.Typer(
     name="fer3d",
     help="Facial expression recognition in video with a 3D Inception-ResNet (Hasani & Mahoor 2017).",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -86,12 +85,13 @@ def prepare(
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder of the prepared store.")],
     profile: ProfileName = "laptop",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
     from fer3d import clips
 
-    counts = clips.prepare(labels.check_database(database), root, out, config.profile(profile).clips)
+    counts = clips.prepare(labels.check_database(database), root, out, config.profile(profile).clips, workers)
     _report(counts, as_json)
 
 
@@ -108,10 +108,12 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the network on all folds but one, or on whole databases, and test it on what was held out."""
-    from fer3d import pipeline
+    from fer3d import clips, pipeline, training
 
     given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    metrics = pipeline.train(store, out, profile, variant, fold=fold, test=test, training=given)
+    chosen = pipeline.settings(profile, variant, **given)
+    held_out = clips.open_store(test) if test else None
+    metrics = training.train([clips.open_store(path) for path in store], out, chosen, fold=fold, test=held_out)
     _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
 
@@ -240,7 +242,7 @@ def _evaluation_page(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: Any = typer.BadParameter.__mro__[1]
 """The base of every complaint about arguments, wherever this release of typer keeps it."""
 
 
@@ -257,6 +259,9 @@ def main() -> None:
         status = 1
     except KeyboardInterrupt:
         status = 130
+    except OSError as error:
+        print(f"fer3d: {error}", file=sys.stderr)
+        status = 2
     except _UsageError as error:
         print(f"fer3d: {error.format_message()} Try --help.", file=sys.stderr)
         status = 2

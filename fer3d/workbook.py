@@ -24,14 +24,14 @@ from fer3d.errors import InputError
 TIMEOUT = 24 * 3600.0
 """Seconds that a notebook may take, all cells together."""
 
-_KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+_KINDS: Mapping[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
 
 
 class NotebookError(Exception):
     """A notebook that was started well and failed: one line that tells what failed and where it is kept."""
 
 
-def parameters_of(notebook: Path) -> dict[str, type]:
+def parameters_of(notebook: Path) -> dict[str, type[Any]]:
     """The parameters that a notebook declares, with their types.
 
     Read from the cell tagged ``parameters``, lines of the form ``name: int = 3  # help``
@@ -74,7 +74,7 @@ def checked(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(name, value, known[name]) for name, value in given.items()}
 
 
-def _typed(name: str, value: Any, kind: type) -> Any:
+def _typed(name: str, value: Any, kind: type[Any]) -> Any:
     if type(value) is kind or (kind is float and type(value) is int):
         return kind(value)
     if isinstance(value, str) and kind is bool and value.lower() in ("true", "false"):
@@ -113,12 +113,20 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
 
 def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str) -> None:
     import papermill
+    from traitlets.config import Config
 
+    encrypted = Config({"KernelManager": {"transport_encryption": "auto"}})
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the Jupyter libraries say about themselves
         papermill.execute_notebook(
-            str(notebook), str(out), parameters, kernel_name="python3", cwd=str(notebook.parent), progress_bar=bar
+            str(notebook),
+            str(out),
+            parameters,
+            kernel_name="python3",
+            cwd=str(notebook.parent),
+            progress_bar=bar,
+            config=encrypted,
         )
 
 
