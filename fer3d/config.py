@@ -93,6 +93,10 @@ class ClipSettings(Settings):
     """Frames of a clip that must show a face; the landmarks of the others are missing (NaN)."""
     short: Literal["repeat_first", "resample", "drop"] = "repeat_first"
     """What becomes of a sequence with fewer than ten frames; the paper does not say. Padded clips are counted."""
+    camera: Literal["left", "right", "both"] = "left"
+    """DISFA's camera of the stereo pair; the paper does not say."""
+    au_threshold: Literal[1, 2, 3, 4, 5] = 1
+    """Intensity from which an action unit counts as present in EMFACS (DISFA); the paper does not say."""
 
 
 @dataclass(frozen=True)

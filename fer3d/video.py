@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 # Read by OpenCV when a video is opened: no chatter on stderr, no address followed out of a
 # playlist in disguise, no frame allocated beyond the bound.
@@ -60,6 +60,15 @@ class View:
     """The half of a frame that shows two views side by side through a mirror (MMI)."""
 
 
+class VideoFacts(NamedTuple):
+    """What opening a video tells."""
+
+    height: int
+    width: int
+    claimed_frames: int
+    """By the header: a hint, not to be relied on."""
+
+
 class VideoError(Exception):
     """An image or video that cannot be used; the message is its name and the reason, safe to print."""
 
@@ -85,7 +94,8 @@ def read_frames(source: Path, images: Sequence[Path] = ()) -> Iterator[np.ndarra
     elif source.is_dir():
         raise VideoError(f"{source.name}: no images")
     else:
-        yield from _read_video(source)
+        with _opened(source) as capture:
+            yield from _decoded(source, capture)
 
 
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
@@ -101,11 +111,11 @@ def check_image(path: Path) -> None:
     _open_image(path).close()
 
 
-def check_video(path: Path) -> tuple[int, int]:
-    """(H, W) of the first frame, decoded; raises `VideoError` where there is none."""
-    with contextlib.closing(_read_video(path)) as frames:
+def check_video(path: Path) -> VideoFacts:
+    """Decode the first frame; raises `VideoError` where there is none."""
+    with _opened(path) as capture, contextlib.closing(_decoded(path, capture)) as frames:
         height, width, _ = next(frames).shape
-    return height, width
+        return VideoFacts(height, width, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -139,7 +149,8 @@ def _open_image(path: Path) -> Image.Image:
     return image
 
 
-def _read_video(path: Path) -> Generator[np.ndarray]:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     _size(path)
     try:
         with path.open("rb") as file:
@@ -148,27 +159,27 @@ def _read_video(path: Path) -> Generator[np.ndarray]:
         raise VideoError(f"{path.name}: {error.strerror}") from error
     if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
         raise VideoError(f"{path.name}: not a video")
-    capture = cv2.VideoCapture(
-        str(path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000]
-    )
+    options = [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000]
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, options)
     try:
-        claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        if claimed > MAX_PIXELS:
-            raise VideoError(f"{path.name}: claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}")
-        decoded = 0
-        while True:
-            there, frame = capture.read()
-            if not there:
-                break
-            decoded += 1
-            if decoded > MAX_FRAMES:
-                raise VideoError(f"{path.name}: more than {MAX_FRAMES} frames")
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        yield capture
     except cv2.error as error:
         raise VideoError(f"{path.name}: broken video, {_first_line(error)}") from error
     finally:
         capture.release()
-    if not decoded:
+
+
+def _decoded(path: Path, capture: cv2.VideoCapture) -> Generator[np.ndarray]:
+    claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    if claimed > MAX_PIXELS:
+        raise VideoError(f"{path.name}: claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}")
+    count = 0
+    while (read := capture.read())[0]:
+        count += 1
+        if count > MAX_FRAMES:
+            raise VideoError(f"{path.name}: more than {MAX_FRAMES} frames")
+        yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+    if not count:
         raise VideoError(f"{path.name}: not one frame can be decoded")
 
 

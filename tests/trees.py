@@ -77,3 +77,32 @@ def mmi_session(
             f'<track view="{view}"><annotation filename="{stem}-oao_aucs.xml"/></track></session>',
         )
     return folder
+
+
+def disfa_subject(
+    root: Path,
+    subject: str,
+    rows: list[dict[int, int]],
+    frames: int | None = None,
+    cameras: tuple[str, ...] = ("Videos_LeftCamera/LeftVideo{}_comp.avi", "Video_RightCamera/RightVideo{}_Comp.avi"),
+    labels: str = "ActionUnit_Labels",
+) -> None:
+    """One DISFA subject: for each frame the intensities of the units that are not 0."""
+    for camera in cameras:
+        write_video(root / camera.format(subject), frames=len(rows) if frames is None else frames)
+    for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26):
+        lines = [f"{frame},{row.get(unit, 0)}\n" for frame, row in enumerate(rows, start=1)]
+        write_text(root / labels / subject / f"{subject}_au{unit}.txt", "".join(lines))
+
+
+def fera_sequence(
+    root: Path, folder: str, name: str, label: str | None = None, units: list[list[int]] | None = None
+) -> Path:
+    """One FERA sequence with its label file or its action units (columns 1 .. 46 and speech)."""
+    write_video(root / folder / name / f"{name}.avi")
+    if label is not None:
+        write_text(root / folder / name / f"{name}-emotion.dat", label)
+    if units is not None:
+        rows = [" ".join(str(int(unit in row)) for unit in (*range(1, 47), "speech")) for row in units]
+        write_text(root / folder / name / f"{name}-au.dat", "\n".join(rows) + "\n")
+    return root / folder / name

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from fer3d.databases import ckplus, lookalikes, mmi
+from fer3d.config import ClipSettings
+from fer3d.databases import ckplus, disfa, fera, lookalikes, mmi
 from fer3d.databases.release import Published, Release
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.errors import InputError
@@ -30,24 +31,28 @@ class Reader(Protocol):
     def looks_like(self, release: Release) -> bool:
         """Whether the release seems to be this database's."""
 
-    def scan(self, root: Path) -> Iterator[Sequence | Skipped]:
+    def scan(self, root: Path, settings: ClipSettings, /) -> Iterator[Sequence | Skipped]:
         """The sequences of a release, and what is left out."""
 
 
-READERS: Mapping[str, Reader] = MappingProxyType({"ckplus": ckplus, "mmi": mmi})
+READERS: Mapping[str, Reader] = MappingProxyType({"ckplus": ckplus, "mmi": mmi, "disfa": disfa, "fera": fera})
+
+_PAPER = ClipSettings()
 
 
-def scan(database: str, root: Path) -> Iterator[Sequence | Skipped]:
+def scan(database: str, root: Path, settings: ClipSettings = _PAPER) -> Iterator[Sequence | Skipped]:
     """The sequences of ``database`` below ``root``, one at a time, and what is left out.
+
+    Of the settings only ``camera`` and ``au_threshold`` count here (DISFA).
 
     Raises `InputError` at once for a missing or empty folder, a file, another database's
     release, or a collection that is often taken for this one.
     """
     _check(database, root)
-    return READERS[database].scan(root)
+    return READERS[database].scan(root, settings)
 
 
-def summary(database: str, root: Path) -> dict[str, Any]:
+def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[str, Any]:
     """Counts over a release, ready for JSON.
 
     ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
@@ -59,7 +64,7 @@ def summary(database: str, root: Path) -> dict[str, Any]:
     subjects, labelled_subjects = set(), set()
     classes: Counter[str | None] = Counter()
     left_out = []
-    for found in scan(database, root):
+    for found in scan(database, root, settings):
         if isinstance(found, Skipped):
             left_out.append({"what": found.what, "why": found.why})
             continue

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fer3d.config import ClipSettings
 from fer3d.databases.release import Published, Release, Unusable, merged, numeric, read_numbers, skipped, whole
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.labels import CKPLUS_CODES, CLASSES
@@ -42,16 +43,15 @@ _SEQUENCE = re.compile(r"\d{3}")
 
 def looks_like(release: Release) -> bool:
     """Whether there is a sequence folder with images, labels or points."""
-    subjects = (subject for tree in release.trees(_SUBJECT).values() for subject in tree)
+    subjects = (subject for level in release.walk(_SUBJECT) for subject in level.closed)
     return any(_SEQUENCE.fullmatch(folder.name) for subject in subjects for folder in release.listing(subject)[0])
 
 
-def scan(root: Path) -> Iterator[Sequence | Skipped]:
+def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every sequence, labelled or not, subject by subject."""
     release = Release(root)
     labels_seen = False
-    trees = release.trees(_SUBJECT)
-    for subject, places in merged(folder for tree in trees.values() for folder in tree).items():
+    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.closed).items():
         numbers = [folder for place in places for folder in release.listing(place)[0]]
         for number, folders in merged(folder for folder in numbers if _SEQUENCE.fullmatch(folder.name)).items():
             name = f"{subject}_{number}"

@@ -21,9 +21,7 @@ def recognise(root: Path) -> str | None:
     for file in release.listing(release.root)[1]:
         if found := _pixel_table(file):
             return found
-    if any(
-        len(children) >= 3 and _has_images(release, children) for children in release.trees(_EMOTION_FOLDER).values()
-    ):
+    if any(len(level.closed) >= 3 and _has_images(release, level.closed) for level in release.walk(_EMOTION_FOLDER)):
         return "single images sorted by emotion, such as CK+48 or FER: no sequences"
     if _is_disfa_plus(release):
         return "DISFA+, folders of stills: another release than DISFA"
@@ -46,11 +44,8 @@ def _pixel_table(file: Path) -> str | None:
 
 def _is_disfa_plus(release: Release) -> bool:
     """Subject folders whose own folders hold stills; DISFA's subject folders hold label files."""
-    for subjects in release.trees(_DISFA_SUBJECT).values():
-        for subject in subjects:
-            if _has_images(release, release.listing(subject)[0]):
-                return True
-    return False
+    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.closed)
+    return any(_has_images(release, release.listing(subject)[0]) for subject in subjects)
 
 
 def _has_images(release: Release, folders: list[Path]) -> bool:

@@ -17,15 +17,14 @@ release's folder or beside it settles the view of a session::
 session named there is used whatever its ``session.xml`` says.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from fer3d.databases.release import Published, Release, Unusable, read_bytes, read_xml, skipped
+from fer3d.config import ClipSettings
+from fer3d.databases.release import Published, Release, Unusable, read_users_table, read_xml, skipped
 from fer3d.databases.sequence import Sequence, Skipped
-from fer3d.errors import InputError
 from fer3d.labels import MMI_CODES
 from fer3d.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, View, check_video
 
@@ -50,7 +49,7 @@ _VIEWS: Mapping[tuple[int, str], View] = {
 
 def looks_like(release: Release) -> bool:
     """Whether there is a numbered folder with a ``session.xml`` or a file named ``S###-###``."""
-    sessions = (session for tree in release.trees(_SESSION).values() for session in tree)
+    sessions = (session for level in release.walk(_SESSION) for session in level.closed)
     return any(
         file.name.lower() == "session.xml" or _STEM.fullmatch(file.stem)
         for session in sessions
@@ -58,19 +57,20 @@ def looks_like(release: Release) -> bool:
     )
 
 
-def scan(root: Path) -> Iterator[Sequence | Skipped]:
+def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every session with one of the six emotions, in the order of the session numbers."""
     release = Release(root)
     overrides = _overrides(release.root)
-    trees = release.trees(_SESSION)
-    for position, sessions in enumerate(trees.values()):
-        earlier = list(trees)[:position]
-        for session in sessions:
-            if any((other / session.name).is_dir() for other in earlier):
+    earlier: list[Path] = []
+    for level in release.walk(_SESSION):
+        for session in level.closed:
+            if any((folder / session.name).is_dir() for folder in earlier):
                 yield Skipped(release.shown(session), "the same session lies in an earlier folder")
                 continue
             yield from _session(release, session, overrides.get(session.name))
             yield from release.drain()
+        if level.closed:
+            earlier.append(level.folder)
 
 
 def _session(release: Release, folder: Path, override: View | None) -> Iterator[Sequence | Skipped]:
@@ -97,7 +97,7 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     view = _view(files, stem)
     if override is None and view == "1":
         raise Unusable("profile view only", "")
-    height, width = check_video(video)
+    size = check_video(video)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
         try:
@@ -111,7 +111,7 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
         source=video,
         label=label,
         action_units=units,
-        views=(override,) if override else _candidates(view, subject, height, width),
+        views=(override,) if override else _candidates(view, subject, size.height, size.width),
         origin=release.shown(tags),
     )
 
@@ -163,19 +163,12 @@ def _candidates(view: str, subject: str, height: int, width: int) -> tuple[View,
 
 def _overrides(root: Path) -> dict[str, View]:
     """The views that the user settled, by session; an `InputError` for a line that says something else."""
-    path = next((file for file in (root / "views.csv", root.parent / "views.csv") if file.is_file()), None)
-    if path is None:
-        return {}
+
+    def view(row: Mapping[str, str]) -> tuple[str, View]:
+        return row["session"], _VIEWS[int(row["rotation"]), row["half"].lower()]
+
     wanted = "session,rotation,half with 0, 90, 180 or 270 and left, right or nothing"
-    views = {}
-    try:
-        for row in csv.DictReader(read_bytes(path).decode("utf-8-sig").splitlines(), strict=True):
-            views[row["session"].strip()] = _VIEWS[int(row["rotation"]), row["half"].strip().lower()]
-    except Unusable as error:
-        raise InputError(str(error), wanted, "removing or mending it") from error
-    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
-        raise InputError(f"another line in {path}", wanted, "mending that line") from error
-    return views
+    return dict(read_users_table(root, "views.csv", view, wanted))
 
 
 def _elements(root: Element, tag: str) -> Iterator[Element]:

@@ -6,26 +6,31 @@ archiver left behind is ignored; names match in any letter case and sort by numb
 release is not followed; a label file has a largest size.
 """
 
+import csv
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import ElementTree
 
 from fer3d.databases.sequence import Skipped
+from fer3d.errors import InputError
 from fer3d.video import printable
 
 MAX_TEXT_BYTES = 2**20
 """Size of one label file."""
-_DEPTH = 4
+_DEPTH = 5
 """Levels of folders in which a release is looked for, the root included."""
 _BREADTH = 20_000
 """Folders looked at in one level, so that a whole disk given by mistake ends soon."""
 _STRAY = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)")
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,15 @@ class Unusable(Exception):
         self.remedy = remedy
 
 
+class Level(NamedTuple):
+    """One folder that `Release.walk` came through."""
+
+    folder: Path
+    closed: list[Path]
+    """Its folders that were not entered."""
+    files: list[Path]
+
+
 class Release:
     """An unpacked release. What it passes over is noted and handed out by `drain`."""
 
@@ -63,6 +77,10 @@ class Release:
     def skip(self, path: Path, reason: Exception) -> None:
         """Note that ``path`` is passed over, and why."""
         self._noted.append(skipped(self.shown(path), reason))
+
+    def note(self, path: Path, what: str) -> None:
+        """Note something about ``path`` that the user should know."""
+        self._noted.append(Skipped(self.shown(path), what))
 
     def drain(self) -> Iterator[Skipped]:
         """What was noted since the last call."""
@@ -85,21 +103,17 @@ class Release:
             self.skip(folder, Unusable(f"cannot be read: {error.strerror}", "permission to read it"))
         return sorted(folders, key=numeric), sorted(files, key=numeric)
 
-    def trees(self, pattern: re.Pattern[str]) -> dict[Path, list[Path]]:
-        """Folders, the outermost first, with those of their child folders whose whole name matches.
-
-        Only folders that have such a child; what lies below a child is not looked at.
-        """
-        found, level = {}, [self.root]
+    def walk(self, closed: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
+        """Every folder of the release, the outermost first; a folder whose whole name matches is not entered."""
+        level = [self.root]
         for _ in range(_DEPTH):
             below: list[Path] = []
             for folder in level[:_BREADTH]:
-                folders, _files = self.listing(folder)
-                if matching := [child for child in folders if pattern.fullmatch(child.name)]:
-                    found[folder] = matching
-                below += [child for child in folders if not pattern.fullmatch(child.name)]
+                folders, files = self.listing(folder)
+                matching = [child for child in folders if closed.fullmatch(child.name)]
+                below += [child for child in folders if not closed.fullmatch(child.name)]
+                yield Level(folder, matching, files)
             level = below
-        return found
 
     def _inside(self, entry: os.DirEntry[str]) -> bool:
         if not entry.is_symlink():
@@ -144,6 +158,30 @@ def read_bytes(path: Path) -> bytes:
     if not content.strip():
         raise Unusable(f"{path.name} is empty")
     return content
+
+
+def read_users_table(
+    root: Path, name: str, parse: Callable[[Mapping[str, str]], Parsed], wanted: str
+) -> Iterator[Parsed]:
+    """The parsed lines of a small CSV that the user may have put into the release's folder or beside it.
+
+    ``parse`` gets a line's values by column, stripped; whatever it cannot take (a
+    `ValueError` or `KeyError`) is an `InputError` that says what was ``wanted``.
+    """
+    path = next((file for file in (root / name, root.parent / name) if file.is_file()), None)
+    if path is None:
+        return
+    try:
+        rows = csv.DictReader(read_bytes(path).decode("utf-8-sig").splitlines(), strict=True)
+        for row in rows:
+            try:
+                if None in row or None in row.values():
+                    raise ValueError("another number of columns")
+                yield parse({column.strip().lower(): value.strip() for column, value in row.items()})
+            except (ValueError, KeyError) as error:
+                raise InputError(f"line {rows.line_num} of {path}", wanted, "mending that line") from error
+    except (Unusable, ValueError, csv.Error) as error:
+        raise InputError(f"{path}, which is no table ({error})", wanted, "mending or removing it") from error
 
 
 def read_numbers(path: Path) -> list[list[float]]:

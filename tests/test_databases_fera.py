@@ -1,0 +1,168 @@
+"""The FERA reader: both partitions, the ladder of labels, the actors; on miniature trees."""
+
+from pathlib import Path
+
+import pytest
+from trees import disfa_subject, fera_sequence, write_text, write_video
+
+from fer3d import databases
+from fer3d.databases import Sequence, Skipped
+from fer3d.databases.fera import ACTORS, UNITS, read_units
+from fer3d.errors import InputError
+
+
+def read(root: Path) -> tuple[dict[str, Sequence], dict[str, str]]:
+    found = list(databases.scan("fera", root))
+    return (
+        {s.name: s for s in found if isinstance(s, Sequence)},
+        {s.what: s.why for s in found if isinstance(s, Skipped)},
+    )
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """Both partitions; the emotion partition with labels told in every way."""
+    root = tmp_path / "GEMEP-FERA"
+    fera_sequence(root, "au_training", "train_001", units=[[1, 2], [1, 2, 25, "speech"], []])  # type: ignore[list-item]
+    fera_sequence(root, "au_training", "train_087", units=[[12]])
+    fera_sequence(root, "emotion_training", "train_001", label="anger\n")
+    fera_sequence(root, "emotion_training", "train_002", label=" Joy")
+    fera_sequence(root, "emotion_training", "train_003", label="4\n")
+    fera_sequence(root, "emotion_training", "train_004-fear")
+    fera_sequence(root, "emotion_training/sadness", "train_005")
+    fera_sequence(root, "emotion_training", "train_006")
+    fera_sequence(root, "test/test", "test_001")
+    write_text(root / "test/labels/test_001.dat", "relief")
+    actors = "".join(
+        f"{name},actor{n},\n"
+        for n, name in enumerate(
+            ["train_001", "train_002", "train_003", "train_004-fear", "train_005", "train_006", "test_001"], start=1
+        )
+    )
+    write_text(root / "actors.csv", f"sequence,subject,emotion\n{actors}")
+    return root
+
+
+def test_whole_release(release: Path) -> None:
+    sequences, skipped = read(release)
+    assert {name: (s.subject, s.label) for name, s in sequences.items()} == {
+        "au_train_001": ("actor1", None),
+        "au_train_087": ("actor7", None),
+        "train_001": ("actor1", "anger"),
+        "train_002": ("actor2", "happiness"),
+        "train_004-fear": ("actor4", "fear"),
+        "train_005": ("actor5", "sadness"),
+        "train_006": ("actor6", None),
+        "test_001": ("actor7", "relief"),
+    }
+    assert set(skipped) == {"emotion_training/train_003/train_003.avi", "emotions"}
+    assert "code 4, whose meaning is not told" in skipped["emotion_training/train_003/train_003.avi"]
+    assert skipped["emotions"] == "not told for 3 sequences"
+    assert sequences["test_001"].origin == "test/labels/test_001.dat"
+    assert sequences["au_train_001"].action_units == ((1, 0.0), (2, 0.0), (25, 0.0))
+
+
+def test_numbers_count_once_the_user_says_what_they_mean(release: Path) -> None:
+    write_text(release.parent / "emotion_codes.csv", "code,emotion\n1,anger\n4,relief\n")
+    assert read(release)[0]["train_003"].label == "relief"
+
+
+def test_the_users_table_settles_the_emotion(release: Path) -> None:
+    with (release / "actors.csv").open("a") as table:
+        table.write("AU_train_001,somebody,Joy\n")
+    sequence = read(release)[0]["au_train_001"]
+    assert (sequence.subject, sequence.label, sequence.origin) == ("somebody", "happiness", "actors.csv")
+
+
+def test_without_actors_no_emotion_partition(release: Path) -> None:
+    (release / "actors.csv").unlink()
+    sequences, skipped = read(release)
+    assert list(sequences) == ["au_train_001", "au_train_087"]
+    assert skipped["emotion_training/train_001/train_001.avi"] == "the actor is not told"
+    remedies = {s.remedy for s in databases.scan("fera", release) if isinstance(s, Skipped)}
+    assert "a line train_001,<actor>, in actors.csv in the release's folder" in remedies
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("actors.csv", "sequence,person\na,b\n"),
+        ("actors.csv", "sequence,subject,emotion\ntrain_001,a,boredom\n"),
+        ("actors.csv", "sequence,subject,emotion\ntrain_001,,joy\n"),
+        ("actors.csv", "sequence,subject,emotion\ntrain_001\n"),
+        ("actors.csv", b"\xff\xfe\0"),
+        ("actors.csv", ""),
+        ("emotion_codes.csv", "code,emotion\none,joy\n"),
+    ],
+)
+def test_wrong_tables_are_the_users_to_mend(release: Path, name: str, content: str | bytes) -> None:
+    write_text(release / name, content)
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        read(release)
+
+
+def test_the_division_of_the_training_sequences() -> None:
+    numbers = [number for numbers in ACTORS for number in numbers]
+    assert numbers == list(range(1, 88)) and len(set(ACTORS.values())) == 7
+
+
+@pytest.mark.parametrize("columns", [27, 47, 65])
+def test_action_units_of_any_width(tmp_path: Path, columns: int) -> None:
+    rows = [[0] * columns for _ in range(3)]
+    rows[1][11] = rows[1][-1] = rows[2][24] = 1
+    table = read_units(write_text(tmp_path / "a-au.dat", "\n".join(" ".join(map(str, row)) for row in rows)))
+    assert list(table.columns) == [*UNITS, "speech"] and list(table.index) == [1, 2, 3]
+    assert table[12].tolist() == [0, 1, 0] == table["speech"].tolist() and table[25].tolist() == [0, 0, 1]
+    assert table.to_numpy().sum() == 3
+
+
+@pytest.mark.parametrize("content", ["", "0 1 0\n", "x", "2 " * 30, ("0 " * 30 + "\n") + "0 " * 29])
+def test_garbage_in_the_units_leaves_the_sequence(release: Path, content: str) -> None:
+    write_text(release / "au_training/train_087/train_087-au.dat", content)
+    sequences, skipped = read(release)
+    assert sequences["au_train_087"].action_units == ()
+    assert "train_087-au.dat" in skipped["au_training/train_087/train_087-au.dat"]
+
+
+@pytest.mark.parametrize("content", ["", "boredom", "1 2", "anger or joy", "\0\xff"])
+def test_garbage_in_a_label(release: Path, content: str) -> None:
+    write_text(release / "emotion_training/train_001/train_001-emotion.dat", content)
+    sequences, skipped = read(release)
+    assert (
+        "train_001" not in sequences and "train_001-emotion.dat" in skipped["emotion_training/train_001/train_001.avi"]
+    )
+
+
+def test_other_layouts(tmp_path: Path) -> None:
+    root = tmp_path / "FERA2011_GEMEP"
+    write_video(root / "training/01/clip.avi")
+    write_text(root / "training/01/label.dat", "RELIEF")
+    write_video(root / "flat/train_1.avi")
+    write_text(root / "flat/train_1-emotion.txt", "joy")
+    write_video(root / "flat/train_10.avi")
+    write_text(root / "flat/train_10-emotion.txt", "fear")
+    write_text(root / "actors.csv", "sequence,subject\nclip,a\ntrain_1,b\ntrain_10,c\n")
+    sequences, skipped = read(root)
+    assert {name: s.label for name, s in sequences.items()} == {
+        "train_1": "happiness",
+        "train_10": "fear",
+        "clip": "relief",
+    }
+    assert not skipped
+
+
+def test_broken_video_and_letter_case(release: Path) -> None:
+    write_text(release / "emotion_training/train_001/train_001.avi", b"")
+    folder = release / "emotion_training/train_002"
+    (folder / "train_002.avi").rename(folder / "TRAIN_002.AVI")
+    sequences, skipped = read(release)
+    assert skipped["emotion_training/train_001/train_001.avi"] == "train_001.avi: zero bytes"
+    assert sequences["train_002"].label == "happiness"
+
+
+def test_another_database_is_named(tmp_path: Path, release: Path) -> None:
+    disfa_subject(tmp_path / "disfa", "SN001", [{}])
+    with pytest.raises(InputError, match="looks like DISFA"):
+        databases.scan("fera", tmp_path / "disfa")
+    with pytest.raises(InputError, match="looks like FERA"):
+        databases.scan("disfa", release)
