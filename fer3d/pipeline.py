@@ -109,33 +109,22 @@ def settings(profile: str, variant: str, **training: Any) -> config.Profile:
     )
 
 
-def training(
-    run: Path,
-    database: str,
-    variant: str,
-    profile: str,
-    *,
-    fold: int = 0,
-    trained_on: tuple[str, ...] = (),
-    seed: int = 0,
-) -> Path:
+def training(job: Training, profile: str, run: Path, seed: int = 0) -> Path:
     """The folder of a finished training of a run; trained where it is missing, gone on with where interrupted.
 
-    With ``trained_on`` the whole of ``database`` is held out, else its ``fold``. A folder of
-    other settings or other data is stale and made anew.
+    A folder of other settings or other data is stale and made anew.
     """
     from fer3d.training import train
 
-    folder = Training(database, variant, fold, trained_on).folder(run)
-    chosen, tested = settings(profile, variant, seed=seed), store(database, profile)
-    learned = [store(name, profile) for name in trained_on]
+    chosen, folder = settings(profile, job.variant, seed=seed), job.folder(run)
+    tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
     made_of = {
         "fer3d": __version__,
         "profile": chosen.as_dict(),
         "data": {title(opened.database): opened.info["fingerprint"] for opened in (tested, *learned)},
     }
     _clear_stale(folder, json.loads(json.dumps(made_of)))
-    train(learned or [tested], folder, chosen, fold=fold, test=tested if learned else None)
+    train(learned or [tested], folder, chosen, fold=job.fold, test=tested if learned else None)
     return folder
 
 
