@@ -7,7 +7,7 @@ VENV    ?= .venv
 NEED_GB ?= 5
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
 # A licensed copy of a database in place of its stand-in: make reproduce CKPLUS=/data/CK+ PROFILE=paper
 export FER3D_CKPLUS := $(CKPLUS)

@@ -99,7 +99,7 @@ def read_json(path: Path, most_bytes: int = 16 * 2**20) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"no readable {path}", "a file that fer3d wrote", "the command that writes it") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}, which is not JSON ({error})", "a file that fer3d wrote", "writing it again"
         ) from error

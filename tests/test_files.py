@@ -1,0 +1,142 @@
+"""Results are written whole or not at all, one writer at a time, whatever is killed or full."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fer3d import files
+from fer3d.errors import InputError
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError), files.atomic(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half of the ne")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert listing(tmp_path) == ["a.txt"]
+
+
+def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    with files.atomic_folder(tmp_path / "store") as temporary:
+        (temporary / "a").write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "store") as temporary:
+        (temporary / "b").write_text("new")
+        raise RuntimeError
+    assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["a"]
+
+
+def test_a_folder_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with files.atomic_folder(tmp_path / "store") as temporary:
+            (temporary / name).write_text(name)
+    assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["b"]
+
+
+KILLED_WHILE_WRITING = """
+import sys, time
+from pathlib import Path
+from fer3d import files
+with files.lock(Path(sys.argv[1])), files.atomic(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half of the ne")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_kill_9_leaves_the_old_file_and_frees_the_lock(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    files.write_text(target, "old")
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED_WHILE_WRITING, str(target)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    assert target.read_text() == "old"
+    with files.lock(target):
+        files.write_text(target, "new")
+    assert target.read_text() == "new"
+
+
+TAKES_THE_LOCK = """
+import sys, time
+from pathlib import Path
+from fer3d import files
+with files.lock(Path(sys.argv[1])):
+    print("mine", flush=True)
+"""
+
+
+def test_a_second_writer_waits(tmp_path: Path) -> None:
+    with files.lock(tmp_path / "a"):
+        second = subprocess.Popen(
+            [sys.executable, "-c", TAKES_THE_LOCK, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
+        )
+        time.sleep(1.5)
+        assert second.poll() is None
+    said, _ = second.communicate(timeout=30)
+    assert said == "mine\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_clear_line_and_nothing_half_written(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="full disk"):
+        files.write_json(tmp_path / "a.json", {})
+    with pytest.raises(InputError, match="full disk"), files.atomic_folder(tmp_path / "store") as temporary:
+        (temporary / "a").write_text("x")
+    assert listing(tmp_path) == []
+
+
+def test_a_file_where_a_folder_is_wanted_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="another --out"):
+        files.write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_json_and_csv_are_stable(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": [0.5]})
+    assert list(json.loads((tmp_path / "a.json").read_text())) == ["a", "b"]
+    files.write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1, 2]}))
+    assert (tmp_path / "a.csv").read_text() == "x\n1\n2\n"
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "nan.json", {"x": float("nan")})
+    assert listing(tmp_path) == ["a.csv", "a.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_broken_json_is_one_clear_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_missing_and_oversized_json_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no readable"):
+        files.read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("[" + "1," * 600 + "1]")
+    with pytest.raises(InputError, match="at most 1000"):
+        files.read_json(tmp_path / "a.json", most_bytes=1000)
+
+
+def test_a_fingerprint_follows_the_value_and_not_its_order() -> None:
+    assert files.fingerprint({"a": 1, "b": 2}) == files.fingerprint({"b": 2, "a": 1})
+    assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})
