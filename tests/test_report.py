@@ -1,0 +1,174 @@
+"""A run's report: right numbers beside the paper's, and nothing that asks the network."""
+
+import json
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer3d import config, evaluation, files, labels, pipeline, report
+from fer3d.errors import InputError
+
+CLASSES = labels.CLASSES["ckplus"]
+
+
+def finish(run: Path, job: pipeline.Training, truth: Sequence[str], right: int, data: Sequence[str]) -> None:
+    """A training as `pipeline.training` leaves it, with the first ``right`` clips recognised."""
+    folder, n = job.folder(run), len(truth)
+    scores = np.full((n, len(CLASSES)), 0.1)
+    for row, name in enumerate(truth):
+        scores[row, (CLASSES.index(name) + (row >= right)) % len(CLASSES)] = 0.4
+    manifest = pd.DataFrame(
+        {
+            "clip": [f"{job.split}_{row}" for row in range(n)],
+            "subject": [f"{job.split}_{row // 3}" for row in range(n)],
+            "database": job.database,
+            "label": truth,
+        }
+    )
+    predictions = evaluation.predictions_table(manifest, CLASSES, scores)
+    files.write_csv(folder / "predictions.csv", predictions)
+    files.write_json(folder / "model.json", {"made_with": {"torch": "2.13.0", "device": "cpu"}})
+    profile = pipeline.settings("tiny", job.variant).as_dict()
+    files.write_json(folder / "made_of.json", {"fer3d": "0", "profile": profile, "data": dict.fromkeys(data, "abc")})
+    left_out = {"contempt": 2} if job.trained_on else {}
+    files.write_json(folder / "metrics.json", evaluation.evaluate(predictions) | {"left_out": left_out})
+
+
+def execute(path: Path, title: str) -> None:
+    """An executed notebook with a figure, a table and a script of its own."""
+    picture = {
+        "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABXvMqOgAAAABJRU5ErkJggg=="
+    }
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {title}\nSome words, and x < y."),
+        nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", picture)], execution_count=1),
+    ]
+    notebook = nbformat.v4.new_notebook(
+        cells=cells, metadata={"widgets": {"application/vnd.jupyter.widget-state+json": {}}}
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    truth = ["surprise"] * 12 + ["anger"] * 6
+    for variant in config.VARIANTS:
+        finish(run, pipeline.Training("ckplus", variant), truth, 9, ["CK+ stand-in"])
+    finish(run, pipeline.Training("ckplus", "3d+landmarks", 1), truth, 18, ["CK+ stand-in"])
+    finish(
+        run,
+        pipeline.Training("ckplus", "3d+landmarks", trained_on=("mmi",)),
+        truth,
+        6,
+        ["CK+ stand-in", "MMI stand-in"],
+    )
+    execute(run / "notebooks" / "01_data_prep.ipynb", "01 · Data")
+    execute(run / "ckplus" / "05_evaluation.ipynb", "05 · Evaluation")
+    execute(run / "ckplus" / "3d+landmarks" / "fold0" / "04_training.ipynb", "04 · Training")
+    execute(run / "ckplus" / "3d+landmarks" / "fold0" / "04_training.failed.ipynb", "04 · Failed")
+    report.write(run)
+    return run
+
+
+class Links(HTMLParser):
+    """What a page loads or links to, its pictures' words, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.alts: list[str | None] = []
+        self.words = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"] or "")
+        elif given.get("src") or given.get("href"):
+            self.loads.append(given.get("src") or given.get("href") or "")
+        if tag == "img":
+            self.alts.append(given.get("alt"))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def pages(run: Path) -> list[Path]:
+    return [run / "index.html", *sorted((run / "pages").glob("*.html"))]
+
+
+def test_no_page_asks_the_network_for_anything(run: Path) -> None:
+    for page in pages(run):
+        html = page.read_text(encoding="utf-8")
+        assert not [load for load in Links(page).loads if not load.startswith(("data:", "figures/"))]
+        assert "<script" not in html and not re.search(r"@import|url\(['\"]?(https?:)?//", html)
+
+
+def test_every_link_leads_somewhere(run: Path) -> None:
+    for page in pages(run):
+        found = Links(page)
+        for link in [*found.links, *found.loads]:
+            if not link.startswith(("data:", "#", "http")):
+                assert (page.parent / unquote(link)).is_file(), link
+
+
+def test_every_figure_says_in_words_what_it_shows(run: Path) -> None:
+    alts = Links(run / "index.html").alts
+    assert len(alts) == 4
+    assert "CK+ stand-in, 3d: 9 of 18 clips recognised; anger 0 of 6, surprise 9 of 12" in alts
+
+
+def test_numbers_stand_beside_the_papers_and_baselines(run: Path) -> None:
+    within = pd.read_csv(run / "tables" / "table1.csv").set_index("variant")
+    across = pd.read_csv(run / "tables" / "table2.csv").set_index("variant")
+    assert within.loc["3d", "accuracy"] == 50.0 and within.loc["3d", "majority"] == 66.67
+    assert within.loc["3d", "low"] < 50 < within.loc["3d", "high"]
+    assert within["paper"].to_dict() == {"2d": 85.77, "3d": 89.5, "3d+landmarks": 93.21}
+    assert within.loc["3d+landmarks", ["n", "accuracy"]].tolist() == [36, 75.0]  # two folds pooled
+    assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.33, 67.52]
+    words = Links(run / "index.html").words
+    for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI stand-in", "contempt left out (2)", "66.7"):
+        assert wanted in words
+
+
+def test_the_command_of_a_row_gives_its_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from fer3d import cli
+
+    words = Links(run / "index.html").words
+    command = next(line for line in words.splitlines() if "evaluate ckplus/3d+landmarks/fold0" in line)
+    folders = command.split("evaluate ")[1].split()
+    cli.evaluate([run / folder for folder in folders], as_json=True)
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["n"], figures["accuracy"]) == (36, 0.75)
+
+
+def test_stand_ins_are_called_stand_ins(run: Path, tmp_path: Path) -> None:
+    words = Links(run / "index.html").words
+    assert words.count("stand-in result") == 4 and "Stand-in results." in words
+    finish(tmp_path, pipeline.Training("ckplus", "3d"), ["anger"] * 6, 3, ["CK+"])
+    words = Links(report.write(tmp_path)).words
+    assert "stand-in" not in words.lower()
+
+
+def test_failed_notebooks_are_no_pages(run: Path) -> None:
+    assert {page.stem for page in (run / "pages").iterdir()} == {
+        "01_data_prep",
+        "ckplus-05_evaluation",
+        "ckplus-3d+landmarks-fold0-04_training",
+    }
+
+
+def test_a_folder_without_a_training_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without a finished training"):
+        report.write(tmp_path)
+    assert not list(tmp_path.iterdir())
