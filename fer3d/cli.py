@@ -70,7 +70,7 @@ def index(
     """Tell what a reader finds in a release, and what it skips and why."""
     from fer3d import databases
 
-    summary = databases.summary(labels.check_database(database), root)
+    summary = databases.summary(database, root)
     if csv:
         _write_index(database, root, csv)
     if as_json:
@@ -91,7 +91,7 @@ def prepare(
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
     from fer3d import clips
 
-    counts = clips.prepare(labels.check_database(database), root, out, config.profile(profile).clips, workers)
+    counts = clips.prepare(database, root, out, config.profile(profile).clips, workers)
     _report(counts, as_json)
 
 
@@ -212,21 +212,32 @@ def _write_index(database: str, root: Path, csv: Path) -> None:
 
 
 def _index_page(summary: dict[str, Any]) -> str:
-    """One screen: how many, of which classes, and what was skipped, grouped by reason."""
-    title = labels.TITLES[summary["database"]]
-    lines = [
-        f"{title}: {summary['sequences']} sequences of {summary['subjects']} subjects, {summary['labelled']} labelled"
-    ]
-    lines += [f"  {name:<10} {count:>6}" for name, count in summary["classes"].items()]
+    """One screen: how many, of which classes, beside the owners' counts; what was skipped, grouped by reason."""
+    from fer3d import databases
+
+    published = databases.READERS[summary["database"]].PUBLISHED
+    lines = [f"{labels.TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
+    totals = ("sequences", "labelled", "subjects", "labelled_subjects")
+    lines += [_counts(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
+    classes = published.classes or {}
+    lines += [_counts(f"  {name}", count, classes.get(name)) for name, count in summary["classes"].items()]
     reasons: dict[str, list[str]] = {}
     for entry in summary["skipped"]:
         reasons.setdefault(entry["why"], []).append(entry["what"])
-    lines.append(f"skipped: {len(summary['skipped'])}")
-    for why, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:12]:
-        lines.append(f"  {len(names):>6}  {why} ({names[0]}{', ...' if names[1:] else ''})")
-    if len(reasons) > 12:
-        lines.append(f"  and {len(reasons) - 12} more reasons; --json lists all")
+    lines.append(_counts("skipped", len(summary["skipped"]), None))
+    for why, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MOST_REASONS]:
+        lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
+    if len(reasons) > _MOST_REASONS:
+        lines.append(f"          and {len(reasons) - _MOST_REASONS} more reasons; --json lists all")
     return "\n".join(lines)
+
+
+_MOST_REASONS = 10
+"""Reasons for skipping that fit on the screen."""
+
+
+def _counts(name: str, found: int, published: int | None) -> str:
+    return f"{name:<20}{found:>8}{'' if published is None else published:>12}".rstrip()
 
 
 def _evaluation_page(figures: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ class Result:
     def folds(self) -> str:
         """What was held out: whole database, or how many of the folds."""
         if self.cross:
-            return "whole database held out"
+            return "whole database"
         return f"{len(self.folders)} of {self.made_of['profile']['folds']} folds"
 
     @property

@@ -113,9 +113,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
 
 def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str) -> None:
     import papermill
-    from traitlets.config import Config
 
-    encrypted = Config({"KernelManager": {"transport_encryption": "auto"}})
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the Jupyter libraries say about themselves
@@ -126,7 +124,7 @@ def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str
             kernel_name="python3",
             cwd=str(notebook.parent),
             progress_bar=bar,
-            config=encrypted,
+            extra_arguments=["--log-level=CRITICAL"],  # what a kernel says of itself, not of the notebook
         )
 
 

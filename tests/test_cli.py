@@ -1,0 +1,198 @@
+"""The command line: its JSON contracts, and one clear line with exit status 2 for wrong input."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import trees
+
+from fer3d import cli, evaluation, files, labels
+
+
+def fer3d(*words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fer3d.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """The command in this process: (exit status, stdout, stderr)."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fer3d", *map(str, words)])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        said = capsys.readouterr()
+        return int(exit.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def ckplus(tmp_path: Path) -> Path:
+    root = tmp_path / "CK+"
+    for number, (subject, emotion) in enumerate((("S005", 3), ("S010", 7), ("S501", 7), ("S999", None))):
+        trees.ckplus_sequence(root, subject, f"{number:03d}", 11, emotion)
+    trees.write_text(root / "Emotion" / "S010" / "001" / "S010_001_00000011_emotion.txt", "garbage")
+    return root
+
+
+def finished(run: Path, clips: str = "a", classes: tuple[str, ...] = labels.CLASSES["ckplus"]) -> Path:
+    """A run's predictions: eight clips, six of them right."""
+    truth = ["anger", "surprise"] * 4
+    scores = np.full((8, len(classes)), 0.1)
+    for row, name in enumerate(truth):
+        scores[row, classes.index(name) if row < 6 else 1] = 0.4
+    manifest = pd.DataFrame(
+        {
+            "clip": [f"{clips}{row}" for row in range(8)],
+            "subject": [f"{clips}{row // 2}" for row in range(8)],
+            "database": "ckplus",
+            "label": truth,
+        }
+    )
+    files.write_csv(run / "predictions.csv", evaluation.predictions_table(manifest, classes, scores))
+    return run
+
+
+def test_help_answers_at_once_because_nothing_heavy_is_loaded() -> None:
+    heavy = "torch cv2 dlib numpy pandas papermill"
+    program = f"import sys, fer3d.cli; print([name for name in '{heavy}'.split() if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    said = fer3d("--help")
+    assert said.returncode == 0
+    for command in ("doctor", "standins", "index", "prepare", "train", "evaluate", "notebook", "report", "reproduce"):
+        assert f"  {command} " in said.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "paint",
+        "index",
+        "index ckplus",
+        "index ck+ /tmp",
+        "index ckplus /no/such/folder",
+        "index ckplus {tmp} --jsno",
+        "prepare ckplus {tmp}/CK+ --out {tmp}/store --profile big",
+        "standins ckplus --out {tmp}/x --subjects none",
+        "standins ck --out {tmp}/x",
+        "train /no/such/store --out {tmp}/run",
+        "train {tmp} --out {tmp}/run --variant 4d",
+        "train {tmp} --out {tmp}/run --profile big",
+        "evaluate /no/such/run",
+        "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb",
+        "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb --oops",
+        "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb -p profile",
+        "report {tmp}",
+        "reproduce --profile big",
+    ],
+)
+def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: Path) -> None:
+    before = sorted(ckplus.parent.rglob("*"))
+    status, out, err = call(*(word.format(tmp=ckplus.parent) for word in words.split()))
+    assert (status, out) == (2, "")
+    assert err.startswith("fer3d: ") and err.count("\n") == 1
+    assert sorted(path for path in ckplus.parent.rglob("*") if not path.name.endswith(".lock")) == before
+
+
+def test_index_says_what_a_reader_finds(call, ckplus: Path) -> None:
+    status, out, err = call("index", "ckplus", ckplus, "--json")
+    found = json.loads(out)
+    assert (status, err) == (0, "")
+    assert {"database", "sequences", "labelled", "subjects", "classes", "skipped"} <= found.keys()
+    assert (found["database"], found["subjects"], found["labelled"]) == ("ckplus", 3, 2)
+    assert found["classes"] == {**dict.fromkeys(labels.CLASSES["ckplus"], 0), "disgust": 1, "surprise": 1}
+    assert all(set(entry) == {"what", "why"} for entry in found["skipped"]) and found["skipped"]
+
+
+def test_index_fits_on_a_screen_beside_the_published_counts(call, ckplus: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        trees.write_text(ckplus / "Emotion" / "S005" / f"9{number:02d}" / f"S005_9{number:02d}_1_emotion.txt", "?")
+    status, out, _ = call("index", "ckplus", ckplus, "--csv", tmp_path / "index.csv")
+    assert status == 0 and out.count("\n") < 30
+    assert "surprise                 1          83" in out
+    table = pd.read_csv(tmp_path / "index.csv", keep_default_na=False)
+    assert table["subject"].nunique() == 3 and sorted(table["label"].unique()) == ["", "disgust", "surprise"]
+
+
+def test_evaluate_pools_runs(call, tmp_path: Path) -> None:
+    runs = [finished(tmp_path / "fold0", "a"), finished(tmp_path / "fold1", "b")]
+    status, out, err = call("evaluate", *runs, "--json")
+    found = json.loads(out)
+    assert (status, err) == (0, "")
+    assert {"n", "accuracy", "uar", "majority", "interval", "labels", "confusion"} <= found.keys()
+    assert (found["n"], found["accuracy"], found["majority"]) == (16, 0.75, 0.5)
+    assert found["interval"][0] <= 0.75 <= found["interval"][1]
+    assert found["labels"] == list(labels.CLASSES["ckplus"]) and np.sum(found["confusion"]) == 16
+    status, out, _ = call("evaluate", *runs)
+    assert status == 0 and "accuracy 75.0%" in out and "n = 16" in out
+
+
+def test_evaluate_refuses_runs_of_other_label_sets(call, tmp_path: Path) -> None:
+    other = finished(tmp_path / "b", "b", labels.CLASSES["mmi"])
+    status, out, err = call("evaluate", finished(tmp_path / "a", "a"), other, "--json")
+    assert (status, out) == (2, "") and "label sets" in err
+
+
+def test_doctor_finds_this_machine_fit(call) -> None:
+    status, out, _ = call("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert status == 0 and all(check["ok"] for check in checks.values()), checks
+    assert set(checks) == {"python", "packages", "detectors", "torch", "kernel", "disk", "cores"}
+
+
+def test_doctor_tells_what_is_wrong(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fer3d import doctor, faces
+
+    monkeypatch.setattr(doctor, "LEAST_FREE_GB", 10**9)
+    monkeypatch.delattr(faces, "FaceTracker")
+    status, out, _ = call("doctor")
+    lines = dict(line.split(": ", 1) for line in out.splitlines())
+    assert status == 1
+    assert "[OK] python" in lines and "[FAIL] detectors" in lines and "[FAIL] disk" in lines
+
+
+def test_a_closed_pipe_is_quiet(ckplus: Path) -> None:
+    command = f"'{sys.executable}' -m fer3d.cli index ckplus '{ckplus}' --json | true"
+    assert subprocess.run(["bash", "-c", command], capture_output=True, text=True).stderr == ""
+
+
+def test_an_interrupt_is_one_line_and_status_130(tmp_path: Path) -> None:
+    from test_workbook import write
+
+    slow = write(
+        tmp_path / "slow.ipynb", f"open({str(tmp_path / 'began')!r}, 'w').close()", "import time; time.sleep(99)"
+    )
+    command = [sys.executable, "-m", "fer3d.cli", "notebook", str(slow), "--out", str(tmp_path / "out.ipynb")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        while not (tmp_path / "began").exists():
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+    assert (running.returncode, said) == (130, "fer3d: interrupted\n")
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_notebook_takes_named_parameters(call, tmp_path: Path) -> None:
+    from test_workbook import write
+
+    lesson = write(tmp_path / "lesson.ipynb", "print(profile, epochs)")
+    status, out, _ = call(
+        "notebook", lesson, "--out", tmp_path / "a.ipynb", "-p", "profile", "laptop", "-p", "epochs", "-3"
+    )
+    assert (status, out) == (0, "")
+    assert '"laptop -3\\n"' in (tmp_path / "a.ipynb").read_text()
+    status, _, err = call("notebook", lesson, "--out", tmp_path / "b.ipynb", "-p", "epoch", "5")
+    assert status == 2 and "epochs: int" in err and not (tmp_path / "b.ipynb").exists()
+    failing = write(tmp_path / "failing.ipynb", "1 / 0")
+    status, _, err = call("notebook", failing, "--out", tmp_path / "c.ipynb")
+    assert status == 1 and "ZeroDivisionError: division by zero" in err and err.count("\n") == 1
