@@ -151,7 +151,7 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
         snakemake += ["--directory", str(paths.ROOT), "--cores", str(cores)]
         if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: ours is the only one alive
-            subprocess.run([*snakemake, "--unlock"], check=True)
+            subprocess.run([*snakemake, "--unlock"], stderr=subprocess.DEVNULL)
         settings = [f"profile={profile}", f"run={run}", f"full={full}"]
         done = subprocess.run([*snakemake, "--config", *settings], pass_fds=[turn])
     return done.returncode
