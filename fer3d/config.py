@@ -85,6 +85,8 @@ class ClipSettings(Settings):
     """Rotate the crop so that the eyes are level; the paper does not say, and its Figure 3 looks unaligned."""
     detector: Literal["haar", "hog"] = "haar"
     """OpenCV's Haar cascade (paper: "OpenCV face recognition") or dlib's HOG detector."""
+    track: bool = True
+    """Follow the face by the previous frame's points and verify; False searches every frame anew, slowly."""
     crop_per: Literal["clip", "frame"] = "clip"
     """One square for all frames of a clip, so that what moves in it is the face; the paper crops every frame."""
     min_face: int = 80

@@ -7,12 +7,13 @@ inner mouth corners of the 68 are left out. Departure: the landmark program.
 
 One path for every frame:
 
-1. **track**: the box follows from the previous frame's points; the points are fitted in it;
-2. **verify**: dlib's HOG detector looks at the shrunk picture round the new points, and
-   must see one face of the place and size that the points claim. Its confidence is the
-   frame's score;
+1. **track**: the previous frame's points tell where the face is expected, how large and
+   how far turned;
+2. **verify**: dlib's HOG detector looks at the shrunk picture round that box. It must see a
+   face; the points are fitted where it sees it, and must agree with it about place and
+   size. Its confidence is the frame's score;
 3. **detect**: where that fails, or where no face was tracked, the whole frame is searched,
-   and each find has to pass the same fit and verification.
+   and each find has to pass the same verification and fit.
 
 Rules. Of several faces the tracked one is kept: after a new detection the nearest, if it
 lies within one box side of the last. Otherwise (at the start, and after any frame without
@@ -25,6 +26,7 @@ becomes a `Rejected`, and never gets points.
 Points and boxes are in pixels, x to the right, y down, (0, 0) the centre of the first pixel.
 """
 
+import dataclasses
 import functools
 import importlib.util
 import math
@@ -100,7 +102,7 @@ class FaceTracker:
         index, self.frames = self.frames, self.frames + 1
         grey = _grey(frame)
         face = None
-        if self.face is not None:
+        if self.settings.track and self.face is not None:
             face = _fit(grey, _box_of(self.face.points), self.face.n_faces)
         if face is None or face.box[2] < self.settings.min_face:
             found = search(grey, self.settings)
@@ -188,66 +190,71 @@ def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
     return [Face(face.box, face.points, face.score, len(faces)) for face in faces]
 
 
-# Where the predictor expects the box, relative to the points and to what each detector
-# returns: shifts and sides as shares of the iod or of the detector's side.
-_BOX_SHIFT, _BOX_SIDE = np.array([0.0, 0.21]), 1.925
+# The box in which the predictor is started, relative to the points and to what each
+# detector returns: shifts down and sides, as shares of the iod or of the detector's side.
+_BOX_SHIFT, _BOX_SIDE = 0.21, 1.925
 _HAAR_SHIFT, _HAAR_SIDE = 0.12, 1.22
-_HOG_SHIFT, _HOG_SIDE = 0.0, 1.33
+_HOG_SIDE = 1.33
 
+_HOG_SEEN, _HOG_SIZE = 87, 144
+"""The verifying picture: side of HOG's box where a face is expected (a step of dlib's pyramid), and of the whole."""
+_NEAR = (0.12, 0.25, 0.25, 0.25)
+"""How far HOG's box, which moves in steps of a tenth of its side, may lie from a box that is kept: first from where
+the face was expected, then, as often as the fit may be repeated, from the box of the points themselves."""
 _FIT_BOX, _FIT_SIZE = 200, 300
 """Side of the box and of the picture in which points are fitted: one scale for near and far faces."""
-_FITS = 3
-"""Times that the fit is repeated from the box of its own points, until that box stays."""
 _SETTLED = 0.06
-"""A box that moves or grows by less than this share of its side stays."""
-_HOG_SEEN, _HOG_SIZE = 80, 120
-"""The verifying picture: side of the HOG box that the points claim, and of the whole."""
-_AGREED = 0.3
-"""By how much place and size that HOG sees may differ from what the points claim, as a share of the side."""
+"""A box that moves, grows and turns (radians) by less than this share of its side stays."""
 _SMALLER = 0.8
 """The search goes on a little below the smallest accepted face: the points decide about its size."""
 
 
-def _fit(grey: np.ndarray, square: Square, n_faces: int = 1) -> Face | None:
-    """Points fitted from a box, verified; None where they do not sit on a face."""
-    for _ in range(_FITS):
-        start = square
+def _fit(grey: np.ndarray, box: Square, n_faces: int = 1) -> Face | None:
+    """Points fitted near an expected box, looked at and fitted again until their box stays; None without a face.
+
+    From a box that is off by more than a tenth the predictor ends beside the face, in points
+    that then confirm each other. So HOG looks first, and the fit starts where it sees a face.
+    """
+    for near in _NEAR:
+        sight = _look(grey, box)
+        if sight is None:
+            return None
+        seen, score = sight
+        start = box if _differs(box, seen) < near else seen
         points = _predict(grey, start)
-        square = _box_of(points)
-        if _differs(square, start) < _SETTLED:
-            break
-    score = _verify(grey, square)
-    if score is None:
-        return None
-    box = (square.x - square.side / 2, square.y - square.side / 2, square.side)
-    return Face(box, points.astype(np.float32), score, n_faces)
+        box = _box_of(points)
+        if _differs(box, start) < _SETTLED:
+            corner = (box.x - box.side / 2, box.y - box.side / 2, box.side)
+            return Face(corner, points.astype(np.float32), score, n_faces)
+    return None
 
 
-def _predict(grey: np.ndarray, square: Square) -> np.ndarray:
+def _look(grey: np.ndarray, expected: Square) -> tuple[Square, float] | None:
+    """The face that HOG sees nearest to an expected box, as a box for the predictor, and HOG's confidence."""
+    around = dataclasses.replace(expected, side=expected.side / _HOG_SIDE * _HOG_SIZE / _HOG_SEEN)
+    picture, matrix = cut_out(grey, around, _HOG_SIZE)
+    rectangles, scores, _ = _hog().run(picture, 0, 0.0)
+    sights = [
+        (_moved(_square(box.left(), box.top(), box.width()), matrix, expected.angle), score)
+        for box, score in zip(rectangles, scores, strict=True)
+    ]
+    return min(sights, key=lambda sight: _differs(sight[0], expected), default=None)
+
+
+def _moved(square: Square, matrix: np.ndarray, angle: float) -> Square:
+    """A HOG box in a cut-out as the predictor's box in the frame."""
+    x, y = np.linalg.solve(matrix[:, :2], (square.x, square.y) - matrix[:, 2])
+    scale = math.hypot(matrix[0, 0], matrix[0, 1])
+    return Square(float(x), float(y), square.side * _HOG_SIDE / scale, angle)
+
+
+def _predict(grey: np.ndarray, box: Square) -> np.ndarray:
     """dlib's points (66, 2) for a box, found in a cut of one scale, as dlib rounds to whole pixels of its picture."""
-    picture, matrix = cut_out(grey, Square(square.x, square.y, square.side * _FIT_SIZE / _FIT_BOX), _FIT_SIZE)
+    picture, matrix = cut_out(grey, dataclasses.replace(box, side=box.side * _FIT_SIZE / _FIT_BOX), _FIT_SIZE)
     first = (_FIT_SIZE - _FIT_BOX) // 2
     shape = _predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
     points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
-    return (points - matrix[:, 2]) / matrix[0, 0]
-
-
-def _verify(grey: np.ndarray, square: Square) -> float | None:
-    """HOG's confidence that a face fills this box; None where it sees none, or elsewhere, or of another size."""
-    side = square.side / _HOG_SIDE
-    centre = Square(square.x, square.y - _HOG_SHIFT * side, side * _HOG_SIZE / _HOG_SEEN)
-    if not (0 <= centre.x < grey.shape[1] and 0 <= centre.y < grey.shape[0]):
-        return None
-    picture, _ = cut_out(grey, centre, _HOG_SIZE)
-    middle = (_HOG_SIZE - 1) / 2
-    claimed = Square(middle, middle, _HOG_SEEN)
-    rectangles, scores, _ = _hog().run(picture, 0, 0.0)
-    agreeing = [
-        score
-        for rectangle, score in zip(rectangles, scores, strict=True)
-        if _differs(_square(rectangle.left(), rectangle.top(), rectangle.width()), claimed) < _AGREED
-    ]
-    return max(agreeing, default=None)
+    return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
 
 
 def _chosen(faces: list[Face], shape: tuple[int, ...], last: Face | None) -> Face | None:
@@ -279,9 +286,9 @@ def _hog_squares(grey: np.ndarray, smallest: float) -> Iterator[Square]:
     grow = max(1.0, 80 / (smallest / _HOG_SIDE * scale))  # the smallest face that dlib's detector sees has 80 px
     grown = cv2.resize(small, None, fx=grow, fy=grow, interpolation=cv2.INTER_LINEAR)
     scale *= grow
-    for rectangle in _hog()(grown, 0):
-        square = _square(rectangle.left() / scale, rectangle.top() / scale, rectangle.width() / scale)
-        yield Square(square.x, square.y + _HOG_SHIFT * square.side, square.side * _HOG_SIDE)
+    for found in _hog()(grown, 0):
+        square = _square(found.left() / scale, found.top() / scale, found.width() / scale)
+        yield dataclasses.replace(square, side=square.side * _HOG_SIDE)
 
 
 def _shrunk(grey: np.ndarray) -> tuple[np.ndarray, float]:
@@ -299,15 +306,17 @@ def _square(left: float, top: float, side: float) -> Square:
 
 def _box_of(points: np.ndarray) -> Square:
     """The box in which the predictor would have been started on the face with these points (66, 2)."""
-    iod = float(np.linalg.norm(points[EYE_CORNERS[1]] - points[EYE_CORNERS[0]]))
-    x, y = points[27:48].mean(axis=0) + _BOX_SHIFT * iod
-    return Square(float(x), float(y), max(1.0, _BOX_SIDE * iod))
+    across = points[EYE_CORNERS[1]] - points[EYE_CORNERS[0]]
+    iod, angle = max(1.0, math.hypot(*across)), math.atan2(across[1], across[0])
+    x, y = points[27:48].mean(axis=0) + _turn(-angle) @ (0, _BOX_SHIFT * iod)
+    return Square(float(x), float(y), _BOX_SIDE * iod, angle)
 
 
 def _differs(one: Square, other: Square) -> float:
-    """The larger of shift and growth between two boxes, as a share of the other's side."""
+    """The largest of shift, growth and turn between two boxes: shares of the other's side, radians."""
     shift = math.hypot(one.x - other.x, one.y - other.y)
-    return max(shift, abs(one.side - other.side)) / other.side
+    growth = abs(one.side - other.side)
+    return max(shift / other.side, growth / other.side, abs(one.angle - other.angle))
 
 
 def _centre(face: Face) -> np.ndarray:
