@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
 # A licensed copy of a database in place of its stand-in: make reproduce CKPLUS=/data/CK+ PROFILE=paper
-export FER3D_CKPLUS := $(CKPLUS)
-export FER3D_MMI := $(MMI)
+export FER3D_CKPLUS := $(or $(CKPLUS),$(FER3D_CKPLUS))
+export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
 
 .PHONY: help reproduce tables test lab bench clean
 

@@ -146,6 +146,7 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
     Snakemake, so it holds as long as that lives, even when this process is killed.
     """
     config.profile(profile)
+    os.environ |= _whole_paths()
     state = paths.ROOT / ".snakemake"
     with _turn(state) as turn:
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
@@ -155,6 +156,12 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
         settings = [f"profile={profile}", f"run={run}", f"full={full}"]
         done = subprocess.run([*snakemake, "--config", *settings], pass_fds=[turn])
     return done.returncode
+
+
+def _whole_paths() -> dict[str, str]:
+    """What the environment says of places, made independent of the folder that a job runs in."""
+    copies = {f"FER3D_{name.upper()}": str(folder) for name in labels.TITLES if (folder := licensed(name))}
+    return copies | {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(paths.reports())}
 
 
 @contextlib.contextmanager

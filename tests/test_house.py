@@ -21,7 +21,7 @@ from fer3d.paths import NOTEBOOKS, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
-DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 
 CONDA_NAMES = {"dlib": "dlib-bin", "opencv": "opencv-python", "pytorch-cpu": "torch"}
 """What conda-forge calls differently."""
@@ -41,7 +41,7 @@ def test_constraints_are_exact_public_versions() -> None:
     assert constraints()["torch"] == Version("2.13.0")
 
 
-@pytest.mark.parametrize("requirement", [*NEEDED, *DEV], ids=str)
+@pytest.mark.parametrize("requirement", [*NEEDED, *EXTRAS], ids=str)
 def test_every_requirement_has_a_constraint_within_its_range(requirement: Requirement) -> None:
     assert requirement.specifier.contains(constraints()[canonicalize_name(requirement.name)])
     assert any(part.operator == ">=" for part in requirement.specifier), "a lower bound"
