@@ -9,7 +9,7 @@ import contextlib
 import os
 import stat
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -48,6 +48,7 @@ _VIDEO_MARKS = (
     (0, b"\x00\x00\x01\xb3"),
 )
 """Where each container carries its mark. FFmpeg would also open playlists and scripts."""
+_NO_FRAME = "not one frame can be decoded"
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,15 @@ def check_image(path: Path) -> None:
 
 
 def check_video(path: Path) -> VideoFacts:
-    """Decode the first frame; raises `VideoError` where there is none."""
-    with _opened(path) as capture, contextlib.closing(_decoded(path, capture)) as frames:
-        height, width, _ = next(frames).shape
-        return VideoFacts(height, width, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    """Decode the first frame and look no further; raises `VideoError` where there is none."""
+    with _opened(path) as capture:
+        height, width, claimed = (
+            int(capture.get(what))
+            for what in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_COUNT)
+        )
+        if not capture.grab():
+            raise VideoError(f"{path.name}: {_NO_FRAME}")
+        return VideoFacts(height, width, claimed)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -162,6 +168,9 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     options = [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000]
     capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, options)
     try:
+        claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if claimed > MAX_PIXELS:
+            raise VideoError(f"{path.name}: claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}")
         yield capture
     except cv2.error as error:
         raise VideoError(f"{path.name}: broken video, {_first_line(error)}") from error
@@ -169,10 +178,7 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _decoded(path: Path, capture: cv2.VideoCapture) -> Generator[np.ndarray]:
-    claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    if claimed > MAX_PIXELS:
-        raise VideoError(f"{path.name}: claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}")
+def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     count = 0
     while (read := capture.read())[0]:
         count += 1
@@ -180,7 +186,7 @@ def _decoded(path: Path, capture: cv2.VideoCapture) -> Generator[np.ndarray]:
             raise VideoError(f"{path.name}: more than {MAX_FRAMES} frames")
         yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
     if not count:
-        raise VideoError(f"{path.name}: not one frame can be decoded")
+        raise VideoError(f"{path.name}: {_NO_FRAME}")
 
 
 def _size(path: Path) -> int:
