@@ -1,0 +1,254 @@
+"""The template head: a grid of vertices in space, 68 landmarks on it, and how control points move it.
+
+Not part of the paper: it serves the stand-in databases. Millimetres; x to the right of
+the picture, y down, z towards the camera; the origin lies between the eyes. The grid
+has one row a level of the head (crown to neck) and one column a bearing round it (0 is
+straight ahead), so that it can be turned to any side. Features (nose, eye sockets, lips)
+are smooth bumps on it. Landmarks follow the order of the 300-W scheme with 68 points.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator, RBFInterpolator
+
+ROWS, COLS = 160, 136
+"""Vertices of the grid: down the head, round the head."""
+
+_WIDEST = 2.25
+"""Bearing of the outermost columns in radians, about 129 degrees."""
+
+# Half of the landmarks on the left of the picture, neutral face: x, y in millimetres, by index of the 68.
+_HALF: Mapping[int, tuple[float, float]] = MappingProxyType(
+    {
+        17: (-55, -14.5), 18: (-46.5, -21.5), 19: (-35.5, -24.5), 20: (-23.5, -23), 21: (-11.5, -18.5),
+        31: (-13.5, 47), 32: (-7.2, 49.2),
+        36: (-42.8, 0), 37: (-35.2, -5), 38: (-26, -4.8), 39: (-18.3, 1.5), 40: (-26.5, 4), 41: (-35.2, 4),
+        48: (-25.3, 74), 49: (-16.3, 69.3), 50: (-6.3, 66.3), 59: (-16.3, 80.8), 58: (-7.8, 84),
+        60: (-22.3, 74), 61: (-7.8, 73.3), 67: (-7.8, 74.2),
+    }
+)  # fmt: skip
+_MIDDLE: Mapping[int, tuple[float, float]] = MappingProxyType(
+    {27: (0, -2), 28: (0, 10.5), 29: (0, 23), 30: (0, 36), 33: (0, 50), 51: (0, 67.8), 57: (0, 85), 62: (0, 73.6),
+     66: (0, 74.5)}
+)  # fmt: skip
+_JAW = (-1.57, -1.52, -1.42, -1.28, -1.06, -0.80, -0.56, -0.29, 0.0)
+"""Bearings of landmarks 0 to 8; the first four lie beside the cheek, the others on the edge of the jaw."""
+_JAW_LEVEL = (2.0, 21.0, 40.0, 60.0)
+"""Heights of landmarks 0 to 3."""
+
+MIRROR = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
+     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)  # fmt: skip
+"""Index of each landmark's partner on the other side."""
+
+# Further control points on the left: what landmarks alone would leave unmoved. x, y in millimetres.
+_EXTRA: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "forehead": (-22, -45), "temple": (-52, -42), "fold": (-32, -12), "bag": (-32, 13), "cheek": (-43, 30),
+        "nasolabial": (-27, 50), "jowl": (-46, 66), "ala": (-15, 41), "chin": (-15, 104), "marionette": (-30, 90),
+    }
+)  # fmt: skip
+EXTRAS: tuple[str, ...] = tuple(name + side for name in _EXTRA for side in ("_l", "_r"))
+CONTROLS = 60 + len(EXTRAS)
+"""Moving control points: landmarks 0 to 59, then `EXTRAS`. The inner lips (60 to 67) move by themselves."""
+
+
+def control(name: int | str) -> int:
+    """Row of a control point: a landmark's index or a name of `EXTRAS`."""
+    return name if isinstance(name, int) else 60 + EXTRAS.index(name)
+
+
+def bearings() -> np.ndarray:
+    """(COLS,) bearing of each column in radians, denser in front."""
+    s = np.linspace(-1, 1, COLS)
+    return _WIDEST * (0.55 * s + 0.45 * s**3)
+
+
+# Levels of the loft: y in front, y at the side, half width, z in front, z of the widest point, z at the back.
+_LEVELS = np.array(
+    [
+        [-128, -128, 8, -76, -85, -94],
+        [-121, -120, 38, -42, -85, -135],
+        [-98, -96, 63, -10, -84, -172],
+        [-65, -64, 71.5, 5, -80, -180],
+        [-25, -25, 73.5, 9, -76, -178],
+        [0, 0, 74, 3, -73, -172],
+        [45, 27, 72.5, 4, -70, -160],
+        [75, 42, 68.5, 10, -69, -145],
+        [102, 58, 63.5, 3, -68, -130],
+        [122, 72, 59, -5, -68, -125],
+        [127, 86, 54, -22, -70, -122],
+        [131, 102, 51, -45, -76, -122],
+        [158, 145, 51, -46, -80, -128],
+        [195, 195, 54, -44, -84, -130],
+    ],
+    dtype=float,
+)
+_JAW_ROW = 9
+
+
+@cache
+def loft() -> np.ndarray:
+    """(ROWS, COLS, 3) the smooth head without features."""
+    knots = np.concatenate([[0], np.cumsum(np.maximum(np.hypot(*np.diff(_LEVELS[:, [0, 3]], axis=0).T), 8))])
+    level = PchipInterpolator(knots, _LEVELS)(_row_positions(knots))
+    return _cross_sections(level, bearings()[None])
+
+
+def _row_positions(knots: np.ndarray) -> np.ndarray:
+    """Positions of the rows along the levels, twice as dense from forehead to chin as elsewhere."""
+    dense = np.array([0, knots[3], knots[_JAW_ROW + 1], knots[-1]])
+    weight = np.concatenate([[0], np.cumsum(np.diff(dense) * (0.45, 1.0, 0.45))])
+    return np.interp(np.linspace(0, weight[-1], ROWS), weight, dense)
+
+
+def _cross_sections(level: np.ndarray, bearing: np.ndarray) -> np.ndarray:
+    front, side, width, z_front, z_wide, z_back = (level[:, k, None] for k in range(6))
+    sin, cos = np.sin(bearing), np.cos(bearing)
+    x = width * np.sign(sin) * np.abs(sin) ** 0.94
+    y = front + (side - front) * sin**2
+    forward = np.clip(cos, 0, None) ** 0.88
+    z = z_wide + (z_front - z_wide) * forward + (z_wide - z_back) * np.clip(cos, None, 0)
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+
+
+def _bump(x: np.ndarray, y: np.ndarray, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
+    """A smooth hill of height 1, on both sides where ``cx`` is not 0."""
+    hill = np.exp(-(((np.abs(x) - abs(cx)) / sx) ** 2 + ((y - cy) / sy) ** 2) / 2)
+    return hill if cx else np.exp(-((x / sx) ** 2 + ((y - cy) / sy) ** 2) / 2)
+
+
+@cache
+def features() -> dict[str, np.ndarray]:
+    """(ROWS, COLS) height of each feature in millimetres along z on an average face."""
+    x, y, z = np.moveaxis(loft(), -1, 0)
+    front = 1 / (1 + np.exp(-(z + 45) / 6))
+
+    def bump(height: float, *where: float) -> np.ndarray:
+        return height * _bump(x, y, *where) * front
+
+    ridge = np.clip((y + 8) / 44, 0, 1) * (y < 36) + (y >= 36) * np.clip(1 - ((y - 36) / 15) ** 2, 0, 1)
+    nose = (6 + 13 * np.clip(ridge, 0, 1)) * np.exp(-((np.abs(x) / (7.5 + 4.5 * np.clip(ridge, 0, 1))) ** 2.4))
+    start = np.clip((y + 22) / 16, 0, 1) * np.clip((53 - y) / 5, 0, 1)
+    return {
+        "nose": nose * start * start * (3 - 2 * start) * front,
+        "tip": bump(6, 0, 38, 7, 6.5),
+        "alae": bump(8.5, 12, 43.5, 4.6, 5.2),
+        "nostrils": bump(-6, 6.5, 50, 3.4, 2.2),
+        "sockets": bump(-11, 29, -1, 15, 10) + bump(-3, 15, -3, 4, 9),
+        "eyeballs": bump(7, 32, 0, 10.5, 7.0),
+        "brow": bump(4.5, 34, -21, 20, 6) + bump(2, 0, -20, 12, 7),
+        "cheekbones": bump(5, 46, 27, 17, 12),
+        "hollows": bump(-5, 50, 64, 11, 17),
+        "temples": bump(-5, 64, -32, 11, 18),
+        "forehead": bump(3, 30, -56, 20, 18),
+        "nasolabial": bump(-2.2, 26, 56, 4, 12) + bump(2.5, 38, 48, 10, 13),
+        "muzzle": bump(6, 0, 72, 25, 20),
+        "philtrum": bump(-1.3, 0, 59, 2.6, 6) + bump(0.9, 5, 59, 2.2, 7),
+        "lips": bump(4.2, 0, 68, 15, 4.0) + bump(5, 0, 79.5, 14, 4.2) - 2.6 * _bump(x, y, 0, 73, 22, 1.6),
+        "under_lip": bump(-5, 0, 93, 15, 4.5),
+        "chin": bump(10, 0, 111, 15, 9.5),
+        "jaw": bump(4, 58, 84, 12, 14),
+        "ears": _ear(),
+    }
+
+
+def _ear() -> np.ndarray:
+    """Height along the normal; the back edge is steep, the front one shallow."""
+    y = loft()[..., 1]
+    across = (np.abs(bearings())[None] - 1.83) * 66
+    inside = (
+        1 - (across / np.where(across > 0, 7, 15)) ** 2 - ((y - 14 + 0.25 * across) / np.where(y > 14, 30, 26)) ** 2
+    )
+    bowl = 4.5 * np.exp(-(((across + 4) / 5) ** 2) - ((y - 16) / 14) ** 2)
+    return np.clip(inside, 0, 1) ** 0.6 * 15 - bowl * (inside > 0)
+
+
+@cache
+def template() -> np.ndarray:
+    """(ROWS, COLS, 3) the average head, without ears and hair (these lie along the normals)."""
+    grid = loft().copy()
+    for name, height in features().items():
+        if name != "ears":
+            grid[..., 2] += height
+    return grid
+
+
+def sample(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values of a (ROWS, COLS, ...) grid at (N, 2) positions (row, column), bilinear."""
+    r, c = places[:, 0], places[:, 1]
+    r0, c0 = np.floor(r).astype(int).clip(0, ROWS - 2), np.floor(c).astype(int).clip(0, COLS - 2)
+    shape = (-1,) + (1,) * (grid.ndim - 2)
+    a, b = (r - r0).reshape(shape), (c - c0).reshape(shape)
+    top = grid[r0, c0] * (1 - b) + grid[r0, c0 + 1] * b
+    return top * (1 - a) + (grid[r0 + 1, c0] * (1 - b) + grid[r0 + 1, c0 + 1] * b) * a
+
+
+def locate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(N, 2) positions (row, column) on the front of the template whose x and y are the given ones."""
+    grid = loft()
+    front = np.abs(bearings()) < 1.35
+    places = np.empty((len(x), 2))
+    for k, (px, py) in enumerate(zip(x, y, strict=True)):
+        far = (grid[..., 0] - px) ** 2 + (grid[..., 1] - py) ** 2 + 1e9 * ~front
+        row, col = (float(v) for v in np.unravel_index(np.argmin(far), far.shape))
+        for _ in range(4):
+            r, c = min(max(row, 1), ROWS - 2), min(max(col, 1), COLS - 2)
+            here, *_ = sample(grid, np.array([[r, c]]))
+            down = sample(grid, np.array([[r + 0.5, c]]))[0] - sample(grid, np.array([[r - 0.5, c]]))[0]
+            across = sample(grid, np.array([[r, c + 0.5]]))[0] - sample(grid, np.array([[r, c - 0.5]]))[0]
+            step = np.linalg.solve(np.stack([down[:2], across[:2]], 1), [px - here[0], py - here[1]])
+            row, col = r + step[0], c + step[1]
+        places[k] = row, col
+    return places
+
+
+@cache
+def places() -> np.ndarray:
+    """(68 + extras, 2) position (row, column) of every landmark, then of `EXTRAS`."""
+    flat = np.zeros((68 + len(EXTRAS), 2))
+    for index, (x, y) in {**_HALF, **_MIDDLE}.items():
+        flat[index], flat[MIRROR[index]] = (x, y), (-x, y)
+    for k, (x, y) in enumerate(_EXTRA.values()):
+        flat[68 + 2 * k], flat[69 + 2 * k] = (x, y), (-x, y)
+    found = np.zeros_like(flat)
+    found[17:] = locate(flat[17:, 0], flat[17:, 1])
+    height = loft()[..., 1]
+    jaw_row = _jaw_row()
+    for index, bearing in enumerate(_JAW):
+        column = float(np.interp(bearing, bearings(), np.arange(COLS)))
+        row = jaw_row
+        if index < len(_JAW_LEVEL):
+            at = height[:, round(column)]
+            row = float(np.interp(_JAW_LEVEL[index], at, np.arange(ROWS)))
+        found[index], found[16 - index] = (row, column), (row, COLS - 1 - column)
+    return found
+
+
+def _jaw_row() -> float:
+    """Row of the edge of the jaw."""
+    return float(np.interp(_LEVELS[_JAW_ROW, 0], loft()[:, COLS // 2, 1], np.arange(ROWS)))
+
+
+@cache
+def influence() -> np.ndarray:
+    """(ROWS * COLS + 68, CONTROLS) float32: what a unit move of each control point does to each vertex and landmark.
+
+    Thin-plate splines over the template in space; scalp, ears and neck are held still.
+    """
+    grid = template()
+    every = places()
+    moving = np.concatenate([every[:60], every[68:]])
+    rows, cols = np.meshgrid([0, 14, 30, 44, 150, ROWS - 1], np.linspace(3, COLS - 4, 11), indexing="ij")
+    back = np.array([[r, c] for r in (60, 85, 110, 130) for c in (1, 6, COLS - 7, COLS - 2)])
+    fixed = np.concatenate([np.stack([rows.ravel(), cols.ravel()], 1), back])
+    at = np.concatenate([sample(grid, moving), sample(grid, fixed)])
+    target = np.eye(len(at))[:, : len(moving)]
+    spline = RBFInterpolator(at, target, kernel="thin_plate_spline", degree=1)
+    vertices = spline(grid.reshape(-1, 3))
+    landmarks = sample(vertices.reshape(ROWS, COLS, -1), every[:68])
+    return np.concatenate([vertices, landmarks]).astype(np.float32)

@@ -1,0 +1,155 @@
+"""Writes a whole stand-in release: subject by subject, in parallel, whole or not at all.
+
+The release grows under a hidden name beside its place and takes its name when it is
+complete; a subject that a killed run had finished is not written again. What the
+generator meant (labels, action units, true landmarks) lies in ``<out>.truth/``, where
+no reader looks.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from fer3d import files, labels
+from fer3d.errors import InputError
+from fer3d.standins import ckplus
+
+_LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus}
+
+
+def write(
+    database: str, out: Path, subjects: int, seed: int = 0, hostile: bool = False, workers: int | None = None
+) -> dict[str, Any]:
+    """Write the stand-in of ``database`` with ``subjects`` invented people to the folder ``out``.
+
+    The same arguments give the same bytes, also after ``kill -9`` and a second call; a release
+    that is already there is left as it is. ``hostile`` adds the quirks and faults that real
+    copies of the database have. ``workers`` processes render (default: one a core).
+
+    Returns ``{"database", "sequences", "labelled", "subjects", "frames", "classes": {name: count}}``.
+    Raises `InputError` for an unknown database, fewer than one subject, or a folder with other things in it.
+    """
+    layout = _LAYOUTS[labels.check_database(database)]
+    if subjects < 1:
+        raise InputError(f"{subjects} subjects", "at least 1", "--subjects 12")
+    out = Path(out)
+    truth = truth_folder(out)
+    plan = {"database": database, "subjects": subjects, "seed": seed, "hostile": hostile, "code": _code()}
+    with files.lock(out):
+        if _is_written(out, truth, plan):
+            return files.read_json(truth / "counts.json")
+        growing = out.parent / f".{out.name}.growing"
+        _clear_stale(truth, growing, plan)
+        everyone = layout.jobs(subjects, seed)
+        waiting = [job for job in everyone if not (truth / "subjects" / f"{job.subject}.json").exists()]
+        try:
+            _render(database, waiting, growing, truth, workers)
+        except OSError as error:
+            raise InputError(f"{error.strerror} while writing {out}", "a disk with room", "another --out") from error
+        counts = _counts(database, truth, [job.subject for job in everyone])
+        if out.exists():
+            shutil.rmtree(out)
+        growing.rename(out)
+        files.write_json(truth / "counts.json", counts)
+        return counts
+
+
+def truth_folder(out: Path) -> Path:
+    """Where the truth of the release at ``out`` lies."""
+    return out.parent / f"{out.name}.truth"
+
+
+def _is_written(out: Path, truth: Path, plan: dict[str, Any]) -> bool:
+    """Whether exactly this release is there; an `InputError` where something else is."""
+    ours = (truth / "plan.json").exists()
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}, which holds other things", "a new or empty folder", "another --out")
+    complete = out.exists() and ours and (truth / "counts.json").exists()
+    return complete and files.read_json(truth / "plan.json") == plan
+
+
+def _clear_stale(truth: Path, growing: Path, plan: dict[str, Any]) -> None:
+    """Forget what was begun for another plan."""
+    if (truth / "plan.json").exists() and files.read_json(truth / "plan.json") == plan and growing.exists():
+        return
+    shutil.rmtree(growing, ignore_errors=True)
+    shutil.rmtree(truth, ignore_errors=True)
+    growing.mkdir(parents=True, exist_ok=True)
+    files.write_json(truth / "plan.json", plan)
+
+
+def _render(database: str, waiting: list[Any], growing: Path, truth: Path, workers: int | None) -> None:
+    workers = min(workers or len(os.sched_getaffinity(0)), len(waiting))
+    progress = tqdm(total=len(waiting), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None)
+    with progress:
+        if workers <= 1:
+            for job in waiting:
+                _write_subject(database, job, growing, truth)
+                progress.update()
+            return
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+            started = [pool.submit(_write_subject, database, job, growing, truth) for job in waiting]
+            for done in concurrent.futures.as_completed(started):
+                done.result()
+                progress.update()
+
+
+def _write_subject(database: str, job: Any, growing: Path, truth: Path) -> None:
+    """One subject's files; its truth comes last and says that it is complete. One thread: the same bytes anywhere."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            meant = _LAYOUTS[database].write_job(job, growing)
+    finally:
+        cv2.setNumThreads(threads)
+    rows = []
+    for one in meant:
+        (truth / one.subject).mkdir(exist_ok=True)
+        np.save(truth / one.subject / f"{one.name}.points.npy", one.points.astype(np.float32))
+        np.save(truth / one.subject / f"{one.name}.units.npy", one.units.astype(np.float32))
+        row = {
+            "subject": one.subject,
+            "name": one.name,
+            "label": one.label,
+            "shown": one.shown,
+            "frames": len(one.points),
+        }
+        rows.append(row if one.frame_labels is None else {**row, "frame_labels": one.frame_labels})
+    files.write_json(truth / "subjects" / f"{job.subject}.json", rows)
+
+
+def meant(out: Path) -> list[dict[str, Any]]:
+    """The truth of a release, a row a recording: subject, name, label, shown, frames (and frame_labels)."""
+    return [row for path in sorted((truth_folder(out) / "subjects").glob("*.json")) for row in files.read_json(path)]
+
+
+def _counts(database: str, truth: Path, subjects: list[str]) -> dict[str, Any]:
+    rows = [row for name in subjects for row in files.read_json(truth / "subjects" / f"{name}.json")]
+    told = [row["label"] for row in rows if row["label"] is not None]
+    return {
+        "database": database,
+        "sequences": len(rows),
+        "labelled": len(told),
+        "subjects": len({row["subject"] for row in rows}),
+        "frames": sum(row["frames"] for row in rows),
+        "classes": {name: told.count(name) for name in labels.ordered(told)},
+    }
+
+
+def _code() -> str:
+    """A digest of the program that draws, so that a changed renderer makes its releases stale."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(json.dumps([path.read_text() for path in sources]).encode()).hexdigest()[:16]

@@ -1,0 +1,62 @@
+"""A recording of an invented person, ready to be written in any owner's layout.
+
+Not part of the paper: it serves the stand-in databases.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer3d.standins.people import Person, Pose
+from fer3d.standins.render import Light, Renderer, Scene
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What the generator meant by one recording: the truth that a reader must find again."""
+
+    subject: str
+    name: str
+    """Unique in the release; the truth's files carry it."""
+    label: str | None
+    """The emotion that the release tells; None where it tells none."""
+    shown: str
+    """The emotion that was acted."""
+    points: np.ndarray
+    """(T, 68, 2) float32 true landmarks in pixels of the stored frames (upright view)."""
+    units: np.ndarray
+    """(T, 2, units) float32 intensities 0..5, left and right of the picture."""
+    frame_labels: tuple[str, ...] | None = None
+    """One emotion a frame (DISFA)."""
+
+
+def shoot(renderer: Renderer, poses: Sequence[Pose]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The frames and true landmarks of a recording, one at a time."""
+    for pose in poses:
+        yield renderer.frame(pose)
+
+
+def lamps(rng: np.random.Generator, strength: float, hard: float, fill: float) -> tuple[Light, ...]:
+    """A key light from either side and a fill from the other. ``hard`` 0 (frontal) to 1 (from the side)."""
+    side = float(rng.choice([-1, 1]))
+    key = _unit(side * rng.uniform(0.1, 0.3 + 0.7 * hard), -rng.uniform(0.25, 0.75), 0.8)
+    back = _unit(-side * rng.uniform(0.5, 1.0), -rng.uniform(-0.1, 0.4), 0.7)
+    warm = rng.uniform(-0.05, 0.05)
+    return (
+        Light(key, (strength * (1 + warm), strength, strength * (1 - warm))),
+        Light(back, (fill * (1 - warm), fill, fill * (1 + warm))),
+    )
+
+
+def exposure(who: Person, level: float = 0.36) -> float:
+    """A camera's automatic exposure: dark skin is lifted, though not to the same grey."""
+    return float((level / np.mean(who.skin)) ** 0.6)
+
+
+def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    length = float(np.sqrt(x * x + y * y + z * z))
+    return x / length, y / length, z / length
+
+
+__all__ = ["Light", "Meant", "Renderer", "Scene", "exposure", "lamps", "shoot"]
