@@ -79,7 +79,7 @@ class Result:
     @property
     def stem(self) -> str:
         """Name of the row's figure."""
-        return f"{self.database}-{self.variant}{'-cross' if self.cross else ''}"
+        return f"table{1 + self.cross}-{self.database}-{self.variant}"
 
     @property
     def alt(self) -> str:
