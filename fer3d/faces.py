@@ -198,7 +198,7 @@ _HOG_SIDE = 1.33
 
 _HOG_SEEN, _HOG_SIZE = 87, 144
 """The verifying picture: side of HOG's box where a face is expected (a step of dlib's pyramid), and of the whole."""
-_NEAR = (0.12, 0.25, 0.25, 0.25)
+_NEAR = (0.1, 0.25, 0.25, 0.25)
 """How far HOG's box, which moves in steps of a tenth of its side, may lie from a box that is kept: first from where
 the face was expected, then, as often as the fit may be repeated, from the box of the points themselves."""
 _FIT_BOX, _FIT_SIZE = 200, 300
@@ -229,23 +229,20 @@ def _fit(grey: np.ndarray, box: Square, n_faces: int = 1) -> Face | None:
     return None
 
 
-def _look(grey: np.ndarray, expected: Square) -> tuple[Square, float] | None:
-    """The face that HOG sees nearest to an expected box, as a box for the predictor, and HOG's confidence."""
-    around = dataclasses.replace(expected, side=expected.side / _HOG_SIDE * _HOG_SIZE / _HOG_SEEN)
+def _look(grey: np.ndarray, box: Square) -> tuple[Square, float] | None:
+    """An expected box moved to the nearest face that HOG sees, and HOG's confidence.
+
+    Of HOG's box only the place is taken: its side comes in steps of a fifth.
+    """
+    around = dataclasses.replace(box, side=box.side / _HOG_SIDE * _HOG_SIZE / _HOG_SEEN)
     picture, matrix = cut_out(grey, around, _HOG_SIZE)
     rectangles, scores, _ = _hog().run(picture, 0, 0.0)
+    seen = [_square(found.left(), found.top(), found.width()) for found in rectangles]
+    places = [np.linalg.solve(matrix[:, :2], (place.x, place.y) - matrix[:, 2]) for place in seen]
     sights = [
-        (_moved(_square(box.left(), box.top(), box.width()), matrix, expected.angle), score)
-        for box, score in zip(rectangles, scores, strict=True)
+        (dataclasses.replace(box, x=float(x), y=float(y)), score) for (x, y), score in zip(places, scores, strict=True)
     ]
-    return min(sights, key=lambda sight: _differs(sight[0], expected), default=None)
-
-
-def _moved(square: Square, matrix: np.ndarray, angle: float) -> Square:
-    """A HOG box in a cut-out as the predictor's box in the frame."""
-    x, y = np.linalg.solve(matrix[:, :2], (square.x, square.y) - matrix[:, 2])
-    scale = math.hypot(matrix[0, 0], matrix[0, 1])
-    return Square(float(x), float(y), square.side * _HOG_SIDE / scale, angle)
+    return min(sights, key=lambda sight: _differs(sight[0], box), default=None)
 
 
 def _predict(grey: np.ndarray, box: Square) -> np.ndarray:
