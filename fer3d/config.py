@@ -200,7 +200,7 @@ PROFILES: Mapping[str, Profile] = types.MappingProxyType(
             clips=ClipSettings(size=64),
             network=dataclasses.replace(_SMALL, width=0.125),
             training=TrainingSettings(epochs=2, batch_size=8),
-            standins=StandinSettings(subjects=6),
+            standins=StandinSettings(subjects=8),
         ),
         "laptop": Profile(
             name="laptop",
