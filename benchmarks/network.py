@@ -1,0 +1,259 @@
+"""How fast the network is here, and how near to what this machine can do.
+
+    python benchmarks/network.py [--threads 2] [--repeats 5] [--device cuda] [--compile]
+
+Every part is measured in turn, round after round, in one run, so that a ratio compares like
+with like; a time is the median of its rounds. The ceiling is the fastest of a few single
+3 x 3 x 3 convolutions on the same machine in the same run. Beside the network stands another
+that readers know, of r3d_18's shape. Prints a table and one JSON line a benchmark.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads leave busy cores alone
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from fer3d.config import NetworkSettings, profile
+from fer3d.devices import best_precision
+from fer3d.labels import CLASSES
+from fer3d.network import Network, shape_table
+
+LABELS = CLASSES["ckplus"]
+STRIDES = ((2, 1, 2), (1, 2, 2), (2, 2, 1))
+R3D_SIZE = 112
+"""The input that r3d_18 was made for. At 299 pixels its last bf16 backward pass never ended on two threads."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way to compute the same network."""
+
+    name: str
+    bf16: bool = False
+    channels_last: bool = False
+    compiled: bool = False
+    tf32: bool = False
+
+
+def ways(device: torch.device, compiled: bool) -> list[Way]:
+    """Plain fp32 first: the others are told as ratios to it."""
+    found = [Way("fp32 NCDHW"), Way("fp32 channels_last_3d", channels_last=True)]
+    if device.type == "cuda":
+        found.append(Way("TF32 NCDHW", tf32=True))
+    if best_precision(device) == "bf16":
+        found.append(Way("bf16 channels_last_3d", bf16=True, channels_last=True))
+    if compiled:
+        found.append(dataclasses.replace(found[-1], name=f"{found[-1].name} compiled", compiled=True))
+    return found
+
+
+class ResNet18In3D(nn.Module):
+    """A network of r3d_18's shape: 3 x 7 x 7 stem, four stages of two residual units with 3 x 3 x 3 kernels."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv3d(3, 64, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False), nn.BatchNorm3d(64), nn.ReLU()
+        )
+        units, before = [], 64
+        for channels in (64, 128, 256, 512):
+            units += [ResidualUnit(before, channels), ResidualUnit(channels, channels)]
+            before = channels
+        self.units = nn.Sequential(*units)
+        self.linear = nn.Linear(512, classes)
+
+    def forward(self, clips: Tensor, _landmarks: Tensor) -> Tensor:
+        return self.linear(self.units(self.stem(clips)).mean((2, 3, 4)))
+
+
+class ResidualUnit(nn.Module):
+    def __init__(self, before: int, channels: int) -> None:
+        super().__init__()
+        stride = 1 if before == channels else 2
+        self.first = nn.Sequential(nn.Conv3d(before, channels, 3, stride, 1, bias=False), nn.BatchNorm3d(channels))
+        self.second = nn.Sequential(nn.Conv3d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm3d(channels))
+        shortcut = nn.Sequential(nn.Conv3d(before, channels, 1, stride, bias=False), nn.BatchNorm3d(channels))
+        self.shortcut = nn.Identity() if stride == 1 else shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.shortcut(x) + self.second(functional.relu(self.first(x))))
+
+
+def medians(
+    parts: Mapping[str, Callable[[], object]], repeats: int, device: torch.device | None = None
+) -> dict[str, float]:
+    """Seconds of each part: the median of ``repeats`` rounds after one to warm up, all parts in every round."""
+    seconds: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(repeats + 1):
+        for name, part in parts.items():
+            _synchronise(device)
+            start = time.perf_counter()
+            part()
+            _synchronise(device)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+
+
+def _synchronise(device: torch.device | None) -> None:
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class Subject:
+    """A network in one of its ways, ready to run forward or to take a training step on a made-up batch."""
+
+    def __init__(self, network: nn.Module, way: Way, batch: int, size: int, device: torch.device) -> None:
+        layout = torch.channels_last_3d if way.channels_last else torch.contiguous_format
+        self.way, self.device = way, device
+        self.network = network.to(device, memory_format=layout)
+        self.call = torch.compile(self.network) if way.compiled else self.network
+        self.clips = torch.randn(batch, 3, 10, size, size).to(device, memory_format=layout)
+        self.landmarks = torch.rand(batch, 10, 66, 2).mul(size).to(device)
+        self.targets = torch.arange(batch, device=device) % len(LABELS)
+        self.optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+
+    def _logits(self) -> Tensor:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.way.tf32
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.way.bf16):
+            return self.call(self.clips, self.landmarks)
+
+    @torch.no_grad()
+    def forward(self) -> None:
+        self.network.eval()
+        self._logits()
+
+    def step(self) -> None:
+        self.network.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        functional.cross_entropy(self._logits(), self.targets).backward()
+        self.optimiser.step()
+
+
+def ceilings(device: torch.device, repeats: int) -> dict[bool, float]:
+    """The fastest single 3 x 3 x 3 convolution in 10^9 operations a second, in fp32 and (True) in bf16."""
+    best = {}
+    for bf16 in (False, True):
+        dtype = torch.bfloat16 if bf16 else torch.float32
+        rates = []
+        for channels, grid in ((64, 75), (128, 38), (256, 38)):
+            layer = nn.Conv3d(channels, channels, 3, padding=1, bias=False).to(device, dtype)
+            x = torch.randn(1, channels, 10, grid, grid).to(device, dtype)
+            layer, x = (thing.to(memory_format=torch.channels_last_3d) for thing in (layer, x))
+            with torch.no_grad():
+                seconds = medians({"it": lambda layer=layer, x=x: layer(x)}, repeats, device)["it"]
+            rates.append(2e-9 * layer.weight.numel() * 10 * grid**2 / seconds)
+        best[bf16] = max(rates)
+    return best
+
+
+def compare(
+    settings: NetworkSettings, size: int, batch: int, repeats: int, device: torch.device, compiled: bool
+) -> pd.DataFrame:
+    """A row a way, and one for r3d_18's shape: seconds a clip, ratio to plain fp32, 10^9 operations a second."""
+    gmac = shape_table(Network(settings, LABELS, size))["gmac"].sum()
+    chosen = ways(device, compiled)
+    subjects = {way.name: Subject(Network(settings, LABELS, size), way, batch, size, device) for way in chosen}
+    side = min(size, R3D_SIZE)
+    other = dataclasses.replace(chosen[-1], name=f"r3d_18's shape, {side} pixels", compiled=False)
+    subjects[other.name] = Subject(ResNet18In3D(len(LABELS)), other, batch, side, device)
+    work = dict.fromkeys(subjects, gmac) | {other.name: gmac_of(ResNet18In3D(len(LABELS)), side)}
+    limit = ceilings(device, repeats)
+    rows = []
+    for kind, passes in (("forward", 1), ("training step", 3)):
+        seconds = medians({name: getattr(s, kind.split()[-1]) for name, s in subjects.items()}, repeats, device)
+        for name, subject in subjects.items():
+            rate = 2 * passes * work[name] * batch / seconds[name]
+            rows.append(
+                {
+                    "pass": kind,
+                    "way": name,
+                    "clips/s": batch / seconds[name],
+                    "ratio": seconds[chosen[0].name] / seconds[name] if name in {w.name for w in chosen} else None,
+                    "GFLOP/s": rate,
+                    "of ceiling": rate / limit[subject.way.bf16],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def gmac_of(network: nn.Module, size: int) -> float:
+    """10^9 multiply-adds of a clip's forward pass, counted on tensors without numbers."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.to("meta")(torch.empty(1, 3, 10, size, size, device="meta"), torch.empty(0))
+    return counter.get_total_flops() / 2e9
+
+
+def stem_strides(repeats: int, device: torch.device) -> pd.DataFrame:
+    """Training clips a second for the three ways to leave out one of the stem's strides at 64 pixels."""
+    laptop = profile("laptop")
+    way = ways(device, compiled=False)[-1]
+    networks = {
+        strides: Network(dataclasses.replace(laptop.network, stem_strides=strides), LABELS, laptop.clips.size)
+        for strides in STRIDES
+    }
+    gmac = {strides: shape_table(network)["gmac"].sum() for strides, network in networks.items()}
+    batch = laptop.training.batch_size
+    steps = {str(s): Subject(n, way, batch, laptop.clips.size, device).step for s, n in networks.items()}
+    seconds = medians(steps, repeats, device)
+    return pd.DataFrame(
+        [{"stem_strides": str(s), "GMAC": gmac[s], "training clips/s": batch / seconds[str(s)]} for s in STRIDES]
+    )
+
+
+def report(name: str, table: pd.DataFrame, about: Mapping[str, Any]) -> None:
+    """The table for people and one JSON line for programs."""
+    print(f"\n{name} ({', '.join(f'{key} {value}' for key, value in about.items())})")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep=""))
+    rows = json.loads(table.to_json(orient="records", double_precision=4))
+    print(json.dumps({"benchmark": name, **about, "rows": rows}))
+
+
+def arguments(description: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds; at full size at most 3 of them on a CPU")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--compile", action="store_true", help="also through torch.compile (needs a C++ compiler)")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    torch.manual_seed(0)
+    return chosen
+
+
+def about(chosen: argparse.Namespace) -> dict[str, Any]:
+    """What the figures were measured on."""
+    if chosen.device == "cuda":
+        return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
+    able = "bf16" if best_precision("cpu") == "bf16" else "no bf16"
+    return {"device": f"CPU {platform.machine()} ({able})", "threads": chosen.threads, "torch": torch.__version__}
+
+
+def main() -> None:
+    chosen = arguments(__doc__)
+    device = torch.device(chosen.device)
+    full, laptop, on_cpu = profile("paper"), profile("laptop"), chosen.device == "cpu"
+    few = min(chosen.repeats, 3) if on_cpu else chosen.repeats
+    for name, picked, batch, repeats in (
+        ("network at full size", full, 1 if on_cpu else full.training.batch_size, few),
+        ("network at laptop size", laptop, laptop.training.batch_size, chosen.repeats),
+    ):
+        table = compare(picked.network, picked.clips.size, batch, repeats, device, chosen.compile)
+        report(name, table, about(chosen) | {"batch": batch, "repeats": repeats})
+    report("stem strides at laptop size", stem_strides(chosen.repeats, device), about(chosen))
+
+
+if __name__ == "__main__":
+    main()
