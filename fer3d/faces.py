@@ -201,7 +201,7 @@ _HOG_SEEN, _HOG_SIZE = 87, 144
 _NEAR = (0.1, 0.25, 0.25, 0.25)
 """How far HOG's box, which moves in steps of a tenth of its side, may lie from a box that is kept: first from where
 the face was expected, then, as often as the fit may be repeated, from the box of the points themselves."""
-_FIT_BOX, _FIT_SIZE = 200, 300
+_FIT_BOX, _FIT_SIZE = 300, 450
 """Side of the box and of the picture in which points are fitted: one scale for near and far faces."""
 _SETTLED = 0.06
 """A box that moves, grows and turns (radians) by less than this share of its side stays."""
