@@ -28,6 +28,7 @@ _DATABASES = ", ".join(labels.TITLES)
 Database = Annotated[str, typer.Argument(help=f"One of {_DATABASES}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
 ProfileName = Annotated[str, typer.Option("--profile", help=f"One of {', '.join(config.PROFILES)}.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
 
 
@@ -53,11 +54,14 @@ def standins(
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
     subjects: Annotated[int, typer.Option(min=1, help="Invented people.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    hostile: Annotated[bool, typer.Option("--hostile", help="With the quirks and faults of real copies.")] = False,
+    workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Write a stand-in: invented people rendered in the layout of a licensed database."""
     from fer3d import standins
 
-    standins.write(labels.check_database(database), out, subjects, seed)
+    _report(standins.write(database, out, subjects, seed, hostile, workers), as_json)
 
 
 @app.command()
@@ -85,7 +89,7 @@ def prepare(
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder of the prepared store.")],
     profile: ProfileName = "laptop",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Find faces and landmarks in a release and cut it into ten-frame clips."""

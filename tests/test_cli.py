@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import trees
 
-from fer3d import cli, evaluation, files, labels
+from fer3d import cli, evaluation, files, labels, pipeline
 
 
 def fer3d(*words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -196,3 +196,42 @@ def test_a_notebook_takes_named_parameters(call, tmp_path: Path) -> None:
     failing = write(tmp_path / "failing.ipynb", "1 / 0")
     status, _, err = call("notebook", failing, "--out", tmp_path / "c.ipynb")
     assert status == 1 and "ZeroDivisionError: division by zero" in err and err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def release() -> Path:
+    """The tiny CK+ stand-in, which the notebooks use too."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("FER3D_CKPLUS", raising=False)
+        return pipeline.standin("ckplus", "tiny")
+
+
+@pytest.mark.slow
+def test_from_a_release_to_figures(call, release: Path, tmp_path: Path) -> None:
+    store, run = tmp_path / "store", tmp_path / "run"
+    status, out, _ = call("index", "ckplus", release, "--json")
+    labelled = json.loads(out)["labelled"]
+    status, out, err = call("prepare", "ckplus", release, "--out", store, "--profile", "tiny", "--json")
+    prepared = json.loads(out)
+    assert (status, err) == (0, "")
+    assert {"clips", "padded", "rejected", "frames", "seconds"} <= prepared.keys()
+    assert prepared["clips"] + prepared["rejected"] == labelled
+
+    training = ("train", store, "--out", run, "--variant", "3d", "--profile", "tiny", "--epochs", 2, "--json")
+    status, out, err = call(*training)
+    trained = json.loads(out)
+    assert status == 0
+    status, out, err = call("evaluate", run, "--json")
+    assert (status, err) == (0, "") and json.loads(out).items() >= trained.items()
+    before = (run / "metrics.json").stat().st_mtime_ns
+    assert call(*training)[0] == 0 and (run / "metrics.json").stat().st_mtime_ns == before, "trained only once"
+
+    for wrong, told in (
+        (("--profile", "tiny", "--epochs", 2, "--seed", 1), "another run"),
+        (("--profile", "paper"), "64 pixels"),
+        (("--profile", "tiny", "--fold", 7), "fold 7"),
+        (("--profile", "tiny", "--epochs", 2, "--test", store), "leave it out"),
+    ):
+        status, out, err = call("train", store, "--out", run, "--variant", "3d", *wrong)
+        assert (status, out) == (2, "") and told in err and err.count("\n") == 1
+    assert (run / "metrics.json").stat().st_mtime_ns == before
