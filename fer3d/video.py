@@ -8,6 +8,7 @@ the bounds below is refused before it is decoded.
 import contextlib
 import os
 import stat
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ MAX_FRAMES = 200_000
 """Frames in one video (over two hours)."""
 MAX_IMAGE_BYTES = 2**27
 """Size of one image file."""
+
+STALL_SECONDS = 1.0
+"""Longest search for a video's next frame."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg"})
@@ -119,7 +123,7 @@ def check_video(path: Path) -> VideoFacts:
             int(capture.get(what))
             for what in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_COUNT)
         )
-        if not capture.grab():
+        if not _grabbed(path, capture):
             raise VideoError(f"{path.name}: {_NO_FRAME}")
         return VideoFacts(height, width, claimed)
 
@@ -165,8 +169,12 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         raise VideoError(f"{path.name}: {error.strerror}") from error
     if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
         raise VideoError(f"{path.name}: not a video")
-    options = [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000]
-    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, options)
+    options = {
+        cv2.CAP_PROP_N_THREADS: 1,
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: int(1000 * STALL_SECONDS),
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC: int(1000 * STALL_SECONDS),
+    }
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, [part for pair in options.items() for part in pair])
     try:
         claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
         if claimed > MAX_PIXELS:
@@ -180,13 +188,26 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
 
 def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     count = 0
-    while (read := capture.read())[0]:
+    while _grabbed(path, capture):
         count += 1
         if count > MAX_FRAMES:
             raise VideoError(f"{path.name}: more than {MAX_FRAMES} frames")
-        yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+        there, frame = capture.retrieve()
+        if not there:
+            raise VideoError(f"{path.name}: frame {count} cannot be converted")
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     if not count:
         raise VideoError(f"{path.name}: {_NO_FRAME}")
+
+
+def _grabbed(path: Path, capture: cv2.VideoCapture) -> bool:
+    """Whether there is a next frame; `VideoError` where the search for it was given up, which is not the end."""
+    start = time.monotonic()
+    if capture.grab():
+        return True
+    if time.monotonic() - start >= STALL_SECONDS:
+        raise VideoError(f"{path.name}: no frame within {STALL_SECONDS:g} s; damaged, or too slow a disk")
+    return False
 
 
 def _size(path: Path) -> int:

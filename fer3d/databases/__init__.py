@@ -2,7 +2,7 @@
 
 Section 4.1 of the paper. A reader yields a `Sequence` for each recording that can be
 used and a `Skipped` for each that cannot, with the reason, and never stops at one bad
-file. It holds nothing that grows with the database.
+file. It holds one sequence at a time.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from fer3d.databases.release import Published, Release
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.errors import InputError
 from fer3d.labels import CLASSES, TITLES, check_database
+from fer3d.video import printable
 
 __all__ = ["READERS", "Published", "Reader", "Sequence", "Skipped", "scan", "summary"]
 
@@ -49,7 +50,19 @@ def scan(database: str, root: Path, settings: ClipSettings = _PAPER) -> Iterator
     release, or a collection that is often taken for this one.
     """
     _check(database, root)
-    return READERS[database].scan(root, settings)
+    return _once(READERS[database].scan(root, settings))
+
+
+def _once(found: Iterator[Sequence | Skipped]) -> Iterator[Sequence | Skipped]:
+    """A name counts once. (The names are all that is kept, 100 bytes a sequence.)"""
+    names = set()
+    for entry in found:
+        if isinstance(entry, Sequence):
+            if entry.name in names:
+                yield Skipped(entry.name, "a second recording of this name", "one copy of the release")
+                continue
+            names.add(entry.name)
+        yield entry
 
 
 def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[str, Any]:
@@ -88,20 +101,25 @@ def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[
 def _check(database: str, root: Path) -> None:
     wanted = f"the unpacked {TITLES[check_database(database)]} release: {READERS[database].LAYOUT}"
     again = f"fer3d index {database} DIR with the folder that the release was unpacked into"
-    if not root.exists():
-        raise InputError(f"{root}, which does not exist", wanted, again)
+    shown = printable(str(root))
+    try:
+        missing, folder = not root.exists(), root.is_dir()
+    except OSError as error:  # a name too long, a forbidden folder above
+        raise InputError(f"{shown} ({error.strerror})", wanted, again) from error
+    if missing:
+        raise InputError(f"{shown}, which does not exist", wanted, again)
     release = Release(root)
-    if root.is_dir() and READERS[database].looks_like(release):
+    if folder and READERS[database].looks_like(release):
         return
     if lookalike := lookalikes.recognise(root):
-        raise InputError(f"{root}, which is {lookalike}", wanted, again)
-    if not root.is_dir():
-        raise InputError(f"the file {root}", wanted, again)
+        raise InputError(f"{shown}, which is {lookalike}", wanted, again)
+    if not folder:
+        raise InputError(f"the file {shown}", wanted, again)
     for other, reader in READERS.items():
         if other != database and reader.looks_like(release):
-            raise InputError(f"{root}, which looks like {TITLES[other]}", wanted, f"fer3d index {other} {root}")
+            raise InputError(f"{shown}, which looks like {TITLES[other]}", wanted, f"fer3d index {other} {shown}")
     passed_over = next(release.drain(), None)
     problem = "holds no such files" if any(release.listing(release.root)) else "is empty"
     if passed_over:
         problem += f" ({passed_over.what}: {passed_over.why})"
-    raise InputError(f"{root}, which {problem}", wanted, again)
+    raise InputError(f"{shown}, which {problem}", wanted, again)

@@ -64,6 +64,8 @@ ACTORS: Mapping[range, str] = {
 }
 """Who is seen in which training sequence of the action unit partition."""
 
+_COLUMNS = 100
+"""Action units have numbers below this."""
 _NAMED = re.compile(r"(?:train|test)", re.IGNORECASE)
 _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
 
@@ -113,7 +115,7 @@ def read_units(path: Path) -> pd.DataFrame:
     """
     rows = read_numbers(path)
     width = len(rows[0])
-    if width <= max(UNITS) or any(len(row) != width or not {0.0, 1.0}.issuperset(row) for row in rows):
+    if not max(UNITS) < width <= _COLUMNS or any(len(row) != width or not {0.0, 1.0}.issuperset(row) for row in rows):
         raise Unusable(f"{path.name} holds something else than columns of 0 and 1 for the units up to {max(UNITS)}")
     table = pd.DataFrame(rows, index=range(1, len(rows) + 1), columns=range(1, width + 1)).astype(int)
     return table[list(UNITS)].assign(speech=table[width])

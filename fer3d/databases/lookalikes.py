@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from fer3d.databases.release import Release
-from fer3d.video import IMAGE_SUFFIXES
+from fer3d.video import IMAGE_SUFFIXES, printable
 
 _EMOTION_FOLDER = re.compile(
     r"\d?_?(?:ang(?:er|ry)|contempt|disgust(?:ed)?|fear(?:ful)?|happ(?:y|iness)|sad(?:ness)?|surprised?|neutral)",
@@ -38,7 +38,7 @@ def _pixel_table(file: Path) -> str | None:
     except OSError:
         return None
     if b"emotion" in head and b"pixels" in head:
-        return f"a table of single images in the manner of FER2013 ({file.name}): no sequences"
+        return f"a table of single images in the manner of FER2013 ({printable(file.name)}): no sequences"
     return None
 
 

@@ -93,7 +93,7 @@ class Release:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if _STRAY.match(entry.name) or not self._inside(entry):
+                    if _STRAY.match(entry.name) or not self._follows(entry):
                         continue
                     if entry.is_dir():
                         folders.append(folder / entry.name)
@@ -115,15 +115,15 @@ class Release:
                 yield Level(folder, matching, files)
             level = below
 
-    def _inside(self, entry: os.DirEntry[str]) -> bool:
+    def _follows(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry is no link, or a link to a file of the release (as git-annex and DVC make them)."""
         if not entry.is_symlink():
             return True
         target = Path(os.path.realpath(entry.path))
-        if target.is_relative_to(self.root) and target.exists():
+        if target.is_file() and target.is_relative_to(self.root):
             return True
-        self.skip(
-            Path(entry.path), Unusable("a link that leads out of the release or nowhere", "a copy in place of the link")
-        )
+        why = "a link to a folder, out of the release, or to nothing"
+        self.skip(Path(entry.path), Unusable(why, "a copy in place of the link"))
         return False
 
 
@@ -191,7 +191,10 @@ def read_numbers(path: Path) -> list[list[float]]:
         rows = [[float(word) for word in line.replace(",", " ").split()] for line in lines]
     except ValueError as error:
         raise Unusable(f"{path.name} holds something else than numbers") from error
-    return [row for row in rows if row]
+    rows = [row for row in rows if row]
+    if not rows:
+        raise Unusable(f"{path.name} is empty")
+    return rows
 
 
 def read_xml(path: Path) -> Element:
