@@ -153,11 +153,14 @@ def normalised(frames: Tensor, clip_norm: bool) -> Tensor:
     With ``clip_norm`` each clip has mean 0 and deviation 1 over all its values, else
     0..255 becomes -1..1.
     """
-    clips = frames.permute(0, 4, 1, 2, 3).float()
-    if not clip_norm:
-        return clips / 127.5 - 1
-    deviation, mean = torch.std_mean(clips, dim=(1, 2, 3, 4), keepdim=True, correction=0)
-    return (clips - mean) / deviation.clamp(min=1)
+    clips = frames.float()
+    if clip_norm:
+        values = clips.flatten(1)  # as they lie in memory: several times faster than over four dimensions
+        deviation, mean = torch.std_mean(values, dim=1, keepdim=True, correction=0)
+        clips = ((values - mean) / deviation.clamp(min=1)).view_as(clips)
+    else:
+        clips = clips / 127.5 - 1
+    return clips.permute(0, 4, 1, 2, 3)
 
 
 class Clips:
