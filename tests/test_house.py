@@ -67,7 +67,7 @@ def test_one_version() -> None:
 
 ROOMS = [
     "errors", "paths", "labels", "config", "files", "standins", "video", "databases", "faces", "clips", "splits",
-    "filters", "augment", "devices", "network", "evaluation", "training", "paper", "plots", "explore",
+    "filters", "augment", "devices", "network", "evaluation", "training", "export", "paper", "plots", "explore",
     "pipeline", "workbook", "report", "doctor", "cli",
 ]  # fmt: skip
 """The path of the data: a room imports only from rooms before it."""
