@@ -74,11 +74,19 @@ class VideoFacts(NamedTuple):
     """By the header: a hint, not to be relied on."""
 
 
-class VideoError(Exception):
-    """An image or video that cannot be used; the message is its name and the reason, safe to print."""
+class Unusable(Exception):
+    """A recording or a file that cannot be used: ``why``, because of which ``file``, and what would help."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+    def __init__(self, why: str, file: str = "", remedy: str = "a fresh copy of the file") -> None:
+        super().__init__(printable(why), printable(file), remedy)
+        self.why, self.file, self.remedy = self.args
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.why}" if self.file else self.why
+
+
+class VideoError(Unusable):
+    """An image or a video that cannot be used."""
 
 
 def printable(text: str) -> str:
@@ -97,7 +105,7 @@ def read_frames(source: Path, images: Sequence[Path] = ()) -> Iterator[np.ndarra
     if images:
         yield from map(read_image, images)
     elif source.is_dir():
-        raise VideoError(f"{source.name}: no images")
+        raise VideoError("no images", source.name)
     else:
         with _opened(source) as capture:
             yield from _decoded(source, capture)
@@ -124,7 +132,7 @@ def check_video(path: Path) -> VideoFacts:
             for what in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_COUNT)
         )
         if not _grabbed(path, capture):
-            raise VideoError(f"{path.name}: {_NO_FRAME}")
+            raise VideoError(_NO_FRAME, path.name)
         return VideoFacts(height, width, claimed)
 
 
@@ -138,24 +146,24 @@ def read_image(path: Path) -> np.ndarray:
                 return np.repeat(grey[..., None], 3, axis=2)
             return np.array(image.convert("RGB"))
         except Exception as error:  # a decoder may raise anything on a damaged file
-            raise VideoError(f"{path.name}: broken image, {_first_line(error)}") from error
+            raise VideoError(f"broken image, {_first_line(error)}", path.name) from error
 
 
 def _open_image(path: Path) -> Image.Image:
     size = _size(path)
     if size > MAX_IMAGE_BYTES:
-        raise VideoError(f"{path.name}: {size} bytes; at most {MAX_IMAGE_BYTES}")
+        raise VideoError(f"{size} bytes; at most {MAX_IMAGE_BYTES}", path.name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             image = Image.open(path, formats=_IMAGE_FORMATS)
         except Image.DecompressionBombError as error:
-            raise VideoError(f"{path.name}: claims too many pixels; at most {MAX_PIXELS}") from error
+            raise VideoError(f"claims too many pixels; at most {MAX_PIXELS}", path.name) from error
         except Exception as error:  # a decoder may raise anything on a damaged file
-            raise VideoError(f"{path.name}: not a readable image") from error
+            raise VideoError("not a readable image", path.name) from error
     if image.width * image.height > MAX_PIXELS:
         image.close()
-        raise VideoError(f"{path.name}: claims {image.width} x {image.height} pixels; at most {MAX_PIXELS}")
+        raise VideoError(f"claims {image.width} x {image.height} pixels; at most {MAX_PIXELS}", path.name)
     return image
 
 
@@ -166,9 +174,9 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
-        raise VideoError(f"{path.name}: {error.strerror}") from error
+        raise VideoError(str(error.strerror), path.name) from error
     if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
-        raise VideoError(f"{path.name}: not a video")
+        raise VideoError("not a video", path.name)
     options = {
         cv2.CAP_PROP_N_THREADS: 1,
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: int(1000 * STALL_SECONDS),
@@ -178,10 +186,10 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     try:
         claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
         if claimed > MAX_PIXELS:
-            raise VideoError(f"{path.name}: claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}")
+            raise VideoError(f"claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}", path.name)
         yield capture
     except cv2.error as error:
-        raise VideoError(f"{path.name}: broken video, {_first_line(error)}") from error
+        raise VideoError(f"broken video, {_first_line(error)}", path.name) from error
     finally:
         capture.release()
 
@@ -191,13 +199,13 @@ def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     while _grabbed(path, capture):
         count += 1
         if count > MAX_FRAMES:
-            raise VideoError(f"{path.name}: more than {MAX_FRAMES} frames")
+            raise VideoError(f"more than {MAX_FRAMES} frames", path.name)
         there, frame = capture.retrieve()
         if not there:
-            raise VideoError(f"{path.name}: frame {count} cannot be converted")
+            raise VideoError(f"frame {count} cannot be converted", path.name)
         yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     if not count:
-        raise VideoError(f"{path.name}: {_NO_FRAME}")
+        raise VideoError(_NO_FRAME, path.name)
 
 
 def _grabbed(path: Path, capture: cv2.VideoCapture) -> bool:
@@ -206,7 +214,7 @@ def _grabbed(path: Path, capture: cv2.VideoCapture) -> bool:
     if capture.grab():
         return True
     if time.monotonic() - start >= STALL_SECONDS:
-        raise VideoError(f"{path.name}: no frame within {STALL_SECONDS:g} s; damaged, or too slow a disk")
+        raise VideoError(f"no frame within {STALL_SECONDS:g} s; damaged, or too slow a disk", path.name)
     return False
 
 
@@ -215,11 +223,11 @@ def _size(path: Path) -> int:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        raise VideoError(f"{path.name}: {getattr(error, 'strerror', error)}") from error
+        raise VideoError(str(getattr(error, "strerror", error)), path.name) from error
     if not stat.S_ISREG(status.st_mode):
-        raise VideoError(f"{path.name}: not a file")
+        raise VideoError("not a file", path.name)
     if not status.st_size:
-        raise VideoError(f"{path.name}: zero bytes")
+        raise VideoError("zero bytes", path.name)
     return status.st_size
 
 

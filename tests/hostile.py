@@ -437,7 +437,7 @@ def _read(database: str, root: Path, spoilt: set[str], clock: Clock) -> tuple[st
         for entry in databases.scan(database, root):
             if isinstance(entry, Skipped):
                 skipped += 1
-                assert entry.why and (entry.what + entry.why + entry.remedy).isprintable(), entry
+                assert entry.why and (entry.what + entry.why + entry.file + entry.remedy).isprintable(), entry
                 continue
             found[entry.name] = _essence(entry)
             if entry.name in spoilt:

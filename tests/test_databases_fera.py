@@ -55,8 +55,8 @@ def test_whole_release(release: Path) -> None:
         "train_006": ("actor6", None),
         "test_001": ("actor7", "relief"),
     }
-    assert set(skipped) == {"emotion_training/train_003/train_003.avi", "emotions"}
-    assert "code 4, whose meaning is not told" in skipped["emotion_training/train_003/train_003.avi"]
+    assert set(skipped) == {"train_003", "emotions"}
+    assert "code 4, whose meaning is not told" in skipped["train_003"]
     assert skipped["emotions"] == "not told for 3 sequences"
     assert sequences["test_001"].origin == "test/labels/test_001.dat"
     assert sequences["au_train_001"].action_units == ((1, 0.0), (2, 0.0), (25, 0.0))
@@ -78,9 +78,9 @@ def test_without_actors_no_emotion_partition(release: Path) -> None:
     (release / "actors.csv").unlink()
     sequences, skipped = read(release)
     assert list(sequences) == ["au_train_001", "au_train_087"]
-    assert skipped["emotion_training/train_001/train_001.avi"] == "the actor is not told"
+    assert skipped["train_001"] == "the actor is not told"
     remedies = {s.remedy for s in databases.scan("fera", release) if isinstance(s, Skipped)}
-    assert "a line train_001,<actor>, in actors.csv in the release's folder" in remedies
+    assert any("actors.csv" in remedy for remedy in remedies)
 
 
 @pytest.mark.parametrize(
@@ -121,16 +121,14 @@ def test_garbage_in_the_units_leaves_the_sequence(release: Path, content: str) -
     write_text(release / "au_training/train_087/train_087-au.dat", content)
     sequences, skipped = read(release)
     assert sequences["au_train_087"].action_units == ()
-    assert "train_087-au.dat" in skipped["au_training/train_087/train_087-au.dat"]
+    assert "au_training/train_087/train_087-au.dat" in skipped
 
 
 @pytest.mark.parametrize("content", ["", "boredom", "1 2", "anger or joy", "\0\xff"])
 def test_garbage_in_a_label(release: Path, content: str) -> None:
     write_text(release / "emotion_training/train_001/train_001-emotion.dat", content)
     sequences, skipped = read(release)
-    assert (
-        "train_001" not in sequences and "train_001-emotion.dat" in skipped["emotion_training/train_001/train_001.avi"]
-    )
+    assert "train_001" not in sequences and "train_001" in skipped
 
 
 def test_other_layouts(tmp_path: Path) -> None:
@@ -156,7 +154,7 @@ def test_broken_video_and_letter_case(release: Path) -> None:
     folder = release / "emotion_training/train_002"
     (folder / "train_002.avi").rename(folder / "TRAIN_002.AVI")
     sequences, skipped = read(release)
-    assert skipped["emotion_training/train_001/train_001.avi"] == "train_001.avi: zero bytes"
+    assert skipped["train_001"] == "zero bytes"
     assert sequences["train_002"].label == "happiness"
 
 

@@ -110,11 +110,11 @@ def test_what_is_left_out(release: Path) -> None:
         "32/S001-032.avi": "code '9'",
         "33/S001-033.avi": "not one frame",
         "34/S001-034.avi": "zero bytes",
-        "35/S001-035.avi": "not sound XML",
-        "36/S001-036.avi": "no S001-036.xml",
+        "35/S001-035.avi": "no sound XML",
+        "36/S001-036.avi": "no metatags",
         "37": "no video",
         "38/S001-038.avi": "code 'happy'",
-        "39/S001-039.avi": "not sound XML",
+        "39/S001-039.avi": "no sound XML",
     }.items():
         assert reason in skipped.pop(f"Sessions/{session}")
     assert not skipped

@@ -12,10 +12,10 @@ from trees import write_image, write_video
 
 from fer3d import databases
 from fer3d.databases import ckplus, disfa, fera, mmi
-from fer3d.databases.release import Unusable, numeric, read_numbers, read_users_table, read_xml
+from fer3d.databases.release import numeric, read_numbers, read_users_table, read_xml
 from fer3d.errors import InputError
 from fer3d.labels import CLASSES, EMOTIONS, emfacs
-from fer3d.video import VideoError, printable, read_frames
+from fer3d.video import Unusable, VideoError, printable, read_frames
 
 fuzzed = settings(
     max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -5,6 +5,7 @@ used and a `Skipped` for each that cannot, with the reason, and never stops at o
 file. It holds one sequence at a time.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def _once(found: Iterator[Sequence | Skipped]) -> Iterator[Sequence | Skipped]:
     for entry in found:
         if isinstance(entry, Sequence):
             if entry.name in names:
-                yield Skipped(entry.name, "a second recording of this name", "one copy of the release")
+                yield Skipped(entry.name, "a second recording of this name", remedy="one copy of the release")
                 continue
             names.add(entry.name)
         yield entry
@@ -71,7 +72,7 @@ def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[
     ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
     ``labelled_subjects`` and ``classes`` (in label order) only those with an emotion. Where
     every frame has a label (DISFA), ``classes`` counts frames. ``skipped`` lists what was
-    left out and why. Raises as `scan` does.
+    left out, why, and what would be the remedy. Raises as `scan` does.
     """
     sequences = labelled = 0
     subjects, labelled_subjects = set(), set()
@@ -79,7 +80,7 @@ def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[
     left_out = []
     for found in scan(database, root, settings):
         if isinstance(found, Skipped):
-            left_out.append({"what": found.what, "why": found.why})
+            left_out.append(dataclasses.asdict(found))
             continue
         sequences += 1
         subjects.add(found.subject)

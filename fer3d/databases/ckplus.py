@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.databases.release import Published, Release, Unusable, merged, numeric, read_numbers, skipped, whole
+from fer3d.databases.release import Published, Release, merged, numeric, read_numbers, skipped, whole
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.labels import CKPLUS_CODES, CLASSES
-from fer3d.video import IMAGE_SUFFIXES, VideoError, check_image
+from fer3d.video import IMAGE_SUFFIXES, Unusable, check_image
 
 LAYOUT = "folders S###/###/ with images, and beside them the Emotion labels"
 PUBLISHED = Published(
@@ -59,12 +59,12 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 sequence = _sequence(release, subject, name, folders)
                 labels_seen = labels_seen or sequence.label is not None
                 yield sequence
-            except (Unusable, VideoError) as reason:
+            except Unusable as reason:
                 yield skipped(name, reason)
             yield from release.drain()
     if not labels_seen:
         yield Skipped(
-            "Emotion", "not one emotion label below this folder", "Emotion_labels.zip unpacked beside the images"
+            "Emotion", "not one emotion label below this folder", remedy="Emotion_labels.zip unpacked beside the images"
         )
 
 
@@ -73,12 +73,12 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
     files = list({file.name.lower(): file for folder in folders for file in release.listing(folder)[1]}.values())
     images = sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=numeric)
     if not images:
-        raise Unusable("no images", "cohn-kanade-images unpacked beside the labels")
+        raise Unusable("no images", remedy="cohn-kanade-images unpacked beside the labels")
     for image in images:
         check_image(image)
     emotions = [file for file in files if file.name.lower().endswith("_emotion.txt")]
     if len(emotions) > 1:
-        raise Unusable(f"{len(emotions)} emotion labels", "one emotion file in the folder")
+        raise Unusable(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
     units: list[tuple[int, float]] = []
     for file in files:
         if file.name.lower().endswith("_facs.txt"):
@@ -102,11 +102,11 @@ def _emotion(path: Path) -> str:
     """The name for the one number in an emotion file, such as ``   3.0000000e+00``."""
     rows = read_numbers(path)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unusable(f"{path.name} holds {sum(map(len, rows))} numbers instead of one")
+        raise Unusable(f"{sum(map(len, rows))} numbers instead of one", path.name)
     code = whole(rows[0][0], path)
     label = CKPLUS_CODES.get(code)
     if label not in CLASSES["ckplus"]:
-        raise Unusable(f"{path.name} holds emotion code {code}, not one of 1 to 7", "")
+        raise Unusable(f"emotion code {code}, not one of 1 to 7", path.name, remedy="")
     return label
 
 
@@ -114,5 +114,5 @@ def _action_units(path: Path) -> list[tuple[int, float]]:
     """The (unit, intensity) lines of a FACS file; intensity 1 to 5 is A to E, 0 is present but not scored."""
     rows = read_numbers(path)
     if any(len(row) != 2 or not 0 <= row[1] <= 5 for row in rows):
-        raise Unusable(f"{path.name} holds something else than action units with intensities 0 to 5")
+        raise Unusable("something else than action units with intensities 0 to 5", path.name)
     return [(whole(unit, path), intensity) for unit, intensity in rows]

@@ -18,10 +18,10 @@ from pathlib import Path
 import pandas as pd
 
 from fer3d.config import ClipSettings
-from fer3d.databases.release import Published, Release, Unusable, merged, read_numbers, skipped
+from fer3d.databases.release import Published, Release, merged, read_numbers, skipped
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.labels import emfacs
-from fer3d.video import VideoError, check_video
+from fer3d.video import Unusable, check_video
 
 LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
 PUBLISHED = Published(
@@ -76,7 +76,7 @@ def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             try:
                 video = videos.get((subject, camera))
                 yield _sequence(release, subject, camera, video, folders.get(subject, []), settings.au_threshold)
-            except (Unusable, VideoError) as reason:
+            except Unusable as reason:
                 yield skipped(f"{subject}_{camera}", reason)
             yield from release.drain()
 
@@ -88,7 +88,7 @@ def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
     for lines other than ``frame,intensity`` with the frames counted from 1.
     """
     if missing := [unit for unit in UNITS if unit not in files]:
-        raise Unusable(f"no labels of AU {', '.join(map(str, missing))}", "ActionUnit_Labels.zip unpacked again")
+        raise Unusable(f"no labels of AU {', '.join(map(str, missing))}", remedy="ActionUnit_Labels.zip unpacked again")
     return pd.concat({unit: _column(files[unit]) for unit in UNITS}, axis="columns")
 
 
@@ -96,7 +96,9 @@ def _sequence(
     release: Release, subject: str, camera: str, video: Path | None, folders: list[Path], threshold: int
 ) -> Sequence:
     if video is None:
-        raise Unusable(f"no video of the {camera} camera", f"the {camera} camera's videos unpacked beside the labels")
+        raise Unusable(
+            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked beside the labels"
+        )
     claimed = check_video(video).claimed_frames
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
     frame_labels: tuple[str | None, ...] | None = None
@@ -134,5 +136,5 @@ def _label_files(release: Release, folder: Path) -> dict[int, Path]:
 def _column(path: Path) -> pd.Series:
     rows = read_numbers(path)
     if any(len(row) != 2 or row[0] != number or row[1] not in range(6) for number, row in enumerate(rows, start=1)):
-        raise Unusable(f"{path.name} holds something else than the frames from 1 on with intensities 0 to 5")
+        raise Unusable("something else than the frames from 1 on with intensities 0 to 5", path.name)
     return pd.Series([int(row[1]) for row in rows], index=range(1, len(rows) + 1))

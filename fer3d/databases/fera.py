@@ -31,7 +31,6 @@ from fer3d.config import ClipSettings
 from fer3d.databases.release import (
     Published,
     Release,
-    Unusable,
     read_bytes,
     read_numbers,
     read_users_table,
@@ -40,7 +39,7 @@ from fer3d.databases.release import (
 )
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.labels import FERA_WORDS
-from fer3d.video import VIDEO_SUFFIXES, VideoError, check_video
+from fer3d.video import VIDEO_SUFFIXES, Unusable, check_video
 
 LAYOUT = "folders train_###/ with train_###.avi and its label file"
 PUBLISHED = Published(
@@ -66,6 +65,7 @@ ACTORS: Mapping[range, str] = {
 
 _COLUMNS = 100
 """Action units have numbers below this."""
+_TABLE = "a line for it in actors.csv (sequence,subject,emotion) in the release's folder"
 _NAMED = re.compile(r"(?:train|test)", re.IGNORECASE)
 _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
 
@@ -95,16 +95,17 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     unlabelled = 0
     for level in release.walk():
         for video in filter(_is_video, level.files):
+            about = _about(video.stem.lower(), level.files)
+            name = _name(release, video, about)
             try:
-                sequence = _sequence(release, video, level.files, known)
+                sequence = _sequence(release, video, name, about, known)
                 unlabelled += sequence.label is None
                 yield sequence
-            except (Unusable, VideoError) as reason:
-                yield skipped(release.shown(video), reason)
+            except Unusable as reason:
+                yield skipped(name, reason)
         yield from release.drain()
     if unlabelled:
-        remedy = "actors.csv with lines sequence,subject,emotion in the release's folder"
-        yield Skipped("emotions", f"not told for {unlabelled} sequences", remedy)
+        yield Skipped("emotions", f"not told for {unlabelled} sequences", remedy=_TABLE)
 
 
 def read_units(path: Path) -> pd.DataFrame:
@@ -116,24 +117,26 @@ def read_units(path: Path) -> pd.DataFrame:
     rows = read_numbers(path)
     width = len(rows[0])
     if not max(UNITS) < width <= _COLUMNS or any(len(row) != width or not {0.0, 1.0}.issuperset(row) for row in rows):
-        raise Unusable(f"{path.name} holds something else than columns of 0 and 1 for the units up to {max(UNITS)}")
+        raise Unusable(f"something else than columns of 0 and 1 for the units up to {max(UNITS)}", path.name)
     table = pd.DataFrame(rows, index=range(1, len(rows) + 1), columns=range(1, width + 1)).astype(int)
     return table[list(UNITS)].assign(speech=table[width])
 
 
-def _sequence(release: Release, video: Path, beside: list[Path], known: _Known) -> Sequence:
-    stem = video.stem.lower()
-    about = _about(stem, beside)
-    coded = [file for file in about if file.stem.lower().endswith("-au")]
+def _name(release: Release, video: Path, about: list[Path]) -> str:
+    """The video's, with ``au_`` before it in the action unit partition."""
     folders = release.shown(video.parent).lower()
-    name = f"au_{stem}" if coded or re.search(r"(?<![a-z])au(?![a-z])", folders) else stem
-    subject = known.actors.get(name) or (_actor(stem) if name != stem else None)
+    coded = any(map(_is_coded, about)) or re.search(r"(?<![a-z])au(?![a-z])", folders)
+    return f"au_{video.stem.lower()}" if coded else video.stem.lower()
+
+
+def _sequence(release: Release, video: Path, name: str, about: list[Path], known: _Known) -> Sequence:
+    subject = known.actors.get(name) or _actor(name)
     if subject is None:
-        raise Unusable("the actor is not told", f"a line {name},<actor>, in actors.csv in the release's folder")
+        raise Unusable("the actor is not told", remedy=_TABLE)
     check_video(video)
-    label, origin = _emotion(release, video, [file for file in about if file not in coded], name, known)
+    label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
     units: tuple[tuple[int, float], ...] = ()
-    for file in coded:
+    for file in filter(_is_coded, about):
         try:
             table = read_units(file)
             units = tuple((unit, 0.0) for unit in UNITS if table[unit].any())
@@ -175,12 +178,13 @@ def _written(file: Path, known: _Known) -> str:
         return word
     rows = read_numbers(file)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unusable(f"{file.name} holds neither an emotion nor a lone number")
+        raise Unusable("neither an emotion nor a lone number", file.name)
     code = whole(rows[0][0], file)
     if code not in known.codes:
         raise Unusable(
-            f"{file.name} holds emotion code {code}, whose meaning is not told",
-            "emotion_codes.csv with lines code,emotion in the release's folder",
+            f"emotion code {code}, whose meaning is not told",
+            file.name,
+            remedy="emotion_codes.csv with lines code,emotion in the release's folder",
         )
     return known.codes[code]
 
@@ -200,8 +204,12 @@ def _one_word(text: str) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def _actor(stem: str) -> str | None:
-    number = re.fullmatch(r"train_(\d{3})", stem)
+def _is_coded(file: Path) -> bool:
+    return file.stem.lower().endswith("-au")
+
+
+def _actor(name: str) -> str | None:
+    number = re.fullmatch(r"au_train_(\d{3})", name)
     return next((actor for numbers, actor in ACTORS.items() if number and int(number[1]) in numbers), None)
 
 

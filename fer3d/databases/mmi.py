@@ -23,10 +23,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from fer3d.config import ClipSettings
-from fer3d.databases.release import Published, Release, Unusable, read_users_table, read_xml, skipped
+from fer3d.databases.release import Published, Release, read_users_table, read_xml, skipped
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.labels import MMI_CODES
-from fer3d.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, View, check_video
+from fer3d.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Unusable, View, check_video
 
 LAYOUT = "folders Sessions/<number>/ with S###-###.avi, S###-###.xml and session.xml"
 PUBLISHED = Published(
@@ -83,7 +83,7 @@ def _session(release: Release, folder: Path, override: View | None) -> Iterator[
     for video in videos:
         try:
             yield _sequence(release, video, by_name, override)
-        except (Unusable, VideoError) as reason:
+        except Unusable as reason:
             yield skipped(release.shown(video), reason)
 
 
@@ -92,11 +92,11 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     subject = stem.partition("-")[0]
     tags = files.get(f"{stem}.xml".lower())
     if tags is None:
-        raise Unusable(f"no {stem}.xml with an Emotion tag", "")
+        raise Unusable("no metatags", f"{stem}.xml", remedy="")
     label = _emotion(tags)
     view = _view(files, stem)
     if override is None and view == "1":
-        raise Unusable("profile view only", "")
+        raise Unusable("profile view only", remedy="views.csv, if that is wrong")
     size = check_video(video)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
@@ -124,13 +124,13 @@ def _emotion(path: Path) -> str:
         if _attribute(element, "name").lower() == "emotion"
     }
     if not values:
-        raise Unusable(f"{path.name} has no Emotion tag", "")
+        raise Unusable("no Emotion tag", path.name, remedy="")
     if len(values) > 1:
-        raise Unusable(f"{path.name} has {len(values)} different Emotion tags", "")
+        raise Unusable(f"{len(values)} different Emotion tags", path.name, remedy="")
     value = values.pop()
     label = MMI_CODES.get(int(value)) if value.isdecimal() and len(value) < 4 else None
     if label is None:
-        raise Unusable(f"{path.name} holds emotion code {value[:20]!r}, not one of 1 to 6", "")
+        raise Unusable(f"emotion code {value[:20]!r}, not one of 1 to 6", path.name, remedy="")
     return label
 
 

@@ -19,7 +19,7 @@ from defusedxml import ElementTree
 
 from fer3d.databases.sequence import Skipped
 from fer3d.errors import InputError
-from fer3d.video import printable
+from fer3d.video import Unusable, printable
 
 MAX_TEXT_BYTES = 2**20
 """Size of one label file."""
@@ -46,14 +46,6 @@ class Published:
     """Where the counts come from, and how far they can be trusted."""
 
 
-class Unusable(Exception):
-    """A file or a sequence that cannot be used; the message is the reason in a few words."""
-
-    def __init__(self, why: str, remedy: str = "a fresh copy of the file") -> None:
-        super().__init__(printable(why))
-        self.remedy = remedy
-
-
 class Level(NamedTuple):
     """One folder that `Release.walk` came through."""
 
@@ -74,7 +66,7 @@ class Release:
         """A path's name from the root, safe to print."""
         return printable(os.path.relpath(path, self.root))
 
-    def skip(self, path: Path, reason: Exception) -> None:
+    def skip(self, path: Path, reason: Unusable) -> None:
         """Note that ``path`` is passed over, and why."""
         self._noted.append(skipped(self.shown(path), reason))
 
@@ -100,7 +92,7 @@ class Release:
                     elif entry.is_file():
                         files.append(folder / entry.name)
         except OSError as error:
-            self.skip(folder, Unusable(f"cannot be read: {error.strerror}", "permission to read it"))
+            self.skip(folder, Unusable(f"cannot be read: {error.strerror}", remedy="permission to read it"))
         return sorted(folders, key=numeric), sorted(files, key=numeric)
 
     def walk(self, closed: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
@@ -123,7 +115,7 @@ class Release:
         if target.is_file() and target.is_relative_to(self.root):
             return True
         why = "a link to a folder, out of the release, or to nothing"
-        self.skip(Path(entry.path), Unusable(why, "a copy in place of the link"))
+        self.skip(Path(entry.path), Unusable(why, remedy="a copy in place of the link"))
         return False
 
 
@@ -135,9 +127,9 @@ def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
     return together
 
 
-def skipped(what: str, reason: Exception) -> Skipped:
-    """An entry for what an exception made unusable."""
-    return Skipped(what, str(reason), reason.remedy if isinstance(reason, Unusable) else "a fresh copy of the file")
+def skipped(what: str, reason: Unusable) -> Skipped:
+    """An entry for what could not be used."""
+    return Skipped(printable(what), reason.why, reason.file if reason.file not in what else "", reason.remedy)
 
 
 def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
@@ -149,14 +141,13 @@ def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
 def read_bytes(path: Path) -> bytes:
     """A small file; raises `Unusable` for a missing, empty, oversized or forbidden one."""
     try:
-        size = path.stat().st_size
-        if size > MAX_TEXT_BYTES:
-            raise Unusable(f"{path.name} has {size} bytes; at most {MAX_TEXT_BYTES}")
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise Unusable(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
         content = path.read_bytes()
     except OSError as error:
-        raise Unusable(f"{path.name} cannot be read: {error.strerror}") from error
+        raise Unusable(f"cannot be read: {error.strerror}", path.name) from error
     if not content.strip():
-        raise Unusable(f"{path.name} is empty")
+        raise Unusable("empty", path.name)
     return content
 
 
@@ -190,10 +181,10 @@ def read_numbers(path: Path) -> list[list[float]]:
         lines = read_bytes(path).decode("utf-8-sig").splitlines()
         rows = [[float(word) for word in line.replace(",", " ").split()] for line in lines]
     except ValueError as error:
-        raise Unusable(f"{path.name} holds something else than numbers") from error
+        raise Unusable("something else than numbers", path.name) from error
     rows = [row for row in rows if row]
     if not rows:
-        raise Unusable(f"{path.name} is empty")
+        raise Unusable("empty", path.name)
     return rows
 
 
@@ -202,11 +193,11 @@ def read_xml(path: Path) -> Element:
     try:
         return ElementTree.fromstring(read_bytes(path), forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as error:
-        raise Unusable(f"{path.name} is not sound XML ({type(error).__name__})") from error
+        raise Unusable(f"no sound XML ({type(error).__name__})", path.name) from error
 
 
 def whole(number: float, path: Path) -> int:
     """A whole number written as a float (``3.0000000e+00``); raises `Unusable` for any other."""
     if not number.is_integer():
-        raise Unusable(f"{path.name} holds {number:g} where a whole number belongs")
+        raise Unusable("no whole number where one belongs", path.name)
     return int(number)

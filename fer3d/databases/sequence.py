@@ -35,7 +35,10 @@ class Skipped:
     """What a reader left out, and why."""
 
     what: str
-    """The sequence or file, named from the root of the release."""
+    """The sequence by its name, or the file or folder by its path from the root of the release."""
     why: str
+    """The reason; the same for all that is left out for the same reason."""
+    file: str = ""
+    """The file at fault, where ``what`` does not tell it."""
     remedy: str = ""
     """What the user could do to use it; empty where nothing helps."""
