@@ -6,6 +6,7 @@ executed without a browser. What a reader without a kernel sees is the first pic
 """
 
 import base64
+import functools
 import io
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,8 +17,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from fer3d import filters, plots
+from fer3d import faces, filters, plots
 from fer3d.clips import Store
+from fer3d.config import ClipSettings
+from fer3d.standins import people, render, studio
 
 
 class Explorer(widgets.VBox):
@@ -79,6 +82,56 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, window: int, slope: 
         window=slider("window", window, 1, 15, 2),
         slope=slider("slope", slope, 0.0, 0.3, 0.02),
     )
+
+
+UNITS = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    9: "nose wrinkler",
+    12: "lip corner puller",
+    15: "lip corner depressor",
+    20: "lip stretcher",
+    26: "jaw drop",
+}
+"""Action units of the Facial Action Coding System on the board, by number."""
+
+
+@functools.lru_cache(maxsize=4)
+def _renderer(person: int) -> render.Renderer:
+    who = people.person("board", person)
+    return render.Renderer(who, render.Scene(exposure=studio.exposure(who), noise=1.0))
+
+
+def posed(person: int, units: Mapping[int, float], size: int = 160) -> tuple[np.ndarray, np.ndarray]:
+    """An invented person with action units at intensities 0 to 5, as the detector sees them.
+
+    Returns the crop (size, size, 3) uint8 and the 66 points found in it, NaN where no face is found.
+    """
+    intensity = people.neutral()
+    for unit, value in units.items():
+        intensity[:, people.UNITS.index(unit)] = value
+    frame, _ = _renderer(person).frame(people.Pose(intensity))
+    settings = ClipSettings(size=size)
+    face = faces.detect(frame, settings)
+    if face is None:
+        return frame, np.full((66, 2), np.nan, np.float32)
+    return faces.crop(frame, face, settings)
+
+
+def action_units() -> Explorer:
+    """Notebook 02: a stand-in's face, its points and its filter at 38 x 38, with a slider for each action unit."""
+
+    def draw(person: int, **levels: float) -> Figure:
+        picture, points = posed(person, {unit: levels[f"AU{unit}"] for unit in UNITS})
+        grid = filters.landmark_filter(torch.from_numpy(points[None, None]), len(picture), 38)[0, 0, 0].numpy()
+        raised = ", ".join(f"AU{unit} {UNITS[unit]}" for unit in UNITS if levels[f"AU{unit}"]) or "neutral"
+        return plots.face_filters(picture, points, {"38 x 38, window 7": grid}, f"Stand-in: {raised}")
+
+    sliders = {f"AU{unit}": slider(f"AU{unit}", 0, 0, 5) for unit in UNITS}
+    return Explorer(draw, person=slider("person", 0, 0, 9), **sliders)
 
 
 def clips(stores: Mapping[str, Store], titles: Mapping[str, str]) -> Explorer:

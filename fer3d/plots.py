@@ -170,7 +170,7 @@ def weights(grid: np.ndarray, title: str) -> Figure:
 
 def face_filters(image: np.ndarray, points: np.ndarray, filters: Mapping[str, np.ndarray], title: str) -> Figure:
     """The paper's Figure 3: a face with its points (L, 2) and the filters (G, G) made from them."""
-    figure, panels = _new(3.1 * (1 + len(filters)), 3.4, title, 1, 1 + len(filters))
+    figure, panels = _new(3.1 * (1 + len(filters)), 3.2, title, 1, 1 + len(filters))
     _face(panels[0], image, points, size=7)
     panels[0].set_title(f"{len(points)} landmarks", fontsize=10)
     panels[0].set(xlabel="x, pixels", ylabel="y, pixels")
@@ -299,21 +299,14 @@ def class_bars(values: pd.DataFrame, title: str, unit: str) -> Figure:
 # ---------------------------------------------------------------- training and results
 
 
-def curves(log: pd.DataFrame, title: str, chance: float | None = None) -> Figure:
-    """Loss and accuracy by epoch. ``log`` has ``epoch`` and columns named ``<split>_loss`` and ``<split>_accuracy``."""
-    figure, panels = _new(9, 3.2, title, 1, 2)
-    for axes, measure in zip(panels, ("loss", "accuracy"), strict=True):
-        names = [name for name in log.columns if name.endswith(measure)]
-        for k, name in enumerate(names):
-            label = name.removesuffix(measure).strip("_") or "training"
-            axes.plot(log["epoch"], log[name], marker="o" if len(log) < 20 else None, color=PALETTE[k], label=label)
-        axes.set(xlabel="epoch", ylabel=measure)
-        if measure == "accuracy" and chance is not None:
-            axes.axhline(chance, color=GREY, linestyle=":", label="majority class")
-        if measure == "accuracy":
-            axes.set_ylim(0, 1.02)
-        if names:
-            axes.legend(frameon=False, fontsize=9)
+def curves(log: pd.DataFrame, title: str) -> Figure:
+    """Loss and accuracy on the training clips by epoch. ``log``: columns ``epoch``, ``loss`` and ``train_accuracy``."""
+    figure, panels = _new(9, 3, title, 1, 2)
+    for axes, column, name in zip(panels, ("loss", "train_accuracy"), ("loss", "accuracy"), strict=True):
+        axes.plot(log["epoch"], log[column], marker="." if len(log) < 50 else None, color=BLUE)
+        axes.set(xlabel="epoch", ylabel=f"{name} on the training clips")
+        axes.set_ylim(0, 1.02 if name == "accuracy" else None)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _open(figure)
 
 
@@ -352,8 +345,8 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
     reach = np.abs(table[["low", "high"]].to_numpy(float).T - table["accuracy"].to_numpy(float))
     bars = axes.errorbar(table["accuracy"], rows, xerr=reach, fmt="o", color=BLUE, capsize=4)
     bars.set_label("accuracy, 95 % interval")
-    balanced = axes.plot(table["uar"], rows, "D", color=ORANGE, label="balanced recall (UAR)")
-    majority = axes.plot(table["majority"], rows, "P", color=VERMILION, markersize=9, label="majority class")
+    balanced = axes.plot(table["uar"], rows + 0.16, "D", color=ORANGE, label="balanced recall (UAR)")
+    majority = axes.plot(table["majority"], rows - 0.16, "P", color=VERMILION, markersize=9, label="majority class")
     printed = axes.plot(table["paper"], rows, "*", color="black", markersize=11, label="paper, licensed data")
     axes.set_yticks(rows, [f"{name}\nn = {n}" for name, n in zip(table["name"], table["n"], strict=True)])
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="share of clips")
@@ -363,7 +356,7 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
 
 def occlusion(face: np.ndarray, drop: np.ndarray, landmarks: np.ndarray, title: str) -> Figure:
     """Where the network looks: the face, the probability lost by covering each patch (R, R), the landmark filter."""
-    figure, panels = _new(9.4, 3.4, title, 1, 3)
+    figure, panels = _new(9.4, 3, title, 1, 3)
     _face(panels[0], face, None)
     panels[0].set_title("last frame", fontsize=10)
     reach = max(float(np.abs(drop).max()), 1e-6)
@@ -429,10 +422,10 @@ def _legend_beside(axes: Axes, handles: Sequence[Any] | None = None) -> None:
     axes.legend(handles=handles, frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
-def _face(axes: Axes, image: np.ndarray, points: np.ndarray | None, size: float = 4) -> None:
+def _face(axes: Axes, image: np.ndarray, points: np.ndarray | None, size: float = 6) -> None:
     axes.imshow(image)
     if points is not None:
-        axes.scatter(points[:, 0], points[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.3)
+        axes.scatter(points[:, 0], points[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.25)
 
 
 def _cells(axes: Axes, values: np.ndarray, form: str, cmap: str, **limits: Any) -> None:

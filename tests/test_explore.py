@@ -1,0 +1,93 @@
+"""The explorers follow their controls without a browser, and leave a picture for readers without a kernel."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer3d import explore
+from fer3d.clips import MANIFEST, REJECTED, Store
+
+RNG = np.random.default_rng(0)
+FRAMES = RNG.integers(0, 255, (10, 32, 32, 3), dtype=np.uint8)
+POINTS = RNG.uniform(4, 28, (10, 66, 2)).astype(np.float32)
+PNG = b"\x89PNG"
+
+
+def store(clips: int) -> Store:
+    manifest = pd.DataFrame({name: range(clips) for name in MANIFEST}).assign(label="anger", sequence="S005_001")
+    return Store(
+        Path("nowhere"),
+        manifest,
+        RNG.integers(0, 255, (clips, 10, 32, 32, 3), dtype=np.uint8),
+        np.stack([POINTS] * clips),
+        pd.DataFrame(columns=list(REJECTED)),
+        {"database": "ckplus"},
+    )
+
+
+PREDICTIONS = pd.DataFrame(
+    {"clip": ["a", "b", "c"], "label": ["anger", "anger", "fear"], "prediction": ["fear", "fear", "fear"]}
+)
+EXPLORERS = {
+    "clips": lambda: explore.clips({"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}),
+    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, 3, 0.1),
+    "action_units": explore.action_units,
+    "activations": lambda: explore.activations(
+        {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}
+    ),
+    "confusions": lambda: explore.confusions(PREDICTIONS, lambda row: FRAMES),
+}
+
+
+def picture_of(explorer: explore.Explorer) -> bytes:
+    return bytes(explorer.picture.value)
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_changes_the_picture(name):
+    explorer = EXPLORERS[name]()
+    assert picture_of(explorer).startswith(PNG)
+    for control in explorer.controls.values():
+        before, pictures = control.value, []
+        for value in _other_values(control):
+            control.value = value
+            pictures.append(picture_of(explorer))
+        control.value = before
+        assert any(picture != picture_of(explorer) for picture in pictures), control.description
+        assert all(picture.startswith(PNG) for picture in pictures)
+
+
+def _other_values(control):
+    if hasattr(control, "options"):
+        return [value for _, value in control._options_full if value != control.value]
+    if isinstance(control.value, bool):
+        return [not control.value]
+    return [value for value in (control.min, control.min + control.step, control.max) if value != control.value]
+
+
+def test_readers_without_a_kernel_get_the_picture():
+    explorer = EXPLORERS["confusions"]()
+    bundle = explorer._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]) == picture_of(explorer)
+    assert "run this cell" in bundle["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_confusions_start_with_the_commonest_cell_and_count_its_clips():
+    cell = EXPLORERS["confusions"]().controls["cell"]
+    assert cell.value == ("anger", "fear")
+    assert [text for text, _ in cell._options_full] == ["anger as fear (2)", "fear as fear (1)"]
+
+
+def test_a_posed_face_carries_its_points():
+    picture, points = explore.posed(0, {26: 5})
+    _, closed = explore.posed(0, {})
+    assert picture.shape == (160, 160, 3) and points.shape == (66, 2)
+
+    def opening(marks):  # between the middles of the inner lips, as a share of the nose's length
+        return (marks[64, 1] - marks[61, 1]) / (marks[33, 1] - marks[27, 1])
+
+    assert opening(points) > opening(closed) + 0.1
