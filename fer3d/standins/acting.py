@@ -72,9 +72,9 @@ class Manner:
     """Factor on the recipes."""
     spread: float = 0.22
     """Deviation of one recording's overall strength, as a share."""
-    drop: float = 0.14
+    drop: float = 0.10
     """Chance that a unit of the recipe stays away."""
-    foreign: float = 0.9
+    foreign: float = 0.8
     """Mean number of units that do not belong."""
     blend: float = 0.16
     """Chance that another emotion mixes in."""

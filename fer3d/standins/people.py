@@ -28,11 +28,11 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
             "forehead_l": (0, -2, 0), "fold_l": (-0.5, -3, 0), 37: (0, -0.6, 0)},
         4: {21: (3.6, 6.5, 1), 20: (2.6, 5.5, 1), 19: (1.2, 3.6, 0.5), 18: (0.4, 1.6, 0), 17: (0, 0.8, 0),
             "forehead_l": (1, 2.2, 0), "fold_l": (0, 1.8, 0), 37: (0, 0.8, 0), 38: (0, 1.1, 0)},
-        5: {37: (0, -3.8, 0), 38: (0, -3.8, 0), 36: (0, -0.5, 0), "fold_l": (0, -1.6, 0), 40: (0, 0.7, 0),
+        5: {37: (0, -4.8, 0), 38: (0, -4.8, 0), 36: (0, -0.5, 0), "fold_l": (0, -1.6, 0), 40: (0, 0.7, 0),
             41: (0, 0.7, 0)},
         6: {"cheek_l": (1, -6.5, 3), "bag_l": (0, -3.2, 1.5), 40: (0, -1.6, 0), 41: (0, -2.0, 0), 36: (0.8, -0.2, 0),
             37: (0, 0.7, 0), 38: (0, 0.5, 0), "nasolabial_l": (-0.5, -2, 1.5), 17: (0, 1.3, 0), 18: (0, 0.8, 0)},
-        7: {40: (0, -2.3, 0), 41: (0, -2.3, 0), 37: (0, 1.9, 0), 38: (0, 1.9, 0), "bag_l": (0, -1.8, 0.5)},
+        7: {40: (0, -2.8, 0), 41: (0, -2.8, 0), 37: (0, 2.3, 0), 38: (0, 2.3, 0), "bag_l": (0, -1.8, 0.5)},
         9: {31: (-0.8, -3.2, 0), 32: (-0.3, -2.4, 0), 33: (0, -2, 0), 30: (0, -2.4, 1), 29: (0, -1.5, 0.5),
             "ala_l": (-1, -4.5, 0.5), 21: (1.8, 4, 1), 20: (1, 3, 0.5), 49: (-1, -4, 0), 50: (-0.5, -4.2, 0.5),
             51: (0, -3.8, 0), 48: (0, -1.5, 0), "nasolabial_l": (-1, -5, 2), "cheek_l": (1, -3.5, 1.5),
@@ -71,7 +71,7 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
 """Millimetres at intensity 5 on the left of the picture, by landmark or extra control point; the right is mirrored."""
 
 _INNER: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {1: (0, 0), 9: (-2.9, -0.9), 10: (-4.6, -0.3), 12: (-0.4, -0.4), 15: (0.6, 0.6), 16: (0.2, 5.2), 17: (-3.2, -3.2),
+    {9: (-2.9, -0.9), 10: (-4.6, -0.3), 12: (-1.4, -0.5), 15: (0.6, 0.6), 16: (0.2, 5.2), 17: (-3.2, -3.2),
      20: (0.5, 0.3), 23: (-0.2, -0.2), 25: (-1.5, 3.3), 26: (-0.5, 10.6), 27: (-1.2, 21.5)}
 )  # fmt: skip
 """Millimetres at intensity 5 that the middle of the upper and of the lower inner lip move down, by unit."""
@@ -179,7 +179,7 @@ def person(*name: object) -> Person:
         style = "short"
     beard = str(rng.choice(BEARDS, p=[0.5, 0.25, 0.08, 0.05, 0.12])) if beard_grows else "none"
     lip = (
-        skin * [0.88, 0.60, 0.62]
+        skin * [0.80, 0.47, 0.49]
         + np.array([0.02, 0.0, 0.005])
         + (not beard_grows) * rng.uniform(0, 1) * np.array([0.04, -0.02, -0.01])
     )
@@ -201,7 +201,7 @@ def person(*name: object) -> Person:
         volume=float(rng.uniform(0.7, 1.4)),
         beard=beard,
         brow=(
-            float(np.clip(rng.normal(6.2 if beard_grows else 4.8, 0.8), 3.4, 8.5)),
+            float(np.clip(rng.normal(8.4 if beard_grows else 6.4, 1.1), 4.4, 11)),
             float(rng.uniform(0.6, 1.0)),
             float(rng.uniform(0.8, 1.2)),
         ),
@@ -289,7 +289,7 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
     move((6, 2), dx=-jaw * 0.6)
     move((0, 1, 2), dx=-draw(1.5))
     move(("cheek_l",), dx=-draw(1.5), dz=draw(1.2))
-    uneven = np.clip(rng.normal(0, 0.5, (head.CONTROLS, 2)), -1, 1)
+    uneven = np.clip(rng.normal(0, 0.35, (head.CONTROLS, 2)), -0.7, 0.7)
     shape[:, :2] += uneven
     return shape
 

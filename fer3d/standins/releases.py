@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from fer3d import files, labels
 from fer3d.errors import InputError
-from fer3d.standins import ckplus
+from fer3d.standins import ckplus, mmi
 
-_LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus}
+_LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi}
 
 
 def write(

@@ -80,7 +80,7 @@ class Renderer:
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """(height, width, 3) uint8 RGB, and (68, 2) float32 the true landmarks in its pixels."""
-        grid, points = self._posed(pose)
+        grid, points, lift = self._posed(pose)
         turned, on_screen = self._project(grid, pose)
         _, marks = self._project(points, pose)
         glow, shine = self._lit(turned)
@@ -89,15 +89,15 @@ class Renderer:
         self._draw_clothes(picture)
         canvas = _Canvas(picture, self.scene.scale)
         canvas.eyes(self.who, marks, pose, self.scene)
-        canvas.mouth(self.who, marks, self.scene)
+        canvas.mouth(self.who, marks, lift)
         if self.who.glasses != "none":
             rims, _ = _glasses(self.who.glasses)
             lifted = rims + head_eye_shift(self._rest_points)
             canvas.glasses(self._project(lifted, pose)[1], self.who.glasses)
         return self._photograph(picture), marks[:, :2].astype(np.float32)
 
-    def _posed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices (ROWS, COLS, 3) and landmarks (68, 3) of the expression, in millimetres of the head."""
+    def _posed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
+        """Vertices (ROWS, COLS, 3), landmarks (68, 3), and how far the upper lip bares the teeth; all in millimetres."""
         moved, inner = people.controls(self.who, pose)
         moved += self._blink(moved, pose.blink)
         active = np.flatnonzero(np.abs(moved).max(1) > 1e-3)
@@ -116,7 +116,7 @@ class Renderer:
             )
         points[60] += moved[48] * 0.97
         points[64] += moved[54] * 0.97
-        return grid, points
+        return grid, points, -float(inner[0])
 
     def _blink(self, moved: np.ndarray, closed: float) -> np.ndarray:
         """Lids that would cross are held together; a blink brings the upper one down."""
@@ -447,8 +447,19 @@ class _Canvas:
         v = fine[:, 1] * axis[0] - fine[:, 0] * axis[1]
         return np.interp(along, np.maximum.accumulate(u), v).astype(np.float32)
 
+    def _stretched(self, marks: np.ndarray, corners: tuple[tuple[int, int], ...], beyond: float) -> np.ndarray:
+        """(68, 2) the landmarks with these corners ``beyond`` millimetres further out: a slit's end is marked where it is
+        still seen, not where it thins to nothing."""
+        flat = marks[:, :2].copy()
+        for left, right in corners:
+            outwards = flat[right] - flat[left]
+            outwards *= beyond * self.scale / (np.hypot(*outwards) + 1e-6)
+            flat[left] -= outwards
+            flat[right] += outwards
+        return flat
+
     def eyes(self, who: Person, marks: np.ndarray, pose: Pose, scene: Scene) -> None:
-        flat = marks[:, :2]
+        flat = self._stretched(marks, ((36, 39), (42, 45)), 1.1)
         for corners, upper, lower in (
             ((36, 39), (36, 37, 38, 39), (36, 41, 40, 39)),
             ((42, 45), (42, 43, 44, 45), (42, 47, 46, 45)),
@@ -505,9 +516,9 @@ class _Canvas:
         under += (eye - under) * inside[..., None]
         # rims of the lids: lashes above, a wet edge below
         lash = (
-            np.exp(-(((v - top + 0.35 * s) / (1.0 * s)) ** 2))
-            * np.clip((u + 0.03) / 0.06, 0, 1)
-            * np.clip((1.03 - u) / 0.06, 0, 1)
+            np.exp(-(((v - top + 0.4 * s) / (1.25 * s)) ** 2))
+            * np.clip((u + 0.02) / 0.05, 0, 1)
+            * np.clip((1.02 - u) / 0.05, 0, 1)
         )
         outer = 1 - u if left else u
         lash *= 0.75 + 0.25 * np.clip(outer, 0, 1)
@@ -527,7 +538,7 @@ class _Canvas:
             * np.clip((u + 0.08) / 0.2, 0, 1)
             * np.clip((1.1 - u) / 0.2, 0, 1)
         )
-        fade = 1 - (0.82 * lash + 0.5 * wet + 0.42 * who.eye_fold * fold)
+        fade = 1 - (0.9 * lash + 0.5 * wet + 0.42 * who.eye_fold * fold)
         under *= np.clip(fade, 0.08, 1)[..., None]
 
     @staticmethod
@@ -539,8 +550,8 @@ class _Canvas:
         high = middle[1] * axis[0] - middle[0] * axis[1]
         return float(low + max(high, low - 1.25 * np.hypot(*(corners[1] - corners[0])) * 0.4))
 
-    def mouth(self, who: Person, marks: np.ndarray, scene: Scene) -> None:
-        flat, s = marks[:, :2], self.scale
+    def mouth(self, who: Person, marks: np.ndarray, lift: float) -> None:
+        flat, s = self._stretched(marks, ((48, 54), (60, 64)), 1.4), self.scale
         left, right = flat[48], flat[54]
         reach = [abs(float(v)) for v in (flat[48:68, 1].min() - left[1], flat[48:68, 1].max() - left[1])]
         window = self._patch(left, right, reach[0] + 6 * s + 20, reach[1] + 8 * s + 20, 4 * s)
@@ -558,17 +569,18 @@ class _Canvas:
         across = np.clip(np.minimum(u, 1 - u) * length / (1.6 * s), 0, 1)
         under = self.picture[where]
         ratio = np.sqrt(np.array(who.lips) / np.array(who.skin)).astype(np.float32)
+        base = cv2.GaussianBlur(under, (0, 0), 3.5 * s) * ratio
         for first, last, sign in ((top, upper, -1.0), (lower, bottom, 1.0)):
             thick = np.maximum(last - first, 0.5)
             t = np.clip((v - first) / thick, 0, 1)
-            soft = 1.1 * s
+            soft = 0.7 * s
             cover = np.clip((v - first) / soft + 0.5, 0, 1) * np.clip((last - v) / soft + 0.5, 0, 1) * across
-            bulge = 0.72 + 0.16 * t if sign < 0 else 1.10 - 0.34 * t**1.5
+            bulge = 0.74 + 0.08 * t if sign < 0 else 0.86 - 0.14 * t**1.5
             crease = 1 + 0.05 * np.sin(u * length / s * 2.2 + 3 * np.sin(u * 9))
-            lip = under * ratio * (bulge * crease)[..., None]
+            lip = base * (bulge * crease)[..., None]
             if sign > 0:
                 lip += (
-                    20
+                    7
                     * who.lip_volume
                     * np.exp(-(((t - 0.33) / 0.16) ** 2))
                     * np.clip(np.sin(np.pi * np.clip(u, 0, 1)), 0, 1) ** 2
@@ -576,11 +588,10 @@ class _Canvas:
             under += (lip - under) * cover[..., None]
         edge = np.exp(-(((v - bottom - 1.6 * s) / (2.4 * s)) ** 2)) * np.clip(np.sin(np.pi * np.clip(u, 0, 1)), 0, 1)
         under *= (1 - 0.16 * edge)[..., None]
-        self._cavity(who, under, u, v, upper, lower, across, length)
+        self._cavity(under, u, v, upper, lower, across, length, lift)
 
     def _cavity(
         self,
-        who: Person,
         under: np.ndarray,
         u: np.ndarray,
         v: np.ndarray,
@@ -588,6 +599,7 @@ class _Canvas:
         lower: np.ndarray,
         across: np.ndarray,
         length: float,
+        lift: float,
     ) -> None:
         """Between the lips: a dark hollow, tongue, one flat band of teeth above and one below."""
         s = self.scale
@@ -606,13 +618,11 @@ class _Canvas:
         inner += (np.float32([150, 78, 74]) * lit * 0.75 - inner) * (0.85 * tongue)[..., None]
         half = np.abs(2 * u - 1)
         shade = (0.5 + 0.5 * np.sqrt(side)) * (1 - 0.55 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
-        teeth_colour = np.float32([205, 195, 176]) * lit
+        teeth_colour = np.float32([238, 226, 206]) * max(lit, 0.72)
         seams = 1 - 0.10 * np.clip(np.abs(np.sin((u - 0.5) * length / s / 7.6 * np.pi)) * -7 + 1, 0, 1)
-        upper_end = np.float32(8.2 * s) * (1 - 0.45 * half**2)
-        above = np.clip((upper.min() * 0.0 + upper_end - (v - upper)) / (0.9 * s) + 0.5, 0, 1) * np.clip(
-            (0.86 - half) / 0.06, 0, 1
-        )
-        above *= np.clip((gap - 0.8 * s) / (1.2 * s), 0, 1)
+        upper_end = np.float32(np.clip(2.4 + lift, 0.5, 8.5) * s) * (1 - 0.45 * half**2)
+        above = np.clip((upper_end - (v - upper)) / (0.9 * s) + 0.5, 0, 1) * np.clip((0.86 - half) / 0.06, 0, 1)
+        above *= np.clip((gap - 2.2 * s) / (2.5 * s), 0, 1)
         inner += (teeth_colour * (shade * seams)[..., None] - inner) * (0.95 * above)[..., None]
         lower_start = np.clip(3.4 * s - np.clip(6 * s - gap, 0, None) * 0.5, 0, None) * (1 - half**2)
         below = (

@@ -92,13 +92,13 @@ _LINES: Mapping[str, tuple[tuple[tuple[tuple[float, float], ...], ...], float, M
             ),
             "bag": ((((-18, 8), (-27, 12.5), (-38, 11.5), (-46, 6)),), 1.9, {6: 0.6, 7: 0.45, 9: 0.3, 12: 0.15}, 0.6),
             "nasolabial": (
-                (((-18.5, 41), (-24, 49), (-31, 59), (-35.5, 70), (-37, 79)),), 2.3, {12: 0.75, 10: 0.55, 9: 0.5, 6: 0.2, 20: 0.25}, 0.75,
+                (((-18.5, 41), (-24, 49), (-31, 59), (-35, 67), (-36.5, 75.5)),), 2.3, {12: 0.75, 10: 0.55, 9: 0.5, 6: 0.2, 20: 0.25}, 0.75,
             ),
-            "marionette": ((((-29.5, 77), (-32, 86), (-33, 95)),), 2.0, {15: 0.7, 20: 0.3, 14: 0.2}, 0.6),
-            "dimple": ((((-31, 68), (-33.5, 73), (-32, 78)),), 2.0, {14: 1.0, 12: 0.25}, 0.1),
+            "marionette": ((((-29, 73.5), (-31.5, 82), (-32.5, 91)),), 2.0, {15: 0.7, 20: 0.3, 14: 0.2}, 0.6),
+            "dimple": ((((-30.5, 65), (-33, 70), (-31.5, 75)),), 2.0, {14: 1.0, 12: 0.25}, 0.1),
             "chin": (
-                (((-2, 100), (-8, 98.5), (-16, 100)), ((-4, 107), (-9, 104)), ((-12, 106), (-17, 105)),
-                 ((-3, 113), (-8, 111))), 2.0, {17: 0.85, 23: 0.2}, 0.15,
+                (((-2, 96), (-8, 94.5), (-16, 96)), ((-4, 103), (-9, 100)), ((-12, 102), (-17, 101)),
+                 ((-3, 109), (-8, 107))), 2.0, {17: 0.85, 23: 0.2}, 0.15,
             ),
         }
     )
@@ -171,7 +171,7 @@ def _hairline(who: Person, bearing: np.ndarray) -> np.ndarray:
     elif who.style == "fringe":
         line[:7] = np.array([-40, -39, -38, -36, -38, -36, -20]) + front * 0.6
     if who.style in ("bob", "fringe", "parted"):
-        line[6:] = [-20, 30, 118, 132, 136, 138, 140, 142]
+        line[6:] = [-20, 34, 140, 150, 152, 152, 152, 152]
     return np.interp(bearing, at, line)
 
 
@@ -219,18 +219,18 @@ def _complexion(
     def spot(cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
         return np.exp(-(((np.abs(x) - cx) / sx) ** 2 + ((y - cy) / sy) ** 2) / 2) * (bearing < 89)
 
-    red = 0.55 * spot(42, 34, 14, 13) + 0.6 * spot(0, 40, 10, 10) + 0.25 * spot(0, 108, 15, 8) + 0.2 * noise[34] * 0.5
+    red = 0.55 * spot(42, 34, 14, 13) + 0.6 * spot(0, 40, 10, 10) + 0.25 * spot(0, 103, 15, 8) + 0.2 * noise[34] * 0.5
     albedo *= 1 + red[..., None] * np.array([0.06, -0.13, -0.12], np.float32)
     dark = 0.5 * spot(30, 8, 13, 6) + 0.35 * spot(31, -8, 16, 6) + 0.3 * spot(20, 2, 5, 8)
     albedo *= 1 - dark[..., None] * np.array([0.26, 0.36, 0.30], np.float32)
     if who.freckles:
         speck = _ramp(noise[5], 1.5, 2.3) * spot(24, 26, 26, 20) * who.freckles
         albedo *= 1 - speck[..., None] * np.array([0.25, 0.42, 0.5], np.float32)
-    hole = np.exp(-((((np.abs(x) - 6.8) / 3.6) ** 2 + ((y - 48.9 - 0.12 * (np.abs(x) - 7)) / 1.8) ** 2) ** 1.5)) * (
+    hole = np.exp(-((((np.abs(x) - 6.8) / 3.6) ** 2 + ((y - 48.2 - 0.12 * (np.abs(x) - 7)) / 1.8) ** 2) ** 1.5)) * (
         bearing < 60
     )
     crease = 0.5 * np.exp(-(((np.abs(x) - 17.5) / 1.3) ** 2) - ((y - 44) / 5) ** 2)
-    under = 0.28 * spot(0, 51.5, 12, 2.2)
+    under = 0.28 * spot(0, 51, 12, 2.2)
     albedo *= np.clip(1 - 0.9 * hole - crease - under, 0.04, 1)[..., None]
     return albedo
 
@@ -245,7 +245,7 @@ def _hair(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H, W) share covered by hair, and (ROWS, COLS) its thickness in millimetres."""
     ragged = {"crop": 2.0, "bald": 2.0, "fringe": 6.0}.get(who.style, 4.0)
-    hairy = _ramp(edge + ragged * strands + 1.5 * noise[12], -3, 4)
+    hairy = _ramp(edge + np.where(y < 40, ragged * strands + 1.5 * noise[12], 0.8 * strands), -3, 4)
     if who.style in ("crop", "bald"):
         hairy *= 0.78 if who.style == "crop" else 0.6
     full = {"crop": 3.0, "bald": 1.5, "receding": 6.0, "tied": 7.0}.get(who.style, 13.0) * who.volume
@@ -271,23 +271,23 @@ def _paint_beard(
         return
     ax = np.abs(x)
     drift = 2.5 * noise[34] + 1.5 * noise[12]
-    cheeks = _ramp(y - (30 + (74 - ax) * 0.78) + drift, -5, 8) * _ramp(-bearing, -96, -86) * _ramp(-y, -140, -118)
+    cheeks = _ramp(y - (30 + (74 - ax) * 0.74) + drift, -5, 8) * _ramp(-bearing, -96, -86) * _ramp(-y, -140, -118)
     moustache = (
         _ramp(y - 55 - 0.10 * ax + drift * 0.4, -1.5, 2)
         * _ramp(66.5 - 0.12 * ax - y, -1, 2)
         * _ramp(31 - ax + drift, -2, 5)
     )
-    chin = _ramp(26 - ax + drift, -3, 6) * _ramp(y - 92 + drift, -3, 4) * _ramp(-y, -140, -120)
-    corner = _ramp(6 - np.abs(ax - 35) + drift, -3, 4) * _ramp(y - 66, 0, 8) * _ramp(-y, -120, -100)
-    bare = np.exp(-(((ax / 29) ** 2 + ((y - 75) / 11.5) ** 2) ** 3))
+    chin = _ramp(26 - ax + drift, -3, 6) * _ramp(y - 88 + drift, -3, 4) * _ramp(-y, -140, -120)
+    corner = _ramp(6 - np.abs(ax - 35) + drift, -3, 4) * _ramp(y - 63, 0, 8) * _ramp(-y, -120, -100)
+    bare = np.exp(-(((ax / 29) ** 2 + ((y - 71.5) / 11.5) ** 2) ** 3))
     area = {
         "stubble": 0.42 * np.maximum(cheeks, np.maximum(moustache, chin)),
         "moustache": 0.9 * moustache,
         "goatee": 0.9 * np.maximum(np.maximum(chin, corner), moustache),
         "full": 0.93 * np.maximum(cheeks, np.maximum(moustache, chin)),
     }[who.beard] * (1 - bare)
-    threads = _strands(rng, x + 0.18 * y * np.sign(x), y, 0.7, 5 if who.beard != "stubble" else 1.0)
-    cover = np.clip(area * (0.78 + 0.34 * threads), 0, 0.97)[..., None]
+    threads = _strands(rng, x + 0.18 * y * np.sign(x), y, 0.45, 2.5 if who.beard != "stubble" else 1.0)
+    cover = np.clip(area * (0.82 + 0.22 * threads), 0, 0.97)[..., None]
     albedo += cover * (np.array(who.hair, np.float32) * np.exp(0.35 * threads)[..., None] - albedo)
 
 
@@ -300,10 +300,10 @@ def _paint_brows(who: Person, albedo: np.ndarray, x: np.ndarray, y: np.ndarray, 
     )
     ax = -np.abs(x)
     middle = np.interp(ax, xs, ys)
-    reach = np.interp(ax, [-59, -54, -43, -28, -13, -8], [0.25, 0.55, 0.85, 1.0, 1.0, 0.45])
+    reach = np.interp(ax, [-59, -54, -43, -28, -13, -8], [0.35, 0.6, 0.85, 1.0, 1.0, 0.6])
     off = (y - middle) / (thickness / 2 * reach)
     threads = _strands(rng, off * thickness * 0.5 + 0.55 * np.abs(x), np.abs(x) * 0.5 + 0.1 * y, 0.55, 6)
-    body = np.exp(-(np.abs(off) ** 3)) * _ramp(ax, -60.5, -56) * _ramp(-ax, 7, 12) * (np.abs(y + 20) < 20)
+    body = np.exp(-(np.abs(off) ** 3)) * _ramp(ax, -60.5, -56) * _ramp(-ax, 9, 12.5) * (np.abs(y + 20) < 20)
     cover = np.clip(body * density * (0.95 + 0.30 * threads), 0, 0.96)[..., None]
     ink = np.array(who.hair, np.float32) * 0.8 / darkness
     ink = np.minimum(ink, 0.30 * np.array(who.skin, np.float32))
