@@ -190,11 +190,12 @@ def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
     return [Face(face.box, face.points, face.score, len(faces)) for face in faces]
 
 
-# The box in which the predictor is started, relative to the points and to what each
-# detector returns: shifts down and sides, as shares of the iod or of the detector's side.
-_BOX_SHIFT, _BOX_SIDE = 0.21, 1.925
-_HAAR_SHIFT, _HAAR_SIDE = 0.12, 1.22
-_HOG_SIDE = 1.33
+# The box in which the predictor is started: that of the mean face in its training, whose
+# points it returns on an empty picture. Shifts are downwards.
+_BOX_SHIFT, _BOX_SIDE = -0.216, 2.968
+"""From the points: shares of their root mean square distance from their mean."""
+_HAAR_SHIFT, _HAAR_SIDE = 0.08, 0.92
+"""From OpenCV's box: shares of its side. dlib's own box is the predictor's."""
 
 _HOG_SEEN, _HOG_SIZE = 87, 144
 """The verifying picture: side of HOG's box where a face is expected (a step of dlib's pyramid), and of the whole."""
@@ -234,7 +235,7 @@ def _look(grey: np.ndarray, box: Square) -> tuple[Square, float] | None:
 
     Of HOG's box only the place is taken: its side comes in steps of a fifth.
     """
-    around = dataclasses.replace(box, side=box.side / _HOG_SIDE * _HOG_SIZE / _HOG_SEEN)
+    around = dataclasses.replace(box, side=box.side * _HOG_SIZE / _HOG_SEEN)
     picture, matrix = cut_out(grey, around, _HOG_SIZE)
     rectangles, scores, _ = _hog().run(picture, 0, 0.0)
     seen = [_square(found.left(), found.top(), found.width()) for found in rectangles]
@@ -280,12 +281,11 @@ def _haar_squares(grey: np.ndarray, smallest: float) -> Iterator[Square]:
 
 def _hog_squares(grey: np.ndarray, smallest: float) -> Iterator[Square]:
     small, scale = _shrunk(grey)
-    grow = max(1.0, 80 / (smallest / _HOG_SIDE * scale))  # the smallest face that dlib's detector sees has 80 px
+    grow = max(1.0, 80 / (smallest * scale))  # the smallest face that dlib's detector sees has 80 px
     grown = cv2.resize(small, None, fx=grow, fy=grow, interpolation=cv2.INTER_LINEAR)
     scale *= grow
     for found in _hog()(grown, 0):
-        square = _square(found.left() / scale, found.top() / scale, found.width() / scale)
-        yield dataclasses.replace(square, side=square.side * _HOG_SIDE)
+        yield _square(found.left() / scale, found.top() / scale, found.width() / scale)
 
 
 def _shrunk(grey: np.ndarray) -> tuple[np.ndarray, float]:
@@ -304,9 +304,11 @@ def _square(left: float, top: float, side: float) -> Square:
 def _box_of(points: np.ndarray) -> Square:
     """The box in which the predictor would have been started on the face with these points (66, 2)."""
     across = points[EYE_CORNERS[1]] - points[EYE_CORNERS[0]]
-    iod, angle = max(1.0, math.hypot(*across)), math.atan2(across[1], across[0])
-    x, y = points[27:48].mean(axis=0) + _turn(-angle) @ (0, _BOX_SHIFT * iod)
-    return Square(float(x), float(y), _BOX_SIDE * iod, angle)
+    angle = math.atan2(across[1], across[0])
+    middle = points.mean(axis=0)
+    radius = max(1.0, math.sqrt(((points - middle) ** 2).sum(axis=1).mean()))
+    x, y = middle + _turn(-angle) @ (0, _BOX_SHIFT * radius)
+    return Square(float(x), float(y), _BOX_SIDE * radius, angle)
 
 
 def _differs(one: Square, other: Square) -> float:
