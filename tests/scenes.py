@@ -18,7 +18,7 @@ CAT = cv2.resize(skimage.data.cat(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AR
 def head(
     x: float, y: float, scale: float = 1.5, degrees: float = 0, on: np.ndarray = COFFEE, mirrored: bool = False
 ) -> np.ndarray:
-    """A frame (480, 640, 3) with the head centred at (x, y); its box for the predictor has about ``115 * scale`` px."""
+    """A frame (480, 640, 3) with the head centred at (x, y); its box for the predictor has about ``104 * scale`` px."""
     turn = scale * cv2.getRotationMatrix2D((0, 0), -degrees, 1)[:, :2]
     matrix = np.column_stack([turn, np.array([x, y]) - turn @ _MIDDLE])
     picture = _HEAD[:, ::-1].copy() if mirrored else _HEAD
@@ -71,7 +71,8 @@ SCENES: dict[str, tuple[int, Callable[[int], np.ndarray], Callable[[int], Truth]
     "a second larger face enters": (24, _second_larger, lambda i: True),
     "blank frames": (15, _blank, lambda i: i % 5 != 3),
     "fast motion": (24, _fast, lambda i: True),
-    "the face becomes too small": (24, _shrinks, lambda i: None if abs(1 - 0.025 * i - 0.7) < 0.05 else i < 12),
+    # 80 px, the smallest accepted, is reached at scale 0.766
+    "the face becomes too small": (20, _shrinks, lambda i: None if i in (9, 10) else i < 9),
     "the head rolls": (24, _rolls, lambda i: True),
     "it grows dark": (24, _dark, lambda i: True),
     "no face": (8, _none, lambda i: False),

@@ -108,7 +108,7 @@ def test_the_largest_central_face_is_taken_then_kept() -> None:
 
 
 def test_a_small_face_is_refused_with_its_size() -> None:
-    small = scenes.head(300, 220, 0.62)
+    small = scenes.head(300, 220, 0.7)
     refused = FaceTracker(SETTINGS).step(small)
     assert isinstance(refused, Rejected) and "smaller than 80 px" in refused.reason
     assert isinstance(FaceTracker(dataclasses.replace(SETTINGS, min_face=60)).step(small), Face)
