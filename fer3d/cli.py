@@ -136,6 +136,25 @@ def evaluate(
         print(_evaluation_page(figures))
 
 
+@app.command()
+def predict(
+    video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads.")],
+    weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
+    as_json: Json = False,
+) -> None:
+    """Run a trained network on a video of one's own, one answer for each ten frames."""
+    from fer3d import files, predict
+
+    if as_json:
+        _print_json(list(predict.predict(video, weights)))
+        return
+    for row in predict.predict(video, weights):
+        said = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
+        print(f"from frame {row['first_frame']}: {said}", flush=True)
+    metrics = files.read_json(weights / "metrics.json")
+    print(f"This network recognised {metrics['accuracy']:.0%} of {metrics['n']} held-out clips.")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def notebook(
     context: typer.Context,
@@ -151,6 +170,18 @@ def notebook(
     except workbook.NotebookError as error:
         print(f"fer3d: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Write a trained network as an ONNX file, checked against PyTorch's answers."""
+    from fer3d import export
+
+    _report(export.export_onnx(run, out), as_json)
 
 
 @app.command()
@@ -190,7 +221,7 @@ def _report(values: dict[str, Any], as_json: bool) -> None:
     if as_json:
         _print_json(values)
     else:
-        print(", ".join(f"{name} {value}" for name, value in values.items()))
+        print(", ".join(f"{name} {value}" for name, value in values.items() if not isinstance(value, dict)))
 
 
 def _write_index(database: str, root: Path, csv: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_one_version() -> None:
 ROOMS = [
     "errors", "paths", "labels", "config", "files", "standins", "video", "databases", "faces", "clips", "splits",
     "filters", "augment", "devices", "network", "evaluation", "training", "export", "paper", "plots", "explore",
-    "pipeline", "workbook", "report", "doctor", "cli",
+    "pipeline", "workbook", "refresh", "report", "predict", "export", "doctor", "cli",
 ]  # fmt: skip
 """The path of the data: a room imports only from rooms before it."""
 
@@ -159,3 +160,18 @@ def test_help_lists_every_command(bare: Path) -> None:
     said = subprocess.run(["make", "help"], cwd=bare, capture_output=True, text=True, check=True).stdout
     for command in ("reproduce", "tables", "test", "lab", "bench", "clean"):
         assert f"make {command} " in said
+
+
+MODULES = {"cv2": "opencv-python", "dlib": "dlib-bin", "PIL": "pillow", "skimage": "scikit-image"}
+MODULES |= {"sklearn": "scikit-learn"}
+"""What a package's module is called where the names differ."""
+
+
+def test_everything_imported_is_required() -> None:
+    required = {canonicalize_name(requirement.name) for requirement in [*NEEDED, *EXTRAS]}
+    for path in (ROOT / "fer3d").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in {name.split(".")[0] for name in names} - {"fer3d", *sys.stdlib_module_names}:
+                assert canonicalize_name(MODULES.get(module, module)) in required, f"{path.name} imports {module}"

@@ -1,0 +1,66 @@
+"""A trained network on one's own video: tracked, cut into tens, answered clip by clip.
+
+The same path as for a database: `faces` finds and follows the face, `clips` cuts
+successive tens, the network of a finished run answers. Nothing grows with the video.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fer3d import clips, training
+from fer3d.config import ClipSettings
+from fer3d.databases import Sequence
+from fer3d.errors import InputError
+from fer3d.faces import FaceTracker
+from fer3d.video import VideoError
+
+_BATCH = 8
+
+
+def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
+    """What a run's network says of each ten frames of a video.
+
+    Yields rows with ``first_frame`` (counted from 0), ``n_faces``, ``score`` (the detector's
+    smallest confidence), ``prediction`` and ``p_<emotion>`` in label order; or, where no face
+    was found, ``first_frame`` and ``reason``.
+
+    Raises:
+        InputError: a video that can't be read, or no finished run.
+    """
+    model = training.load_model(run)
+    classes = model.network.classes
+    # The label is only carried along: `cut` leaves out what has none.
+    sequence = Sequence("own", "", video.stem, video, label=classes[0])
+    pieces = clips.cut(sequence, FaceTracker(ClipSettings(size=model.network.size)))
+    try:
+        while batch := list(itertools.islice(pieces, _BATCH)):
+            found = [piece for piece in batch if isinstance(piece, clips.Clip)]
+            answers = iter(_probabilities(model, found) if found else ())
+            for piece in batch:
+                if isinstance(piece, clips.Omitted):
+                    yield {"first_frame": piece.first_frame, "reason": piece.reason}
+                    continue
+                shares = next(answers)
+                yield {
+                    "first_frame": piece.first_frame,
+                    "n_faces": piece.n_faces,
+                    "score": round(piece.score, 4),
+                    "prediction": classes[int(shares.argmax())],
+                    **{f"p_{name}": round(float(share), 4) for name, share in zip(classes, shares, strict=True)},
+                }
+    except VideoError as error:
+        raise InputError(str(error), "a video that OpenCV reads", "another file") from error
+
+
+@torch.no_grad()
+def _probabilities(model: training.Model, found: list[clips.Clip]) -> np.ndarray:
+    """(B, K) shares for B clips."""
+    frames = torch.from_numpy(np.stack([clip.pictures for clip in found]))
+    landmarks = torch.from_numpy(np.stack([clip.landmarks for clip in found]))
+    logits = model.network(training.normalised(frames, model.training.clip_norm), landmarks)
+    return logits.softmax(dim=1).numpy()
