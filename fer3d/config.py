@@ -172,7 +172,7 @@ class StandinSettings(Settings):
     """How much of each database its stand-in shows."""
 
     subjects: int = 12
-    """Invented people in each stand-in."""
+    """Invented people in CK+'s stand-in; the others have fewer, in proportion to the originals."""
     seed: int = 0
     """The same seed gives the same bytes."""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer3d import __version__, clips, config, files, labels, paths, standins
+from fer3d import __version__, clips, config, databases, files, labels, paths, standins
 from fer3d.clips import Store
 
 DATABASES = ("ckplus", "mmi")
@@ -83,12 +83,21 @@ def store_folder(database: str, profile: str) -> Path:
     return folder.parent / "licensed" / database if licensed(database) else folder
 
 
+def standin_subjects(database: str, profile: str) -> int:
+    """Invented people in a stand-in: the profile's number in CK+, in the others fewer, as in the originals.
+
+    At least two, so that one can be held out.
+    """
+    published = {name: databases.READERS[name].PUBLISHED.subjects or 0 for name in ("ckplus", database)}
+    return max(2, round(config.profile(profile).standins.subjects * published[database] / published["ckplus"]))
+
+
 def standin(database: str, profile: str) -> Path:
     """The root of a release: the licensed copy where one is named, else the stand-in, written where it is missing."""
     settings = config.profile(profile).standins
     root = release_folder(database, profile)
     if not licensed(database):
-        standins.write(database, root, settings.subjects, settings.seed)
+        standins.write(database, root, standin_subjects(database, profile), settings.seed)
     return root
 
 
