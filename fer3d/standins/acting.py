@@ -84,6 +84,8 @@ class Manner:
     """Deviation of the head's turning in degrees."""
     drift: float = 1.0
     """How far the head wanders in millimetres."""
+    rest: float = 1.0
+    """How much a face holds while at rest."""
 
 
 def apex(rng: np.random.Generator, emotion: str, manner: Manner) -> np.ndarray:
@@ -126,7 +128,7 @@ def resting(rng: np.random.Generator, manner: Manner) -> np.ndarray:
     """(2, units) what this person's face holds while at rest: a little of anything, whatever comes next."""
     held = neutral()
     for unit in rng.choice([1, 2, 4, 7, 12, 15, 17, 23, 25], rng.poisson(1.0), replace=False):
-        held[:, UNITS.index(int(unit))] = rng.uniform(0.2, 1.0)
+        held[:, UNITS.index(int(unit))] = rng.uniform(0.2, 1.0) * manner.rest
     return held
 
 

@@ -118,16 +118,15 @@ def _sequence(
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     clock = int(rng.integers(3600 * 30))
-    points = []
-    for t, (picture, marks) in enumerate(studio.shoot(renderer, poses)):
+    points: list[np.ndarray] = []
+    for t, picture in enumerate(studio.shoot(renderer, poses, points)):
         name = f"{stem}_{t + 1:08d}"
         if renderer.scene.grey:
             picture = _stamp(picture[..., 0], clock + t)
         else:
             picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folders["cohn-kanade-images"] / f"{name}.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        (folders["Landmarks"] / f"{name}_landmarks.txt").write_text(_rows(marks))
-        points.append(marks)
+        (folders["Landmarks"] / f"{name}_landmarks.txt").write_text(_rows(points[-1]))
     last = f"{stem}_{frames:08d}"
     (folders["FACS"] / f"{last}_facs.txt").write_text(_facs(rng, poses[-1].units))
     if labelled:

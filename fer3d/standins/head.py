@@ -23,20 +23,20 @@ _WIDEST = 2.25
 # Half of the landmarks on the left of the picture, neutral face: x, y in millimetres, by index of the 68.
 _HALF: Mapping[int, tuple[float, float]] = MappingProxyType(
     {
-        17: (-55, -14.5), 18: (-46.5, -21.5), 19: (-35.5, -24.5), 20: (-23.5, -23), 21: (-11.5, -18.5),
-        31: (-13.5, 46), 32: (-7.2, 48.4),
-        36: (-42.8, 0), 37: (-35.2, -5), 38: (-26, -4.8), 39: (-18.3, 1.5), 40: (-26.5, 4), 41: (-35.2, 4),
-        48: (-24.8, 72), 49: (-16, 67.3), 50: (-6.3, 64.3), 59: (-16, 78.8), 58: (-7.8, 82),
-        60: (-22, 72), 61: (-7.8, 71.3), 67: (-7.8, 72.2),
+        17: (-53, -15.5), 18: (-44.5, -22.5), 19: (-33.5, -25.5), 20: (-22, -24), 21: (-10.5, -19.5),
+        31: (-13.5, 47), 32: (-7.2, 49.4),
+        36: (-40.8, 0), 37: (-33.8, -4.8), 38: (-25, -4.6), 39: (-17.6, 1.3), 40: (-25.5, 4), 41: (-33.5, 4),
+        48: (-23.8, 74), 49: (-15.4, 69.3), 50: (-6.1, 66.2), 59: (-15.4, 80.8), 58: (-7.6, 84),
+        60: (-21, 74), 61: (-7.6, 73.3), 67: (-7.6, 74.2),
     }
 )  # fmt: skip
 _MIDDLE: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {27: (0, -2), 28: (0, 10.5), 29: (0, 23), 30: (0, 36), 33: (0, 49.3), 51: (0, 65.8), 57: (0, 83), 62: (0, 71.6),
-     66: (0, 72.5)}
+    {27: (0, -2), 28: (0, 10.5), 29: (0, 23), 30: (0, 36), 33: (0, 50.2), 51: (0, 67.8), 57: (0, 85), 62: (0, 73.6),
+     66: (0, 74.5)}
 )  # fmt: skip
-_JAW = (-1.57, -1.52, -1.42, -1.28, -1.06, -0.80, -0.56, -0.29, 0.0)
+_JAW = (-1.57, -1.54, -1.45, -1.32, -1.12, -0.83, -0.56, -0.29, 0.0)
 """Bearings of landmarks 0 to 8; the first four lie beside the cheek, the others on the edge of the jaw."""
-_JAW_LEVEL = (2.0, 21.0, 40.0, 60.0)
+_JAW_LEVEL = (-4.0, 16.0, 36.0, 56.0)
 """Heights of landmarks 0 to 3."""
 
 MIRROR = np.array(
@@ -48,7 +48,7 @@ MIRROR = np.array(
 # Further control points on the left: what landmarks alone would leave unmoved. x, y in millimetres.
 _EXTRA: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "forehead": (-22, -45), "temple": (-52, -42), "fold": (-32, -12), "bag": (-32, 13), "cheek": (-43, 30),
+        "forehead": (-22, -45), "temple": (-52, -42), "fold": (-29.5, -12), "bag": (-29.5, 13), "cheek": (-43, 30),
         "nasolabial": (-27, 50), "jowl": (-46, 63), "ala": (-15, 41), "chin": (-15, 100), "marionette": (-30, 86),
     }
 )  # fmt: skip
@@ -80,9 +80,9 @@ _LEVELS = np.array(
         [45, 27, 72.5, 4, -70, -160],
         [73, 42, 69, 10, -69, -145],
         [98, 57, 64, 3, -68, -130],
-        [117, 70, 59.5, -5, -68, -125],
-        [122, 84, 54, -22, -70, -122],
-        [127, 100, 51, -45, -76, -122],
+        [119, 71, 59.5, -5, -68, -125],
+        [124, 85, 54, -22, -70, -122],
+        [128, 101, 51, -45, -76, -122],
         [158, 145, 51, -46, -80, -128],
         [195, 195, 54, -44, -84, -130],
     ],
@@ -139,8 +139,8 @@ def features() -> dict[str, np.ndarray]:
         "tip": bump(6, 0, 38, 7, 6.5),
         "alae": bump(8.5, 12, 43.5, 4.6, 5.2),
         "nostrils": bump(-6, 6.5, 50, 3.4, 2.2),
-        "sockets": bump(-11, 29, -1, 15, 10) + bump(-3, 15, -3, 4, 9),
-        "eyeballs": bump(7, 32, 0, 10.5, 7.0),
+        "sockets": bump(-11, 28, -1, 14.5, 10) + bump(-3, 14.5, -3, 4, 9),
+        "eyeballs": bump(7, 29.5, 0, 10.5, 7.0),
         "brow": bump(4.5, 34, -21, 20, 6) + bump(2, 0, -20, 12, 7),
         "cheekbones": bump(5, 46, 27, 17, 12),
         "hollows": bump(-5, 50, 64, 11, 17),
@@ -149,9 +149,9 @@ def features() -> dict[str, np.ndarray]:
         "nasolabial": bump(-2.2, 26, 54, 4, 11) + bump(2.5, 38, 47, 10, 13),
         "muzzle": bump(6, 0, 69, 25, 19),
         "philtrum": bump(-1.3, 0, 57, 2.6, 5) + bump(0.9, 5, 57, 2.2, 6),
-        "lips": bump(2.6, 0, 65.5, 15, 4.0) + bump(3.2, 0, 76.5, 14, 4.2) - 1.0 * _bump(x, y, 0, 70.5, 22, 1.8),
+        "lips": bump(2.6, 0, 69, 15, 4.0) + bump(3.2, 0, 80, 14, 4.2) - 1.0 * _bump(x, y, 0, 74, 22, 1.8),
         "under_lip": bump(-3, 0, 90, 15, 5),
-        "chin": bump(10, 0, 106, 15, 9.5),
+        "chin": bump(10, 0, 108, 15, 9.5),
         "jaw": bump(4, 58, 82, 12, 14),
         "ears": _ear(),
     }
@@ -236,7 +236,7 @@ def _jaw_row() -> float:
 
 @cache
 def influence() -> np.ndarray:
-    """(ROWS * COLS + 68, CONTROLS) float32: what a unit move of each control point does to each vertex and landmark.
+    """(CONTROLS, ROWS * COLS + 68) float32: what a unit move of each control point does to each vertex and landmark.
 
     Thin-plate splines over the template in space; scalp, ears and neck are held still.
     """
@@ -251,4 +251,4 @@ def influence() -> np.ndarray:
     spline = RBFInterpolator(at, target, kernel="thin_plate_spline", degree=1)
     vertices = spline(grid.reshape(-1, 3))
     landmarks = sample(vertices.reshape(ROWS, COLS, -1), every[:68])
-    return np.concatenate([vertices, landmarks]).astype(np.float32)
+    return np.ascontiguousarray(np.concatenate([vertices, landmarks]).T, dtype=np.float32)

@@ -192,7 +192,7 @@ def person(*name: object) -> Person:
         skin=_colour(skin),
         shape=_shape(rng),
         features=MappingProxyType(features),
-        proportions=tuple(rng.normal([1.0, 1.0, 1.0], [0.035, 0.03, 0.03])),
+        proportions=tuple(rng.normal([1.0, 1.0, 1.0], [0.03, 0.02, 0.03])),
         lips=_colour(lip),
         iris=_colour(iris),
         hair=hair,
@@ -267,12 +267,12 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
     move((18, 19), dy=-abs(arch))
     move((17,), dy=tilt)
     move((21,), dy=-tilt * 0.6, dx=draw(1.5))
-    nose_width, nose_length = draw(1.8), draw(3.0)
+    nose_width, nose_length = draw(1.8), draw(2.2)
     move((31, 32, "ala_l"), dx=-nose_width)
     move((30, 31, 32, 33, "ala_l"), dy=nose_length)
     move((29,), dy=nose_length * 0.6)
     move((28, 29, 30), dz=draw(1.5))
-    mouth_down = 0.6 * nose_length + draw(2.2)
+    mouth_down = 0.6 * nose_length + draw(1.6)
     move(mouth, dy=mouth_down)
     width = draw(2.6)
     move((48,), dx=-width)
@@ -281,7 +281,7 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
     move((49, 50, 51), dy=-upper)
     move((57, 58, 59), dy=lower)
     move((48,), dy=draw(1.0))
-    chin, jaw = mouth_down + draw(3.5), draw(3.0)
+    chin, jaw = mouth_down + draw(2.6), draw(2.6)
     move((6, 7, 8, "chin_l"), dy=chin)
     move((5, "marionette_l"), dy=chin * 0.7)
     move((4,), dy=chin * 0.4)

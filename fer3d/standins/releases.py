@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from fer3d import files, labels
 from fer3d.errors import InputError
-from fer3d.standins import ckplus, mmi
+from fer3d.standins import ckplus, disfa, fera, mmi
 
-_LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi}
+_LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 
 
 def write(
@@ -58,6 +58,8 @@ def write(
         except OSError as error:
             raise InputError(f"{error.strerror} while writing {out}", "a disk with room", "another --out") from error
         counts = _counts(database, truth, [job.subject for job in everyone])
+        if database == "fera":
+            fera.finish(growing, everyone)
         if out.exists():
             shutil.rmtree(out)
         growing.rename(out)

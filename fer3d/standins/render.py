@@ -101,11 +101,10 @@ class Renderer:
         moved, inner = people.controls(self.who, pose)
         moved += self._blink(moved, pose.blink)
         active = np.flatnonzero(np.abs(moved).max(1) > 1e-3)
-        change = head.influence()[:, active] @ moved[active]
+        change = (moved[active].T @ head.influence()[active]).T
         grid = self._rest + change[:-68].reshape(head.ROWS, head.COLS, 3)
-        points = self._rest_points + change[-68:]
-        points[:60] = self._rest_points[:60] + moved[:60]
-        points[60:] = self._rest_points[60:]
+        points = self._rest_points.copy()
+        points[:60] += moved[:60]
         for lip, outer in ((61, 50), (62, 51), (63, 52), (67, 58), (66, 57), (65, 56)):
             fall = inner[0] if lip < 64 else inner[1]
             side = 1.0 if lip in (62, 66) else 0.92
@@ -212,12 +211,12 @@ def _rest_shape(who: Person, painted: skin.Skin) -> tuple[np.ndarray, np.ndarray
         if name != "ears":
             grid[..., 2] += height * who.features[name]
     places = head.places()[:68]
-    change = head.influence() @ who.shape.astype(np.float32)
+    change = (who.shape.astype(np.float32).T @ head.influence()).T
     grid += change[:-68].reshape(grid.shape)
     points = head.sample(grid, places)
     size = np.array(who.proportions)
     grid, points = grid * size, points * size
-    outwards = _normals(np.float32(grid))
+    outwards = _normals(cv2.GaussianBlur(np.float32(grid), (0, 0), 9))  # blurred: hair must not fold into itself
     lift = painted.hair + head.features()["ears"] * np.clip(1 - painted.hair / 12, 0, 1)
     return np.float32(grid + outwards * lift[..., None]), np.float32(points)
 
@@ -575,7 +574,7 @@ class _Canvas:
             t = np.clip((v - first) / thick, 0, 1)
             soft = 0.7 * s
             cover = np.clip((v - first) / soft + 0.5, 0, 1) * np.clip((last - v) / soft + 0.5, 0, 1) * across
-            bulge = 0.74 + 0.08 * t if sign < 0 else 0.86 - 0.14 * t**1.5
+            bulge = 0.78 + 0.08 * t if sign < 0 else 0.93 - 0.14 * t**1.5
             crease = 1 + 0.05 * np.sin(u * length / s * 2.2 + 3 * np.sin(u * 9))
             lip = base * (bulge * crease)[..., None]
             if sign > 0:

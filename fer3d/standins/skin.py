@@ -226,7 +226,7 @@ def _complexion(
     if who.freckles:
         speck = _ramp(noise[5], 1.5, 2.3) * spot(24, 26, 26, 20) * who.freckles
         albedo *= 1 - speck[..., None] * np.array([0.25, 0.42, 0.5], np.float32)
-    hole = np.exp(-((((np.abs(x) - 6.8) / 3.6) ** 2 + ((y - 48.2 - 0.12 * (np.abs(x) - 7)) / 1.8) ** 2) ** 1.5)) * (
+    hole = np.exp(-((((np.abs(x) - 6.8) / 3.6) ** 2 + ((y - 49 - 0.12 * (np.abs(x) - 7)) / 1.8) ** 2) ** 1.5)) * (
         bearing < 60
     )
     crease = 0.5 * np.exp(-(((np.abs(x) - 17.5) / 1.3) ** 2) - ((y - 44) / 5) ** 2)
@@ -277,9 +277,9 @@ def _paint_beard(
         * _ramp(66.5 - 0.12 * ax - y, -1, 2)
         * _ramp(31 - ax + drift, -2, 5)
     )
-    chin = _ramp(26 - ax + drift, -3, 6) * _ramp(y - 88 + drift, -3, 4) * _ramp(-y, -140, -120)
+    chin = _ramp(26 - ax + drift, -3, 6) * _ramp(y - 92 + drift, -3, 4) * _ramp(-y, -140, -120)
     corner = _ramp(6 - np.abs(ax - 35) + drift, -3, 4) * _ramp(y - 63, 0, 8) * _ramp(-y, -120, -100)
-    bare = np.exp(-(((ax / 29) ** 2 + ((y - 71.5) / 11.5) ** 2) ** 3))
+    bare = np.exp(-(((ax / 29) ** 2 + ((y - 75) / 11.5) ** 2) ** 3))
     area = {
         "stubble": 0.42 * np.maximum(cheeks, np.maximum(moustache, chin)),
         "moustache": 0.9 * moustache,
@@ -300,10 +300,10 @@ def _paint_brows(who: Person, albedo: np.ndarray, x: np.ndarray, y: np.ndarray, 
     )
     ax = -np.abs(x)
     middle = np.interp(ax, xs, ys)
-    reach = np.interp(ax, [-59, -54, -43, -28, -13, -8], [0.35, 0.6, 0.85, 1.0, 1.0, 0.6])
+    reach = np.interp(ax, [-57, -52, -41, -26, -12, -7], [0.35, 0.6, 0.85, 1.0, 1.0, 0.6])
     off = (y - middle) / (thickness / 2 * reach)
     threads = _strands(rng, off * thickness * 0.5 + 0.55 * np.abs(x), np.abs(x) * 0.5 + 0.1 * y, 0.55, 6)
-    body = np.exp(-(np.abs(off) ** 3)) * _ramp(ax, -60.5, -56) * _ramp(-ax, 9, 12.5) * (np.abs(y + 20) < 20)
+    body = np.exp(-(np.abs(off) ** 3)) * _ramp(ax, -58, -54) * _ramp(-ax, 8, 11.5) * (np.abs(y + 20) < 20)
     cover = np.clip(body * density * (0.95 + 0.30 * threads), 0, 0.96)[..., None]
     ink = np.array(who.hair, np.float32) * 0.8 / darkness
     ink = np.minimum(ink, 0.30 * np.array(who.skin, np.float32))

@@ -3,9 +3,13 @@
 Not part of the paper: it serves the stand-in databases.
 """
 
+import errno
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fer3d.standins.people import Person, Pose
@@ -27,14 +31,30 @@ class Meant:
     """(T, 68, 2) float32 true landmarks in pixels of the stored frames (upright view)."""
     units: np.ndarray
     """(T, 2, units) float32 intensities 0..5, left and right of the picture."""
-    frame_labels: tuple[str, ...] | None = None
+    frame_labels: tuple[str | None, ...] | None = None
     """One emotion a frame (DISFA)."""
 
 
-def shoot(renderer: Renderer, poses: Sequence[Pose]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The frames and true landmarks of a recording, one at a time."""
+def shoot(renderer: Renderer, poses: Sequence[Pose], points: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The frames of a recording, one at a time, (H, W, 3) uint8 RGB; their (68, 2) true landmarks go to ``points``."""
     for pose in poses:
-        yield renderer.frame(pose)
+        picture, marks = renderer.frame(pose)
+        points.append(marks)
+        yield picture
+
+
+def write_video(path: Path, pictures: Iterator[np.ndarray], fps: float, quality: int = 90) -> None:
+    """Frames (H, W, 3) uint8 RGB to a motion-JPEG AVI."""
+    first = next(pictures)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, first.shape[1::-1])
+    try:
+        if not writer.isOpened():
+            raise OSError(errno.EIO, "no video could be opened for writing")
+        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, quality)
+        for picture in itertools.chain([first], pictures):
+            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    finally:
+        writer.release()
 
 
 def lamps(rng: np.random.Generator, strength: float, hard: float, fill: float) -> tuple[Light, ...]:
@@ -59,4 +79,4 @@ def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
     return x / length, y / length, z / length
 
 
-__all__ = ["Light", "Meant", "Renderer", "Scene", "exposure", "lamps", "shoot"]
+__all__ = ["Light", "Meant", "Renderer", "Scene", "exposure", "lamps", "shoot", "write_video"]

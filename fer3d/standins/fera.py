@@ -1,0 +1,152 @@
+"""The stand-in of GEMEP-FERA: few actors who speak while they show an emotion, heads that move fast, relief.
+
+Mimics the FERA 2011 training partitions (Section 4.1 of the paper): ``emotion_training``
+with a label beside each video (a word, a number, or a word in the name, since the
+original's way is not known for certain) and ``au_training`` with a row of action units a
+frame. ``actors.csv`` and ``emotion_codes.csv`` tell what the original's files do not.
+Departs: at most ten actors, ten emotion videos each instead of about 22.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer3d import files
+from fer3d.labels import CLASSES
+from fer3d.standins import acting, people, studio
+
+FPS = 25
+_ACTORS = 10
+_PER_EMOTION = 2
+_COLUMNS = 46
+"""Action unit columns of ``-au.dat``; the speech flag follows."""
+_CODED = (1, 2, 4, 6, 7, 10, 12, 15, 17, 25, 26)
+_WORDS = {"happiness": "joy"}
+_AU_NUMBERS = (1, 19, 33, 42, 57, 64, 80)
+"""First sequence of each of the seven actors in the action unit partition."""
+
+MANNER = acting.Manner(strength=0.85, spread=0.3, foreign=1.0, sway=5.0, drift=7.0)
+
+
+@dataclass(frozen=True)
+class Video:
+    """One folder ``train_###``."""
+
+    number: int
+    emotion: str
+    told: str
+    """``word``, ``number`` (in the label file), ``name`` (in the file's name), or ``units`` (action units only)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One actor: what one worker writes."""
+
+    subject: str
+    seed: int
+    number: int
+    videos: tuple[Video, ...]
+
+
+def jobs(subjects: int, seed: int) -> list[Job]:
+    """Who plays what: every actor every emotion, in an order that tells nothing."""
+    rng = people.stream("fera", seed, "plan")
+    actors = min(subjects, _ACTORS)
+    emotions = CLASSES["fera"] * _PER_EMOTION
+    numbers = (rng.permutation(actors * len(emotions)) + 1).tolist()
+    made = []
+    for k in range(actors):
+        told = rng.choice(["word", "number", "name"], len(emotions), p=[0.5, 0.25, 0.25])
+        videos = [Video(numbers.pop(), emotion, str(way)) for emotion, way in zip(emotions, told, strict=True)]
+        if k < len(_AU_NUMBERS):
+            videos.append(Video(_AU_NUMBERS[k], str(rng.choice(CLASSES["fera"])), "units"))
+        made.append(Job(f"actor{k + 1}", seed, k, tuple(videos)))
+    return made
+
+
+def write_job(job: Job, root: Path) -> list[studio.Meant]:
+    """Write one actor's videos below ``root``."""
+    rng = people.stream("fera", job.seed, job.subject)
+    who = people.person("fera", job.seed, job.number)
+    dark = rng.uniform(0.01, 0.08)
+    scene = studio.Scene(
+        width=720,
+        height=576,
+        scale=float(rng.uniform(0.95, 1.15)),
+        centre=(float(rng.uniform(0.45, 0.55)), float(rng.uniform(0.38, 0.44))),
+        lights=studio.lamps(rng, float(rng.uniform(0.7, 0.9)), 0.8, float(rng.uniform(0.12, 0.25))),
+        ambient=(0.24, 0.21, 0.18),
+        backdrop=(dark, dark * 1.1, dark * 1.6),
+        exposure=studio.exposure(who) * float(rng.uniform(0.9, 1.2)),
+        blur=float(rng.uniform(0.8, 1.3)),
+        noise=float(rng.uniform(2.0, 4.0)),
+        seed=int(rng.integers(2**31)),
+    )
+    renderer = studio.Renderer(who, scene)
+    return [_video(renderer, rng, root, job.subject, video) for video in job.videos]
+
+
+def finish(root: Path, everyone: list[Job]) -> None:
+    """The two tables that a user of the original has to write."""
+    rows = ["sequence,subject,emotion"]
+    for job in everyone:
+        for video in job.videos:
+            rows.append(f"{'au_' if video.told == 'units' else ''}train_{video.number:03d},{job.subject},")
+    files.write_text(root / "actors.csv", "\n".join(rows) + "\n")
+    codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
+    files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
+
+
+def _code_order() -> list[str]:
+    """Emotions in the alphabetical order of the words in use."""
+    return sorted(CLASSES["fera"], key=lambda name: _WORDS.get(name, name))
+
+
+def _video(renderer: studio.Renderer, rng: np.random.Generator, root: Path, subject: str, video: Video) -> studio.Meant:
+    frames = int(rng.integers(30, 56))
+    shown = acting.apex(rng, video.emotion, MANNER)
+    course = np.clip(0.45 + np.arange(frames) / (0.3 * frames), 0, 1)  # cut to begin with the expression
+    course = course * (0.85 + 0.15 * acting.wander(rng, frames, FPS).clip(-1, 1))
+    poses = acting.perform(rng, course, shown, MANNER, fps=FPS)
+    speaking = _speak(rng, poses)
+    word = _WORDS.get(video.emotion, video.emotion)
+    name = f"train_{video.number:03d}"
+    folder = root / ("au_training" if video.told == "units" else "emotion_training") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{name}-{word}" if video.told == "name" else name
+    points: list[np.ndarray] = []
+    studio.write_video(folder / f"{stem}.avi", studio.shoot(renderer, poses, points), FPS)
+    units = np.stack([pose.units for pose in poses])
+    if video.told == "units":
+        (folder / f"{name}-au.dat").write_text(_unit_rows(units, speaking))
+        return studio.Meant(subject, f"au_{name}", None, video.emotion, np.stack(points), units)
+    if video.told != "name":
+        told = word if video.told == "word" else str(_code_order().index(video.emotion) + 1)
+        (folder / f"{name}-emotion.dat").write_text(f"{told}\n")
+    return studio.Meant(subject, name, video.emotion, video.emotion, np.stack(points), units)
+
+
+def _speak(rng: np.random.Generator, poses: list[people.Pose]) -> np.ndarray:
+    """Move lips and jaw at the pace of syllables over what the face shows. Returns (T,) bool: speaking."""
+    frames = len(poses)
+    start, stop = sorted(rng.integers(0, frames, 2).tolist())
+    beat = np.cumsum(rng.uniform(3.0, 6.0, frames)) / FPS * 2 * np.pi
+    speaking = (np.arange(frames) >= start) & (np.arange(frames) <= stop)
+    loud = rng.uniform(1.0, 2.2)
+    for t in np.flatnonzero(speaking):
+        opened = loud * max(0.0, float(np.sin(beat[t])))
+        rounded = max(0.0, float(np.sin(0.53 * beat[t] + 1)))
+        for unit, amount in ((25, 1.2 * opened), (26, opened), (23, 1.6 * rounded)):
+            k = people.UNITS.index(unit)
+            poses[t].units[:, k] = np.maximum(poses[t].units[:, k], amount)
+    return speaking
+
+
+def _unit_rows(units: np.ndarray, speaking: np.ndarray) -> str:
+    """A row a frame: 0 or 1 for each action unit by its number, then the speech flag."""
+    table = np.zeros((len(units), _COLUMNS + 1), int)
+    for unit in _CODED:
+        table[:, unit - 1] = units[:, :, people.UNITS.index(unit)].max(1) >= 1
+    table[:, -1] = speaking
+    return "".join(" ".join(map(str, row)) + "\n" for row in table)
