@@ -53,13 +53,14 @@ def jobs(subjects: int, seed: int) -> list[Job]:
             who = order[k % subjects] if k % 2 else int(lucky[k % subjects])
             dealt[who].append((emotion, True))
     labelled = sum(map(len, dealt))
-    for _ in range(round(_UNLABELLED * labelled)):
-        dealt[int(rng.integers(subjects))].append((str(rng.choice(list(PUBLISHED))), False))
+    empty = [k for k in range(subjects) if not dealt[k]]  # as five of the original's 123 subjects
+    spare = rng.integers(subjects, size=max(0, round(_UNLABELLED * labelled) - len(empty))).tolist()
+    for k in (*empty, *spare):
+        dealt[k].append((str(rng.choice(list(PUBLISHED))), False))
     numbers = _subject_numbers(rng, subjects)
     return [
         Job(f"S{numbers[k]:03d}", seed, k, tuple(dealt[k][i] for i in rng.permutation(len(dealt[k]))))
         for k in range(subjects)
-        if dealt[k]
     ]
 
 

@@ -38,6 +38,17 @@ class Video:
     told: str
     """``word``, ``number`` (in the label file), ``name`` (in the file's name), or ``units`` (action units only)."""
 
+    @property
+    def word(self) -> str:
+        """The emotion as the challenge calls it."""
+        return _WORDS.get(self.emotion, self.emotion)
+
+    @property
+    def name(self) -> str:
+        """Unique in the release: both partitions count from 001."""
+        stem = f"train_{self.number:03d}"
+        return {"units": f"au_{stem}", "name": f"{stem}-{self.word}"}.get(self.told, stem)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -92,7 +103,7 @@ def finish(root: Path, everyone: list[Job]) -> None:
     rows = ["sequence,subject,emotion"]
     for job in everyone:
         for video in job.videos:
-            rows.append(f"{'au_' if video.told == 'units' else ''}train_{video.number:03d},{job.subject},")
+            rows.append(f"{video.name},{job.subject},")
     files.write_text(root / "actors.csv", "\n".join(rows) + "\n")
     codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
     files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
@@ -110,21 +121,19 @@ def _video(renderer: studio.Renderer, rng: np.random.Generator, root: Path, subj
     course = course * (0.85 + 0.15 * acting.wander(rng, frames, FPS).clip(-1, 1))
     poses = acting.perform(rng, course, shown, MANNER, fps=FPS)
     speaking = _speak(rng, poses)
-    word = _WORDS.get(video.emotion, video.emotion)
-    name = f"train_{video.number:03d}"
-    folder = root / ("au_training" if video.told == "units" else "emotion_training") / name
+    partition, stem = ("au_training", video.name[3:]) if video.told == "units" else ("emotion_training", video.name)
+    folder = root / partition / stem[: len("train_000")]
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{name}-{word}" if video.told == "name" else name
     points: list[np.ndarray] = []
     studio.write_video(folder / f"{stem}.avi", studio.shoot(renderer, poses, points), FPS)
     units = np.stack([pose.units for pose in poses])
     if video.told == "units":
-        (folder / f"{name}-au.dat").write_text(_unit_rows(units, speaking))
-        return studio.Meant(subject, f"au_{name}", None, video.emotion, np.stack(points), units)
+        (folder / f"{stem}-au.dat").write_text(_unit_rows(units, speaking))
+        return studio.Meant(subject, video.name, None, video.emotion, np.stack(points), units)
     if video.told != "name":
-        told = word if video.told == "word" else str(_code_order().index(video.emotion) + 1)
-        (folder / f"{name}-emotion.dat").write_text(f"{told}\n")
-    return studio.Meant(subject, name, video.emotion, video.emotion, np.stack(points), units)
+        told = video.word if video.told == "word" else str(_code_order().index(video.emotion) + 1)
+        (folder / f"{stem}-emotion.dat").write_text(f"{told}\n")
+    return studio.Meant(subject, video.name, video.emotion, video.emotion, np.stack(points), units)
 
 
 def _speak(rng: np.random.Generator, poses: list[people.Pose]) -> np.ndarray:

@@ -50,7 +50,7 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
         15: {48: (-0.8, 7, -1), 49: (-0.4, 3.2, 0), 59: (-0.6, 4.2, -0.5), 58: (0, 0.8, 0), 50: (0, 0.6, 0),
              "marionette_l": (0, 3, 1), "nasolabial_l": (0, 2, 0), "jowl_l": (0, 2, 0.5)},
         16: {58: (0, 6, 0.5), 57: (0, 6, 0.5), 59: (-0.6, 4, 0), 48: (0, 0.8, 0), "chin_l": (0, 1, 0)},
-        17: {57: (0, -4.8, 1.5), 58: (0, -4.5, 1.5), 59: (0, -2.6, 0.6), 51: (0, -2.2, 1), 50: (0, -2, 1),
+        17: {57: (0, -3.4, 1.5), 58: (0, -3.2, 1.5), 59: (0, -2.0, 0.6), 51: (0, -1.8, 1), 50: (0, -1.6, 1),
              49: (0, -1, 0.4), 48: (0.5, 0.8, 0), "chin_l": (0, -5, 2), 8: (0, -2.5, 0.5), 7: (0, -2, 0)},
         20: {48: (-8, 2, -4), 49: (-4, 0.7, -1.8), 50: (-1.4, 0.8, -0.8), 59: (-4.4, 1.2, -2), 58: (-1.6, 0.4, -0.6),
              51: (0, 0.8, -0.8), 57: (0, 0, -0.6), "jowl_l": (-3, 1.5, 0), "marionette_l": (-3.2, 1.6, -0.5),
@@ -71,7 +71,7 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
 """Millimetres at intensity 5 on the left of the picture, by landmark or extra control point; the right is mirrored."""
 
 _INNER: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {9: (-2.9, -0.9), 10: (-4.6, -0.3), 12: (-1.4, -0.5), 15: (0.6, 0.6), 16: (0.2, 5.2), 17: (-3.2, -3.2),
+    {9: (-2.9, -0.9), 10: (-4.6, -0.3), 12: (-1.4, -0.5), 15: (0.6, 0.6), 16: (0.2, 5.2), 17: (-2.4, -2.4),
      20: (0.5, 0.3), 23: (-0.2, -0.2), 25: (-1.5, 3.3), 26: (-0.5, 10.6), 27: (-1.2, 21.5)}
 )  # fmt: skip
 """Millimetres at intensity 5 that the middle of the upper and of the lower inner lip move down, by unit."""
@@ -179,7 +179,7 @@ def person(*name: object) -> Person:
         style = "short"
     beard = str(rng.choice(BEARDS, p=[0.5, 0.25, 0.08, 0.05, 0.12])) if beard_grows else "none"
     lip = (
-        skin * [0.80, 0.47, 0.49]
+        skin * [0.70, 0.34, 0.36]
         + np.array([0.02, 0.0, 0.005])
         + (not beard_grows) * rng.uniform(0, 1) * np.array([0.04, -0.02, -0.01])
     )

@@ -488,7 +488,7 @@ class _Canvas:
         under = self.picture[where]
         light = np.maximum(cv2.boxFilter(under, -1, (9, 9)).mean(), 12)
         tone = np.sqrt(np.array(who.skin).mean()) * 255
-        lit = np.clip(0.25 + 0.8 * light / tone, 0.45, 1.2)
+        lit = np.clip(0.38 + 0.75 * light / tone, 0.6, 1.2)
         opening = float((bottom - top)[between].max()) if between.any() else 0.0
         shade = (1 - 0.42 * np.exp(-np.clip(v - top, 0, None) / (2.1 * s))) * (1 - 0.25 * np.abs(2 * u - 1) ** 3)
         white = np.float32([222, 212, 206]) * (lit * 0.93 * shade)[..., None]
@@ -515,7 +515,7 @@ class _Canvas:
         under += (eye - under) * inside[..., None]
         # rims of the lids: lashes above, a wet edge below
         lash = (
-            np.exp(-(((v - top + 0.4 * s) / (1.25 * s)) ** 2))
+            np.exp(-(((v - top + 0.15 * s) / (1.2 * s)) ** 2))
             * np.clip((u + 0.02) / 0.05, 0, 1)
             * np.clip((1.02 - u) / 0.05, 0, 1)
         )
@@ -537,7 +537,7 @@ class _Canvas:
             * np.clip((u + 0.08) / 0.2, 0, 1)
             * np.clip((1.1 - u) / 0.2, 0, 1)
         )
-        fade = 1 - (0.9 * lash + 0.5 * wet + 0.42 * who.eye_fold * fold)
+        fade = 1 - (0.9 * lash + 0.5 * wet + 0.28 * who.eye_fold * fold)
         under *= np.clip(fade, 0.08, 1)[..., None]
 
     @staticmethod
@@ -574,7 +574,7 @@ class _Canvas:
             t = np.clip((v - first) / thick, 0, 1)
             soft = 0.7 * s
             cover = np.clip((v - first) / soft + 0.5, 0, 1) * np.clip((last - v) / soft + 0.5, 0, 1) * across
-            bulge = 0.78 + 0.08 * t if sign < 0 else 0.93 - 0.14 * t**1.5
+            bulge = 0.78 + 0.08 * t if sign < 0 else 0.97 - 0.14 * t**1.5
             crease = 1 + 0.05 * np.sin(u * length / s * 2.2 + 3 * np.sin(u * 9))
             lip = base * (bulge * crease)[..., None]
             if sign > 0:
@@ -586,7 +586,7 @@ class _Canvas:
                 )[..., None]
             under += (lip - under) * cover[..., None]
         edge = np.exp(-(((v - bottom - 1.6 * s) / (2.4 * s)) ** 2)) * np.clip(np.sin(np.pi * np.clip(u, 0, 1)), 0, 1)
-        under *= (1 - 0.16 * edge)[..., None]
+        under *= (1 - 0.24 * edge)[..., None]
         self._cavity(under, u, v, upper, lower, across, length, lift)
 
     def _cavity(
@@ -637,7 +637,7 @@ class _Canvas:
             * np.clip(np.minimum(u, 1 - u) * length / (0.8 * s) + 1, 0, 1)
         )
         corner = np.exp(-(((half - 0.97) / 0.05) ** 2) - ((v - (upper + lower) / 2) / (1.4 * s)) ** 2)
-        under *= (1 - 0.72 * line - 0.35 * corner * (1 - line))[..., None]
+        under *= (1 - 0.88 * line - 0.35 * corner * (1 - line))[..., None]
 
     def glasses(self, rims: np.ndarray, kind: str) -> None:
         _, starts = _glasses(kind)
