@@ -127,6 +127,13 @@ def test_frames_sort_by_number(tmp_path: Path) -> None:
     assert [image.stem.split("_")[2] for image in sequences["S005_001"].images] == ["1", "2", "9", "10", "11"]
 
 
+def test_a_sequence_split_over_two_folders_comes_in_order(tmp_path: Path) -> None:
+    for frame in range(1, 12):
+        write_image(tmp_path / f"part{frame % 2}/S005/001/S005_001_{frame:08d}.png")
+    sequences, _ = read(tmp_path)
+    assert [int(image.stem[-2:]) for image in sequences["S005_001"].images] == list(range(1, 12))
+
+
 def test_facs_codes(tmp_path: Path) -> None:
     ckplus_sequence(tmp_path, "S005", "001", 2, 1, facs="   4.0000000e+00   0.0000000e+00\n   1.7e+01   5.0e+00\n")
     ckplus_sequence(tmp_path, "S005", "002", 2, 1, facs="rubbish")

@@ -162,16 +162,23 @@ def test_letter_case_nesting_and_strays(tmp_path: Path) -> None:
 
 def test_more_frames_than_labels_and_a_header_that_lies(release: Path) -> None:
     write_video(release / "Videos_LeftCamera/LeftVideoSN016_comp.avi", frames=6)
-    path = release / "Videos_LeftCamera/LeftVideoSN001_comp.avi"
-    content = bytearray(path.read_bytes())
-    for mark, offset in ((b"avih", 24), (b"strh", 40)):  # the header's two counts of frames
-        at = content.find(mark) + offset
-        content[at : at + 4] = (10_000).to_bytes(4, "little")
-    path.write_bytes(content)
-    assert check_video(path).claimed_frames != len(ROWS)
+    claim_frames(release / "Videos_LeftCamera/LeftVideoSN001_comp.avi", 10_000)
+    disfa_subject(release, "SN002", ROWS * 4)
+    claim_frames(release / "Videos_LeftCamera/LeftVideoSN002_comp.avi", 1)
     sequences, _ = read(release)
     assert len(sequences["SN016_left"].frame_labels or ()) == 4
     assert sequences["SN001_left"].frame_labels == EMOTIONS
+    assert sequences["SN002_left"].frame_labels == EMOTIONS * 4
+
+
+def claim_frames(path: Path, frames: int) -> None:
+    """Write another number of frames into both places of an AVI's header."""
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"avih", 24), (b"strh", 40)):
+        at = content.find(mark) + offset
+        content[at : at + 4] = frames.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert check_video(path).claimed_frames == frames
 
 
 def test_label_files_of_different_lengths(release: Path) -> None:

@@ -149,6 +149,12 @@ def test_other_layouts(tmp_path: Path) -> None:
     assert not skipped
 
 
+def test_a_name_counts_once(release: Path) -> None:
+    fera_sequence(release, "copy_of_training", "train_001", label="fear")
+    sequences, skipped = read(release)
+    assert sequences["train_001"].label == "fear" and skipped["train_001"] == "a second recording of this name"
+
+
 def test_broken_video_and_letter_case(release: Path) -> None:
     write_text(release / "emotion_training/train_001/train_001.avi", b"")
     folder = release / "emotion_training/train_002"

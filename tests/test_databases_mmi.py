@@ -120,6 +120,15 @@ def test_what_is_left_out(release: Path) -> None:
     assert not skipped
 
 
+def test_two_emotion_tags(release: Path) -> None:
+    tag = '<Metatag Name="Emotion" Value="{}"/>'
+    write_text(release / "Sessions/2/S001-002.xml", f"<D>{tag.format(1)}{tag.format(2)}</D>")
+    write_text(release / "Sessions/224/S002-106.xml", f"<!DOCTYPE D><D>{tag.format(2)}{tag.format(2)}</D>")
+    sequences, skipped = read(release)
+    assert sequences["S002-106"].label == "disgust"
+    assert skipped == {"Sessions/2/S001-002.avi": "2 different Emotion tags"}
+
+
 def test_letter_case_and_strays(tmp_path: Path) -> None:
     folder = tmp_path / "SESSIONS/7"
     write_video(folder / "s028-010.avi").rename(folder / "s028-010.AVI")

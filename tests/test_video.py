@@ -1,5 +1,6 @@
 """Frames of folders and videos: what is decoded, and what is refused before it is."""
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -91,6 +92,14 @@ def test_video_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         list(read_frames(path))
     monkeypatch.setattr(video, "MAX_PIXELS", 100)
     with pytest.raises(VideoError, match="claims 3072 pixels"):
+        list(read_frames(path))
+
+
+def test_a_long_search_is_given_up_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.avi", frames=5)
+    os.truncate(path, 2**30)  # zeros, sparse on the disk: FFmpeg looks through all of them for a next frame
+    monkeypatch.setattr(video, "STALL_SECONDS", 0.1)
+    with pytest.raises(VideoError, match=r"no frame within 0\.1 s"):
         list(read_frames(path))
 
 

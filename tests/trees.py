@@ -15,11 +15,11 @@ def write_image(path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0) ->
 
 
 def write_video(path: Path, frames: int = 3, size: tuple[int, int] = (64, 48), codec: str = "MJPG") -> Path:
-    """A video of grey frames, each brighter than the one before; ``size`` is (W, H)."""
+    """A video of grey frames, brighter and brighter; ``size`` is (W, H)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, size)
     for number in range(frames):
-        writer.write(np.full((size[1], size[0], 3), 20 + 10 * number, np.uint8))
+        writer.write(np.full((size[1], size[0], 3), min(20 + 10 * number, 250), np.uint8))
     writer.release()
     return path
 
