@@ -62,7 +62,7 @@ def choice(name: str, options: Any) -> widgets.ValueWidget:
     return widgets.Dropdown(options=list(options), description=name)
 
 
-def landmark_filter(frames: np.ndarray, points: np.ndarray, window: int, slope: float) -> Explorer:
+def landmark_filter(frames: np.ndarray, points: np.ndarray) -> Explorer:
     """Notebook 02: the filter of one clip, frames (T, H, W, 3) uint8 and points (T, 66, 2) px, by Eq. 2's settings."""
     size = frames.shape[1]
 
@@ -79,8 +79,8 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, window: int, slope: 
         frame=slider("frame", 0, 0, len(frames) - 1),
         grid=choice("grid", (38, 18, 16, 7)),
         distance=choice("distance", ("manhattan", "euclidean", "chebyshev")),
-        window=slider("window", window, 1, 15, 2),
-        slope=slider("slope", slope, 0.0, 0.3, 0.02),
+        window=slider("window", 7, 1, 15, 2),
+        slope=slider("slope", 0.1, 0.0, 0.3, 0.02),
     )
 
 
@@ -135,7 +135,7 @@ def action_units() -> Explorer:
 
 
 def clips(stores: Mapping[str, Store], titles: Mapping[str, str]) -> Explorer:
-    """Notebook 01: any frame of any clip of the prepared stores, with its 66 points."""
+    """Notebook 01: any frame of any clip of the prepared stores, its neighbours, and their 66 points."""
     most = max(map(len, stores.values()))
     frames = next(iter(stores.values())).frames.shape[1]
 
@@ -144,8 +144,9 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str]) -> Explorer:
         row = clip % len(store)
         about = store.manifest.iloc[row]
         title = f"{titles[database]}, clip {row} of {len(store)}: {about['sequence']}, {about['label']}"
-        marks = store.landmarks[row, [frame]] if points else None
-        return plots.film_strip(store.frames[row, [frame]], title, marks, [f"frame {frame}"], columns=2)
+        near = [t for t in (frame - 1, frame, frame + 1) if 0 <= t < frames]
+        marks = store.landmarks[row, near] if points else None
+        return plots.film_strip(store.frames[row, near], title, marks, [f"frame {t}" for t in near], columns=3)
 
     return Explorer(
         draw,

@@ -67,10 +67,12 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
 def table_map(table: pd.DataFrame, title: str, form: str = "{:.0f}") -> Figure:
     """A table as coloured cells with its numbers in them; a missing number stays white."""
     rows, columns = table.shape
-    figure, (axes,) = _new(2.2 + 0.75 * columns, 1.6 + 0.36 * rows, title)
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if columns > 4 else {}
+    letters = 0 if turned else max(len(str(name)) for name in table.columns)
+    names = max(len(str(name)) for name in table.index)
+    figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
     _cells(axes, table.to_numpy(float), form, "Blues")
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
-    turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if columns > 4 else {}
     axes.set_xticks(range(columns), list(table.columns), **turned)
     axes.set_yticks(range(rows), list(table.index))
     return figure

@@ -33,7 +33,7 @@ PREDICTIONS = pd.DataFrame(
 )
 EXPLORERS = {
     "clips": lambda: explore.clips({"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}),
-    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, 3, 0.1),
+    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS),
     "action_units": explore.action_units,
     "activations": lambda: explore.activations(
         {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}
