@@ -152,7 +152,7 @@ def perform(
     units += rng.normal(0, 0.04, units.shape) * (units > 0.2)
     units = units.clip(0, 5)
     turns = [wander(rng, frames, fps) * manner.sway * f for f in (0.8, 1.0, 0.7)]
-    base = rng.normal(0, [2.0, 2.0, 1.5]) + [0, yaw, 0]
+    base = rng.normal([0, yaw, 0], [2.0, 2.0, 1.5])
     shifts = [wander(rng, frames, fps) * manner.drift for _ in range(2)]
     gaze = [wander(rng, frames, fps) * 2.0 for _ in range(2)]
     blink = blinks(rng, frames, fps)
@@ -201,7 +201,8 @@ def rise(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 def hump(rng: np.random.Generator, frames: int) -> np.ndarray:
     """(T,) onset, apex and offset: MMI's course."""
-    start, top, fall, end = np.sort(rng.uniform([0.05, 0.25, 0.6, 0.82], [0.2, 0.42, 0.75, 0.97])) * frames
+    earliest, latest = (0.05, 0.25, 0.6, 0.82), (0.2, 0.42, 0.75, 0.97)
+    start, top, fall, end = (float(rng.uniform(a, b)) * frames for a, b in zip(earliest, latest, strict=True))
     at = np.arange(frames)
     t = np.minimum(np.clip((at - start) / (top - start), 0, 1), np.clip((end - at) / (end - fall), 0, 1))
     return t * t * (3 - 2 * t)

@@ -17,6 +17,7 @@ import numpy as np
 
 from fer3d.labels import emfacs
 from fer3d.standins import acting, people, studio
+from fer3d.standins.raster import f32
 
 FPS = 20
 FRAMES = 240
@@ -82,7 +83,7 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
         beside = [dataclasses.replace(p, turn=(p.turn[0], p.turn[1] + 9.0, p.turn[2])) for p in poses]
         studio.write_video(right, _enlarged(studio.shoot(renderer, beside, [])), FPS)
     labels = tuple(emfacs(unit for unit, value in zip(UNITS, row, strict=True) if value >= 1) for row in coded)
-    grow = np.float32([_SIZE[0] / _DRAWN[0], _SIZE[1] / _DRAWN[1]])
+    grow = f32([_SIZE[0] / _DRAWN[0], _SIZE[1] / _DRAWN[1]])
     marks = (np.stack(points) + 0.5) * grow - 0.5
     return [studio.Meant(job.subject, job.subject, None, "spontaneous", marks, units, labels)]
 

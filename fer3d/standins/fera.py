@@ -98,13 +98,10 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
     return [_video(renderer, rng, root, job.subject, video) for video in job.videos]
 
 
-def finish(root: Path, everyone: list[Job]) -> None:
+def write_tables(root: Path, everyone: list[Job]) -> None:
     """The two tables that a user of the original has to write."""
-    rows = ["sequence,subject,emotion"]
-    for job in everyone:
-        for video in job.videos:
-            rows.append(f"{video.name},{job.subject},")
-    files.write_text(root / "actors.csv", "\n".join(rows) + "\n")
+    rows = [f"{video.name},{job.subject}," for job in everyone for video in job.videos]
+    files.write_text(root / "actors.csv", "\n".join(["sequence,subject,emotion", *rows]) + "\n")
     codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
     files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
 

@@ -143,7 +143,7 @@ def _session(
 def _stored(
     renderer: studio.Renderer, poses: list[people.Pose], job: Job, points: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The frames as the release holds them: lying, upright, or beside the mirror's profile. Truth goes to ``points``."""
+    """The frames as the release holds them: lying, upright, or beside the mirror's profile; truth to ``points``."""
     beside = [dataclasses.replace(pose, turn=(pose.turn[0], pose.turn[1] - 75.0, pose.turn[2])) for pose in poses]
     for pose, profile in zip(poses, beside, strict=True):
         picture, marks = renderer.frame(pose)

@@ -18,12 +18,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from fer3d import files, labels
 from fer3d.errors import InputError
-from fer3d.standins import ckplus, disfa, fera, mmi
+from fer3d.standins import ckplus, disfa, fera, mmi, people
+from fer3d.standins.hostile import spoil
 
 _LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 
@@ -58,8 +59,7 @@ def write(
         except OSError as error:
             raise InputError(f"{error.strerror} while writing {out}", "a disk with room", "another --out") from error
         counts = _counts(database, truth, [job.subject for job in everyone])
-        if database == "fera":
-            fera.finish(growing, everyone)
+        _finish(database, growing, truth, everyone, people.stream("hostile", database, seed) if hostile else None)
         if out.exists():
             shutil.rmtree(out)
         growing.rename(out)
@@ -83,7 +83,8 @@ def _is_written(out: Path, truth: Path, plan: dict[str, Any]) -> bool:
 
 def _clear_stale(truth: Path, growing: Path, plan: dict[str, Any]) -> None:
     """Forget what was begun for another plan."""
-    if (truth / "plan.json").exists() and files.read_json(truth / "plan.json") == plan and growing.exists():
+    begun = (truth / "plan.json").exists() and files.read_json(truth / "plan.json") == plan and growing.exists()
+    if begun and not (truth / "finishing").exists():
         return
     shutil.rmtree(growing, ignore_errors=True)
     shutil.rmtree(truth, ignore_errors=True)
@@ -106,6 +107,15 @@ def _render(database: str, waiting: list[Any], growing: Path, truth: Path, worke
             for done in concurrent.futures.as_completed(started):
                 done.result()
                 progress.update()
+
+
+def _finish(database: str, growing: Path, truth: Path, everyone: list[Any], faults: np.random.Generator | None) -> None:
+    """What belongs to no subject. A run that is killed in here begins again from nothing."""
+    (truth / "finishing").touch()
+    if database == "fera":
+        fera.write_tables(growing, everyone)
+    if faults is not None:
+        spoil(database, growing, faults)
 
 
 def _write_subject(database: str, job: Any, growing: Path, truth: Path) -> None:

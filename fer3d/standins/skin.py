@@ -15,6 +15,7 @@ import numpy as np
 
 from fer3d.standins import head
 from fer3d.standins.people import Person
+from fer3d.standins.raster import f32
 
 FINE = 4
 """Texels a vertex, in both directions."""
@@ -61,12 +62,13 @@ def clouds(rng: np.random.Generator, height: int, width: int, cell: float) -> np
 def _strands(
     rng: np.random.Generator, across: np.ndarray, along: np.ndarray, width: float, length: float
 ) -> np.ndarray:
-    """Hair-like noise of deviation about 1: threads ``width`` wide and ``length`` long, in the units of the coordinates."""
-    tile = rng.standard_normal((256, 256), dtype=np.float32)
-    tile = cv2.GaussianBlur(tile, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT)
-    tile /= tile.std()
-    u, v = np.float32(across / width) % 255, np.float32(along / length) % 255
-    return cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    """Hair-like noise of deviation about 1, in threads of a width and a length in the units of the coordinates."""
+    speckle = rng.standard_normal((256, 256), dtype=np.float32)
+    tile = cv2.GaussianBlur(speckle, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT)
+    tile = tile / tile.std()
+    return cv2.remap(
+        tile, f32(across / width % 255), f32(along / length % 255), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
 
 
 # Age lines and folds: polylines on the left in millimetres, width, and the units that deepen them (share a unit of 5).
@@ -81,7 +83,9 @@ _LINES: Mapping[str, tuple[tuple[tuple[tuple[float, float], ...], ...], float, M
                 (((-24, -39.5), (-38, -40), (-50, -35)), ((-25, -47.5), (-39, -48), (-50, -43)),
                  ((-22, -56), (-36, -55.5))), 1.5, {2: 0.75, 1: 0.1}, 0.5,
             ),
-            "glabella": ((((-5.5, -29), (-6, -20), (-4.5, -12)), ((-10, -27), (-11.5, -21))), 1.4, {4: 0.95, 9: 0.4}, 0.45),
+            "glabella": (
+                (((-5.5, -29), (-6, -20), (-4.5, -12)), ((-10, -27), (-11.5, -21))), 1.4, {4: 0.95, 9: 0.4}, 0.45,
+            ),
             "root": (
                 (((0, -5), (-6, -4)), ((0, -0.5), (-7, 0.5)), ((-8, 6), (-12, 13), (-13, 22)), ((-4, 12), (-9, 16))),
                 1.3, {9: 1.0, 10: 0.15}, 0.1,
@@ -92,7 +96,8 @@ _LINES: Mapping[str, tuple[tuple[tuple[tuple[float, float], ...], ...], float, M
             ),
             "bag": ((((-18, 8), (-27, 12.5), (-38, 11.5), (-46, 6)),), 1.9, {6: 0.6, 7: 0.45, 9: 0.3, 12: 0.15}, 0.6),
             "nasolabial": (
-                (((-18.5, 41), (-24, 49), (-31, 59), (-35, 67), (-36.5, 75.5)),), 2.3, {12: 0.75, 10: 0.55, 9: 0.5, 6: 0.2, 20: 0.25}, 0.75,
+                (((-18.5, 41), (-24, 49), (-31, 59), (-35, 67), (-36.5, 75.5)),), 2.3,
+                {12: 0.75, 10: 0.55, 9: 0.5, 6: 0.2, 20: 0.25}, 0.75,
             ),
             "marionette": ((((-29, 73.5), (-31.5, 82), (-32.5, 91)),), 2.0, {15: 0.7, 20: 0.3, 14: 0.2}, 0.6),
             "dimple": ((((-30.5, 65), (-33, 70), (-31.5, 75)),), 2.0, {14: 1.0, 12: 0.25}, 0.1),
@@ -133,7 +138,7 @@ def lines() -> tuple[Line, ...]:
             rows, cols = np.nonzero(relief < -0.01)
             where = (slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1))
             lit = relief - 0.55 * np.roll(relief, -3, axis=0)  # the lower edge catches the light from above
-            made.append(Line((int(rows.min()), int(cols.min())), np.float32(lit[where]), side, units, age))
+            made.append(Line((int(rows.min()), int(cols.min())), f32(lit[where]), side, units, age))
     return tuple(made)
 
 
@@ -143,8 +148,8 @@ def _groove(x: np.ndarray, y: np.ndarray, bearing: np.ndarray, curve: np.ndarray
     fine = np.stack([np.interp(np.linspace(0, 1, 28), knots, curve[:, k]) for k in (0, 1)], 1)
     out = np.zeros_like(x)
     near = np.argwhere(
-        (x > fine[:, 0].min() - 6) & (x < fine[:, 0].max() + 6) & (y > fine[:, 1].min() - 6) & (y < fine[:, 1].max() + 6)
-        & (bearing < 88)
+        (x > fine[:, 0].min() - 6) & (x < fine[:, 0].max() + 6)
+        & (y > fine[:, 1].min() - 6) & (y < fine[:, 1].max() + 6) & (bearing < 88)
     )  # fmt: skip
     (r0, c0), (r1, c1) = near.min(0), near.max(0) + 1
     px, py = x[r0:r1, c0:c1], y[r0:r1, c0:c1]
@@ -202,9 +207,9 @@ def bake(who: Person) -> Skin:
     gloss = (0.55 + 0.5 * tzone) * (1 - cover) + 0.45 * cover
     return Skin(
         np.sqrt(np.clip(albedo, 0, 1) * 255**2).astype(np.uint8),
-        np.float32(relief),
-        np.float32(lift),
-        np.float32(gloss),
+        f32(relief),
+        f32(lift),
+        f32(gloss),
     )
 
 
@@ -254,8 +259,8 @@ def _hair(
     if who.style in ("bob", "fringe", "parted"):
         side = _ramp(bearing, 76, 92)
         height = np.maximum(height, side * np.clip(edge / 10, 0, 1) * (16 + 9 * who.volume + 10 * _ramp(y, 30, 100)))
-    lift = cv2.resize(np.float32(np.where(edge > 0, height, 0)), (head.COLS, head.ROWS), interpolation=cv2.INTER_AREA)
-    return np.float32(hairy), cv2.GaussianBlur(lift, (0, 0), 1.0)
+    lift = cv2.resize(f32(np.where(edge > 0, height, 0)), (head.COLS, head.ROWS), interpolation=cv2.INTER_AREA)
+    return f32(hairy), cv2.GaussianBlur(lift, (0, 0), 1.0)
 
 
 def _paint_beard(

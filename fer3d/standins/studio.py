@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from fer3d.standins.people import Person, Pose
-from fer3d.standins.render import Light, Renderer, Scene
+from fer3d.standins.render import Renderer
+from fer3d.standins.scene import Light, Scene
 
 
 @dataclass(frozen=True)
