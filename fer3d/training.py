@@ -35,7 +35,7 @@ from tqdm import tqdm
 from fer3d import __version__, evaluation, files, labels, splits
 from fer3d.augment import augment
 from fer3d.clips import Store
-from fer3d.config import NetworkSettings, Profile, TrainingSettings
+from fer3d.config import ClipNorm, NetworkSettings, Profile, TrainingSettings
 from fer3d.devices import best_device, best_precision
 from fer3d.errors import InputError
 from fer3d.network import Network
@@ -147,20 +147,28 @@ def predict(model: Model, store: Store, rows: np.ndarray) -> pd.DataFrame:
     return evaluation.predictions_table(store.manifest.iloc[rows], network.classes, torch.cat(probabilities).numpy())
 
 
-def normalised(frames: Tensor, clip_norm: bool) -> Tensor:
-    """(B, T, H, W, 3) uint8 to the network's (B, 3, T, H, W) float.
+def normalised(frames: Tensor, clip_norm: ClipNorm) -> Tensor:
+    """(B, T, H, W, 3) uint8 to the network's (B, 3, T, H, W) float, each clip by itself.
 
-    With ``clip_norm`` each clip has mean 0 and deviation 1 over all its values, else
-    0..255 becomes -1..1.
+    ``whole``: mean 0 and deviation 1 over all values. ``parts``: so for each pixel's mean
+    over time, and so for what is left, then added. ``none``: 0..255 becomes -1..1.
     """
     clips = frames.float()
-    if clip_norm:
-        values = clips.flatten(1)  # as they lie in memory: several times faster than over four dimensions
-        deviation, mean = torch.std_mean(values, dim=1, keepdim=True, correction=0)
-        clips = ((values - mean) / deviation.clamp(min=1)).view_as(clips)
+    if clip_norm == "whole":
+        clips = _standard(clips)
+    elif clip_norm == "parts":
+        still = clips.mean(dim=1, keepdim=True)
+        clips = _standard(still) + _standard(clips - still)
     else:
         clips = clips / 127.5 - 1
     return clips.permute(0, 4, 1, 2, 3)
+
+
+def _standard(clips: Tensor) -> Tensor:
+    """Each clip (B, ...) shifted and scaled to mean 0, deviation 1; less than a grey level is no picture."""
+    values = clips.flatten(1)  # as they lie in memory: several times faster than over four dimensions
+    deviation, mean = torch.std_mean(values, dim=1, keepdim=True, correction=0)
+    return ((values - mean) / deviation.clamp(min=1)).view_as(clips)
 
 
 class Clips:

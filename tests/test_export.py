@@ -49,7 +49,7 @@ def test_gives_the_same_answers(trained, tmp_path, variant):
     landmarks[1] = torch.nan
     (found,) = session.run(None, {"frames": frames.numpy(), "landmarks": landmarks.numpy()})
     with torch.no_grad():
-        logits = model.network(normalised(frames, clip_norm=True), landmarks)
+        logits = model.network(normalised(frames, model.training.clip_norm), landmarks)
     assert logits.std() > 0.01
     np.testing.assert_allclose(found, logits.softmax(1), atol=1e-4)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
