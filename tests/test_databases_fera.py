@@ -23,7 +23,7 @@ def read(root: Path) -> tuple[dict[str, Sequence], dict[str, str]]:
 def release(tmp_path: Path) -> Path:
     """Both partitions; the emotion partition with labels told in every way."""
     root = tmp_path / "GEMEP-FERA"
-    fera_sequence(root, "au_training", "train_001", units=[[1, 2], [1, 2, 25, "speech"], []])  # type: ignore[list-item]
+    fera_sequence(root, "au_training", "train_001", units=[[1, 2], [1, 2, 25, "speech"], []])
     fera_sequence(root, "au_training", "train_087", units=[[12]])
     fera_sequence(root, "emotion_training", "train_001", label="anger\n")
     fera_sequence(root, "emotion_training", "train_002", label=" Joy")

@@ -96,7 +96,7 @@ def disfa_subject(
 
 
 def fera_sequence(
-    root: Path, folder: str, name: str, label: str | None = None, units: list[list[int]] | None = None
+    root: Path, folder: str, name: str, label: str | None = None, units: list[list[int | str]] | None = None
 ) -> Path:
     """One FERA sequence with its label file or its action units (columns 1 .. 46 and speech)."""
     write_video(root / folder / name / f"{name}.avi")

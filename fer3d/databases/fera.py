@@ -16,7 +16,8 @@ or, for the training videos with action units, from their known division::
     train_001,actor1,                 1,anger
     au_train_001,actor1,joy           2,fear
 
-Names of the action unit partition begin with ``au_``, since both partitions count from 001.
+A sequence is called as its video, in small letters; names of the action unit partition begin
+with ``au_``, since both partitions count from 001.
 """
 
 import itertools
