@@ -197,8 +197,8 @@ _BOX_SHIFT, _BOX_SIDE = -0.216, 2.968
 _HAAR_SHIFT, _HAAR_SIDE = 0.08, 0.92
 """From OpenCV's box: shares of its side. dlib's own box is the predictor's."""
 
-_HOG_SEEN, _HOG_SIZE = 87, 144
-"""The verifying picture: side of HOG's box where a face is expected (a step of dlib's pyramid), and of the whole."""
+_HOG_SEEN, _HOG_SIZE = 80, 128
+"""The verifying picture: side of the box where a face is expected (dlib sees faces from 72 px), and of the whole."""
 _NEAR = (0.1, 0.25, 0.25, 0.25)
 """How far HOG's box, which moves in steps of a tenth of its side, may lie from a box that is kept: first from where
 the face was expected, then, as often as the fit may be repeated, from the box of the points themselves."""
