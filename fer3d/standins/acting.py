@@ -182,7 +182,7 @@ def wander(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray:
 def blinks(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray:
     """(T,) 0 open .. 1 closed: a blink every four seconds or so, each a fifth of a second."""
     closed = np.zeros(frames)
-    for start in np.flatnonzero(rng.random(frames) < 1 / (4.0 * fps)):
+    for start in np.flatnonzero(rng.random(frames) < 1 / (4.0 * fps)).tolist():
         length = max(3, round(0.25 * fps))
         shape = np.sin(np.pi * (np.arange(length) + 1) / (length + 1))
         stop = min(start + length, frames)

@@ -156,7 +156,7 @@ _HAIR = np.array(
     [[0.012, 0.010, 0.009], [0.035, 0.02, 0.012], [0.09, 0.045, 0.022], [0.22, 0.12, 0.05], [0.42, 0.28, 0.13],
      [0.20, 0.06, 0.02]]
 )  # fmt: skip
-_GREY_HAIR = np.array([0.45, 0.44, 0.43])
+_GREY_HAIR = np.array([0.27, 0.265, 0.26])
 _IRIS = np.array([[0.05, 0.025, 0.012], [0.10, 0.05, 0.02], [0.13, 0.12, 0.05], [0.09, 0.17, 0.13], [0.12, 0.22, 0.34]])
 
 
@@ -210,7 +210,7 @@ def person(*name: object) -> Person:
         mobility=np.stack([reach * (1 + side), reach * (1 - side)]),
         lip_volume=float(np.clip(rng.normal(1, 0.18), 0.6, 1.5)),
         freckles=float(rng.uniform(0.3, 1) if rng.random() < 0.2 and tone < 3 else 0),
-        clothes=_colour(rng.uniform(0.02, 0.5, 3) * rng.uniform(0.4, 1) + rng.uniform(0, 0.2)),
+        clothes=_colour(rng.uniform(0.02, 0.3) * rng.uniform(0.5, 1, 3)),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from fer3d import files, labels
@@ -38,7 +38,8 @@ def write(
     that is already there is left as it is. ``hostile`` adds the quirks and faults that real
     copies of the database have. ``workers`` processes render (default: one a core).
 
-    Returns ``{"database", "sequences", "labelled", "subjects", "frames", "classes": {name: count}}``.
+    Returns ``{"database", "sequences", "labelled", "subjects", "frames", "classes": {name: count}}``; classes
+    count sequences, or frames where the database labels frames.
     Raises `InputError` for an unknown database, fewer than one subject, or a folder with other things in it.
     """
     layout = _LAYOUTS[labels.check_database(database)]
@@ -151,13 +152,15 @@ def meant(out: Path) -> list[dict[str, Any]]:
 def _counts(database: str, truth: Path, subjects: list[str]) -> dict[str, Any]:
     rows = [row for name in subjects for row in files.read_json(truth / "subjects" / f"{name}.json")]
     told = [row["label"] for row in rows if row["label"] is not None]
+    by_frame = [row["frame_labels"] for row in rows if "frame_labels" in row]
+    told_frames = [label for labels_of_one in by_frame for label in labels_of_one if label is not None]
     return {
         "database": database,
         "sequences": len(rows),
-        "labelled": len(told),
+        "labelled": len(told) + len(by_frame),
         "subjects": len({row["subject"] for row in rows}),
         "frames": sum(row["frames"] for row in rows),
-        "classes": {name: told.count(name) for name in labels.ordered(told)},
+        "classes": {name: (told + told_frames).count(name) for name in labels.ordered(told + told_frames)},
     }
 
 

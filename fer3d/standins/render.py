@@ -34,6 +34,7 @@ class Renderer:
 
     def __post_init__(self) -> None:
         self._skin = skin.bake(self.who)
+        self._texture = np.dstack([self._skin.albedo, np.zeros_like(self._skin.albedo[..., 0])])
         self._rng = np.random.default_rng(self.scene.seed)
         self._rest, self._rest_points = _rest_shape(self.who, self._skin)
         self._occlusion = _occlusion(self._rest)
@@ -50,9 +51,8 @@ class Renderer:
         grid, points, lift = self._posed(pose)
         turned, on_screen = self._project(grid, pose)
         _, marks = self._project(points, pose)
-        glow, shine = self._lit(turned)
         picture = self._room.copy()
-        self._draw_head(picture, on_screen, glow, shine, pose)
+        self._draw_head(picture, on_screen, self._lit(turned), pose)
         self._draw_clothes(picture)
         flat, scale = marks[:, :2], self.scene.scale
         paint.eyes(picture, self.who, flat, pose, self.scene.lights[0].towards, scale)
@@ -106,44 +106,37 @@ class Renderer:
         pixels = turned[..., :2] * (near * f32(self.scene.scale)) + centre
         return turned, np.concatenate([pixels, turned[..., 2:]], axis=-1)
 
-    def _lit(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(ROWS, COLS, 3) square root of the light sent back a unit of albedo, and (ROWS, COLS) highlight."""
+    def _lit(self, grid: np.ndarray) -> np.ndarray:
+        """(ROWS, COLS, 4) square root of the light sent back a unit of albedo (red, green, blue), and the highlight."""
         normal = normals(grid)
-        up = 0.5 - 0.5 * normal[..., 1]
-        light = f32(self.scene.ambient) * ((0.55 + 0.6 * up) * self._occlusion)[..., None]
-        shine = np.zeros(normal.shape[:2], np.float32)
+        light = np.zeros((head.ROWS, head.COLS, 4), np.float32)
+        sky = (0.85 - 0.3 * normal[..., 1]) * self._occlusion
+        light[..., :3] = f32(self.scene.ambient) * sky[..., None]
         for k, lamp in enumerate(self.scene.lights):
-            towards = f32(lamp.towards)
-            facing = normal @ towards
+            facing = normal @ f32(lamp.towards)
             seen = self._shadow if k == 0 else np.sqrt(self._occlusion)
+            reached = 0.275 * self._occlusion + 0.825 * seen
             # light that went under the skin wraps further round in red than in blue
             for channel, wrap in enumerate((0.30, 0.20, 0.16)):
                 soft = np.clip((facing + wrap) / (1 + wrap), 0, None)
-                light[..., channel] += lamp.colour[channel] * soft * soft * (0.25 * self._occlusion + 0.75 * seen) * 1.1
-            half = towards + f32([0, 0, 1])
-            half /= np.linalg.norm(half)
-            glint = np.clip(normal @ half, 0, 1)
-            glint *= glint
-            glint *= glint
-            glint *= glint
-            shine += (0.35 * glint + 0.65 * glint**3) * seen * lamp.colour[1]
-        return np.sqrt(light * self.scene.exposure), shine * self._skin.gloss * (0.16 * self.scene.exposure)
+                light[..., channel] += lamp.colour[channel] * soft * soft * reached
+            half = f32(lamp.towards) + f32([0, 0, 1])
+            glint = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1) ** 8
+            light[..., 3] += (0.35 * glint + 0.65 * glint**3) * seen * lamp.colour[1]
+        light[..., :3] = np.sqrt(light[..., :3] * self.scene.exposure)
+        light[..., 3] *= self._skin.gloss * (0.16 * 255 * self.scene.exposure)
+        return light
 
-    def _draw_head(
-        self, picture: np.ndarray, on_screen: np.ndarray, glow: np.ndarray, shine: np.ndarray, pose: Pose
-    ) -> None:
-        places, cover, corner = rasterise(on_screen, picture.shape[:2])
-        where = (slice(corner[1], corner[1] + cover.shape[0]), slice(corner[0], corner[0] + cover.shape[1]))
-        texture = np.dstack([self._skin.albedo, self._relief(pose)])
+    def _draw_head(self, picture: np.ndarray, on_screen: np.ndarray, light: np.ndarray, pose: Pose) -> None:
+        places, cover, (left, top) = rasterise(on_screen, picture.shape[:2])
+        self._texture[..., 3] = self._relief(pose)
         texel = places * f32(skin.FINE) + f32((skin.FINE - 1) / 2)
-        colour = cv2.remap(texture, texel, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        light = cv2.remap(
-            np.dstack([glow, shine]), places, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        deep = cv2.multiply(light[..., :3], cv2.merge([colour[..., 3]] * 3).astype(np.float32), scale=1 / 128)
-        seen = colour[..., :3] * deep
-        seen += light[..., 3:] * 255
-        under = picture[where]
+        colour = cv2.remap(self._texture, texel, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        falling = cv2.remap(light, places, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = falling[..., :3] * colour[..., :3]
+        seen *= colour[..., 3:] * f32(1 / 128)
+        seen += falling[..., 3:]
+        under = picture[top : top + cover.shape[0], left : left + cover.shape[1]]
         under += (seen - under) * cover[..., None]
 
     def _relief(self, pose: Pose) -> np.ndarray:

@@ -36,8 +36,8 @@ def clothes(who: Person, scene: Scene, rng: np.random.Generator) -> tuple[np.nda
     y = (y - scene.centre[1] * h) / scene.scale
     ax = np.abs(x)
     build = 1.12 if who.features["jaw"] > 1.2 else 0.95
-    shoulder = np.interp(ax / build, [0, 50, 85, 130, 170, 195, 215, 235], [150, 158, 176, 186, 196, 212, 245, 330])
-    neckline = 178 + 14 * np.sqrt(np.clip(1 - (ax / 62) ** 2, 0, None)) - np.clip(ax - 40, 0, 22) * 1.1
+    shoulder = np.interp(ax / build, [0, 50, 85, 130, 170, 195, 215, 235], [146, 154, 174, 186, 196, 212, 245, 330])
+    neckline = 172 + 13 * np.sqrt(np.clip(1 - (ax / 62) ** 2, 0, None)) - np.clip(ax - 40, 0, 22) * 1.1
     top = np.where(ax < 62, np.maximum(neckline, shoulder - 6), shoulder)
     inside = np.clip((y - top) * scene.scale + 0.5, 0, 1)
     round_off = 1 - np.exp(-np.clip(y - shoulder, 0, None) / 30)
@@ -49,7 +49,7 @@ def clothes(who: Person, scene: Scene, rng: np.random.Generator) -> tuple[np.nda
     light = light + sum(
         np.clip(normal @ f32(lamp.towards), 0, 1)[..., None] * f32(lamp.colour) for lamp in scene.lights
     )
-    folds = 1 + 0.10 * clouds(rng, h, w, 45) + 0.03 * rng.standard_normal((h, w), dtype=np.float32)
+    folds = 1 + 0.05 * clouds(rng, h, w, 45) + 0.03 * rng.standard_normal((h, w), dtype=np.float32)
     hem = 1 - 0.35 * np.exp(-((((y - top) - 7) / 1.2) ** 2)) * (ax < 75)
     shadow = 1 - 0.35 * np.exp(-((ax / 70) ** 2)) * np.exp(-np.clip(y - top, 0, None) / 30)
     colour = np.sqrt(f32(who.clothes) * light * scene.exposure) * 255 * (folds * hem * shadow)[..., None]
