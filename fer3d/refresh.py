@@ -43,12 +43,14 @@ def execute(path: Path) -> None:
 
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True, resources=resources)
+    client.execute()
     files.write_text(path, nbformat.writes(normalised(notebook)) + "\n")
 
 
 def main() -> None:
     """Execute all notebooks in order and say how long each took."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as when they are tested
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for path in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
         started = time.monotonic()
