@@ -194,7 +194,7 @@ def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
 # points it returns on an empty picture. Shifts are downwards.
 _BOX_SHIFT, _BOX_SIDE = -0.216, 2.968
 """From the points: shares of their root mean square distance from their mean."""
-_HAAR_SHIFT, _HAAR_SIDE = 0.08, 0.92
+_HAAR_SHIFT, _HAAR_SIDE = 0.11, 1.02
 """From OpenCV's box: shares of its side. dlib's own box is the predictor's."""
 
 _HOG_SEEN, _HOG_SIZE = 80, 128
