@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 export FER3D_CKPLUS := $(or $(CKPLUS),$(FER3D_CKPLUS))
 export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
 
-.PHONY: help reproduce tables test lab bench clean
+.PHONY: help reproduce tables test lab notebooks bench clean
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 
 lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
+
+notebooks: $(VENV)/.installed ## Executes the six notebooks at their defaults and stores what they show
+	@$(BIN)/python -m fer3d.refresh
 
 bench: $(VENV)/.installed ## Times and memory of each room
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

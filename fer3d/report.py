@@ -16,8 +16,9 @@ import jinja2
 import nbformat
 import pandas as pd
 
-from fer3d import config, evaluation, files, labels, paper, plots
+from fer3d import config, evaluation, files, labels, paper, plots, refresh
 from fer3d.errors import InputError
+from fer3d.refresh import still
 
 TEMPLATE = "report.html"
 _PAGE = """
@@ -25,7 +26,6 @@ _PAGE = """
 {%- block html_head_js %}{% endblock -%}
 {%- block html_head_js_mathjax %}{% endblock -%}
 {%- block html_head_js_mermaidjs %}{% endblock -%}
-{%- block jupyter_widgets %}{% endblock -%}
 {%- block body_header -%}
 <body class="jp-Notebook" data-jp-theme-light="true" data-jp-theme-name="JupyterLab Light">
 <nav style="margin: 1em 0"><a href="../index.html">← the report</a></nav>
@@ -198,14 +198,13 @@ def _convert(notebook: Path, run: Path) -> Page:
     """An executed notebook as a page that needs no network."""
     from nbconvert import HTMLExporter
 
-    content = nbformat.read(notebook, as_version=4)
+    content = refresh.still(nbformat.read(notebook, as_version=4))
     where = notebook.parent.relative_to(run)
     about = "" if where == Path("notebooks") else ", ".join(where.parts)
     page = run / "pages" / ("-".join([*where.parts, notebook.stem]).removeprefix("notebooks-") + ".html")
     headings = [line[2:].strip() for cell in content.cells for line in cell.source.splitlines() if line[:2] == "# "]
     title = headings[0] if headings else notebook.stem
     content.metadata["title"] = f"{title} · {about}" if about else title
-    content.metadata.pop("widgets", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what nbconvert says of missing alternative text
         html, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(content)

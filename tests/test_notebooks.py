@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from fer3d import paths, refresh
+from fer3d import paths, refresh, report
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -106,3 +106,15 @@ def test_a_notebook_is_executed_in_its_place_and_a_second_time_changes_nothing(t
     assert '"42\\n"' in first
     refresh.execute(path)
     assert path.read_text() == first
+
+
+def test_a_page_shows_the_picture_of_an_explorer(tmp_path: Path) -> None:
+    """Without a kernel a widget is an empty place; its picture must stand there."""
+    picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBORw0KGgo=", "text/plain": "Explorer"}
+    cell = nbformat.v4.new_code_cell("explore.clips(stores)", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("execute_result", picture, execution_count=1)]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_small.ipynb")
+    page = report._convert(tmp_path / "notebooks" / "01_small.ipynb", tmp_path)
+    html = (tmp_path / page.path).read_text()
+    assert "iVBORw0KGgo=" in html and "model_id" not in html
