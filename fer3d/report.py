@@ -18,7 +18,6 @@ import pandas as pd
 
 from fer3d import config, evaluation, files, labels, paper, plots, refresh
 from fer3d.errors import InputError
-from fer3d.refresh import still
 
 TEMPLATE = "report.html"
 _PAGE = """
