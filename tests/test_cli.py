@@ -1,6 +1,7 @@
 """The command line: its JSON contracts, and one clear line with exit status 2 for wrong input."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -175,9 +176,11 @@ def test_doctor_tells_what_is_wrong(call, monkeypatch: pytest.MonkeyPatch) -> No
     assert "[OK] python" in lines and "[FAIL] detectors" in lines and "[FAIL] disk" in lines
 
 
-def test_a_closed_pipe_is_quiet(ckplus: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_is_quiet(unbuffered: str, ckplus: Path) -> None:
     command = f"'{sys.executable}' -m fer3d.cli index ckplus '{ckplus}' --json | true"
-    assert subprocess.run(["bash", "-c", command], capture_output=True, text=True).stderr == ""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    assert subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment).stderr == ""
 
 
 def test_an_interrupt_is_one_line_and_status_130(tmp_path: Path) -> None:

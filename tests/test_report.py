@@ -42,12 +42,14 @@ def finish(run: Path, job: pipeline.Training, truth: Sequence[str], right: int, 
 
 
 def execute(path: Path, title: str) -> None:
-    """An executed notebook with a figure, a table and a script of its own."""
+    """An executed notebook with a figure and an explorer."""
     picture = {
         "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABXvMqOgAAAABJRU5ErkJggg=="
     }
+    explorer = {"application/vnd.jupyter.widget-view+json": {"model_id": "1f"}, **picture}
     cells = [
         nbformat.v4.new_markdown_cell(f"# {title}\nSome words, and x < y."),
+        nbformat.v4.new_code_cell("2", outputs=[nbformat.v4.new_output("display_data", explorer)], execution_count=2),
         nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", picture)], execution_count=1),
     ]
     notebook = nbformat.v4.new_notebook(
@@ -92,6 +94,7 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        self.words += " "
         if tag == "a" and given.get("href"):
             self.links.append(given["href"] or "")
         elif given.get("src") or given.get("href"):
@@ -112,6 +115,11 @@ def test_no_page_asks_the_network_for_anything(run: Path) -> None:
         html = page.read_text(encoding="utf-8")
         assert not [load for load in Links(page).loads if not load.startswith(("data:", "figures/"))]
         assert "<script" not in html and not re.search(r"@import|url\(['\"]?(https?:)?//", html)
+
+
+def test_figures_and_explorers_are_pictures_in_a_page(run: Path) -> None:
+    for page in pages(run)[1:]:
+        assert len([load for load in Links(page).loads if load.startswith("data:image/png")]) == 2
 
 
 def test_every_link_leads_somewhere(run: Path) -> None:
@@ -136,8 +144,9 @@ def test_numbers_stand_beside_the_papers_and_baselines(run: Path) -> None:
     assert within["paper"].to_dict() == {"2d": 85.77, "3d": 89.5, "3d+landmarks": 93.21}
     assert within.loc["3d+landmarks", ["n", "accuracy"]].tolist() == [36, 75.0]  # two folds pooled
     assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.33, 67.52]
-    words = Links(run / "index.html").words
-    for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI stand-in", "contempt left out (2)", "66.7"):
+    words = " ".join(Links(run / "index.html").words.split())
+    assert "3d 50.0 16.7 to 83.3 stand-in result 89.50 37.5 66.7 18 6 1 of 5 folds" in words
+    for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI stand-in", "contempt left out (2)"):
         assert wanted in words
 
 
