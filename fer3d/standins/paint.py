@@ -241,7 +241,7 @@ def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: f
     tongue = np.clip((v - lower + gap * (0.05 + 0.4 * side)) / (2.5 * s), 0, 1) * np.clip((gap / s - 7) / 6, 0, 1)
     _over(inner, f32([150, 78, 74]) * 0.75 * lit, 0.85 * tongue)
     enamel = f32([238, 226, 206]) * max(lit, 0.72)
-    shade = (0.5 + 0.5 * np.sqrt(side)) * (1 - 0.55 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
+    shade = (0.68 + 0.32 * np.sqrt(side)) * (1 - 0.45 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
     seams = np.clip(1 - 7 * np.abs(np.sin((slit.along - 0.5) * slit.length / s / 7.6 * np.pi)), 0, 1)
     shown = np.clip(2.4 + lift, 0.5, 8.5) * s * (1 - 0.45 * half**2)
     above = np.clip((shown - (v - upper)) / (0.9 * s) + 0.5, 0, 1) * np.clip((0.86 - half) / 0.06, 0, 1)
@@ -267,9 +267,9 @@ def rims(kind: str) -> list[np.ndarray]:
     t = np.linspace(np.pi, 2 * np.pi, 17) if kind == "half" else np.linspace(0, 2 * np.pi, 33)
     power = 1.0 if kind == "round" else 0.55
     x, y = (np.sign(wave) * np.abs(wave) ** power for wave in (np.cos(t), np.sin(t)))
-    right = np.stack([33 + 25 * x, 19 * y + 3, 6 - 4 * np.cos(t)], 1)
+    right = np.stack([31 + 23 * x, 16 * y + 5, 6 - 4 * np.cos(t)], 1)
     at = np.linspace(-1, 1, 5)
-    bridge = np.stack([8 * at, -3 - 2 * np.cos(at), np.full(5, 10.0)], 1)
+    bridge = np.stack([8 * at, -1 - 2 * np.cos(at), np.full(5, 10.0)], 1)
     return [right * [-1, 1, 1], right, bridge]
 
 
@@ -277,4 +277,4 @@ def glasses(picture: np.ndarray, lines: list[np.ndarray], scale: float) -> None:
     """Draw polylines of (N, 2) pixels as dark frames."""
     for line in lines:
         fine = np.round(line * 16).astype(np.int32)
-        cv2.polylines(picture, [fine], False, (38.0, 30.0, 28.0), max(1, round(1.8 * scale)), cv2.LINE_AA, 4)
+        cv2.polylines(picture, [fine], False, (58.0, 48.0, 44.0), max(1, round(1.4 * scale)), cv2.LINE_AA, 4)

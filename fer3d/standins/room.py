@@ -37,7 +37,7 @@ def clothes(who: Person, scene: Scene, rng: np.random.Generator) -> tuple[np.nda
     ax = np.abs(x)
     build = 1.12 if who.features["jaw"] > 1.2 else 0.95
     shoulder = np.interp(ax / build, [0, 50, 85, 130, 170, 195, 215, 235], [146, 154, 174, 186, 196, 212, 245, 330])
-    neckline = 172 + 13 * np.sqrt(np.clip(1 - (ax / 62) ** 2, 0, None)) - np.clip(ax - 40, 0, 22) * 1.1
+    neckline = 172 + 13 * np.sqrt(np.clip(1 - (ax / 62) ** 2, 0, None)) - np.clip(ax - 40, 0, 22) * 0.6
     top = np.where(ax < 62, np.maximum(neckline, shoulder - 6), shoulder)
     inside = np.clip((y - top) * scene.scale + 0.5, 0, 1)
     round_off = 1 - np.exp(-np.clip(y - shoulder, 0, None) / 30)

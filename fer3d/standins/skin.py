@@ -103,7 +103,7 @@ _LINES: Mapping[str, tuple[tuple[tuple[tuple[float, float], ...], ...], float, M
             "dimple": ((((-30.5, 65), (-33, 70), (-31.5, 75)),), 2.0, {14: 1.0, 12: 0.25}, 0.1),
             "chin": (
                 (((-2, 96), (-8, 94.5), (-16, 96)), ((-4, 103), (-9, 100)), ((-12, 102), (-17, 101)),
-                 ((-3, 109), (-8, 107))), 2.0, {17: 0.85, 23: 0.2}, 0.15,
+                 ((-3, 109), (-8, 107))), 2.0, {17: 0.35, 23: 0.1}, 0.1,
             ),
         }
     )
@@ -257,7 +257,7 @@ def _hair(
     rise = 7.0 if who.style == "fringe" else 20.0
     height = full * np.clip(edge / rise, 0, 1) ** 0.7 * (1 + 0.12 * noise[90])
     if who.style in ("bob", "fringe", "parted"):
-        side = _ramp(bearing, 76, 92)
+        side = _ramp(bearing, 76, 92) * _ramp(y, -125, -30)  # on the crown all sides meet
         height = np.maximum(height, side * np.clip(edge / 10, 0, 1) * (16 + 9 * who.volume + 10 * _ramp(y, 30, 100)))
     lift = cv2.resize(f32(np.where(edge > 0, height, 0)), (head.COLS, head.ROWS), interpolation=cv2.INTER_AREA)
     return f32(hairy), cv2.GaussianBlur(lift, (0, 0), 1.0)
@@ -278,20 +278,20 @@ def _paint_beard(
     drift = 2.5 * noise[34] + 1.5 * noise[12]
     cheeks = _ramp(y - (30 + (74 - ax) * 0.74) + drift, -5, 8) * _ramp(-bearing, -96, -86) * _ramp(-y, -140, -118)
     moustache = (
-        _ramp(y - 55 - 0.10 * ax + drift * 0.4, -1.5, 2)
-        * _ramp(66.5 - 0.12 * ax - y, -1, 2)
+        _ramp(y - 56 - 0.10 * ax + drift * 0.4, -2, 6)
+        * _ramp(70 - 0.05 * ax - y, -1, 3)
         * _ramp(31 - ax + drift, -2, 5)
     )
     chin = _ramp(26 - ax + drift, -3, 6) * _ramp(y - 92 + drift, -3, 4) * _ramp(-y, -140, -120)
     corner = _ramp(6 - np.abs(ax - 35) + drift, -3, 4) * _ramp(y - 63, 0, 8) * _ramp(-y, -120, -100)
-    bare = np.exp(-(((ax / 29) ** 2 + ((y - 75) / 11.5) ** 2) ** 3))
+    bare = np.exp(-(((ax / 27) ** 2 + ((y - 78) / 10.5) ** 2) ** 3))
     area = {
         "stubble": 0.42 * np.maximum(cheeks, np.maximum(moustache, chin)),
-        "moustache": 0.9 * moustache,
-        "goatee": 0.9 * np.maximum(np.maximum(chin, corner), moustache),
-        "full": 0.93 * np.maximum(cheeks, np.maximum(moustache, chin)),
+        "moustache": 0.6 * moustache,
+        "goatee": 0.85 * np.maximum(np.maximum(chin, corner), 0.6 * moustache),
+        "full": 0.9 * np.maximum(np.maximum(cheeks, chin), 0.6 * moustache),
     }[who.beard] * (1 - bare)
-    threads = _strands(rng, x + 0.18 * y * np.sign(x), y, 0.45, 2.5 if who.beard != "stubble" else 1.0)
+    threads = _strands(rng, x + 0.18 * y * np.sign(x), y, 0.4, 1.6 if who.beard != "stubble" else 1.0)
     cover = np.clip(area * (0.82 + 0.22 * threads), 0, 0.97)[..., None]
     albedo += cover * (np.array(who.hair, np.float32) * np.exp(0.35 * threads)[..., None] - albedo)
 
