@@ -43,7 +43,7 @@ from tqdm import tqdm
 
 from fer3d import __version__, databases, files, labels
 from fer3d.config import ClipSettings
-from fer3d.databases.sequence import Sequence
+from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.errors import InputError
 from fer3d.faces import Face, FaceTracker, Rejected, choose_view, crop, crop_square
 from fer3d.video import VideoError, read_frames, upright
@@ -58,7 +58,8 @@ MANIFEST = ("clip", "database", "subject", "sequence", "first_frame", "padded", 
 """Columns of ``manifest.csv``. ``first_frame`` counts from 0; ``padded`` and ``missing`` count frames that repeat
 another and frames without a face; ``n_faces`` is the clip's largest and ``score`` its smallest."""
 REJECTED = ("database", "subject", "sequence", "what", "first_frame", "reason")
-"""Columns of ``rejected.csv``; ``what`` is a frame (of a clip that was kept), a clip or a sequence."""
+"""Columns of ``rejected.csv``; ``what`` is a frame (of a clip that was kept), a clip, a sequence, or a
+recording that the reader could not use."""
 
 _INFO = {"database", "settings", "release", "fingerprint", "clips", "padded", "rejected", "frames"}
 _MOST_TABLE_BYTES = 2**28
@@ -246,17 +247,18 @@ def prepare(
     began = time.monotonic()
     labels.check_database(database)
     with files.lock(out):
-        records = list(databases.scan(database, root))
+        records = list(databases.scan(database, root, settings))
         sequences = [record for record in records if isinstance(record, Sequence)]
+        skipped = [_skipped(database, record) for record in records if isinstance(record, Skipped)]
         parts = {_key(s, root, settings): s for s in sequences if s.label or any(s.frame_labels or ())}
         info: dict[str, Any] = {
             "format": FORMAT,
             "database": database,
             "settings": settings.as_dict(),
-            "release": files.fingerprint([FORMAT, settings.as_dict(), list(parts)]),
+            "release": files.fingerprint([FORMAT, settings.as_dict(), list(parts), skipped]),
             "versions": {"fer3d": __version__, "opencv": cv2.__version__, "dlib": dlib.__version__},
             "unlabelled": len(sequences) - len(parts),
-            "skipped": len(records) - len(sequences),
+            "skipped": len(skipped),
         }
         partial = out.with_name(out.name + ".partial")
         there = _fresh(out, info["release"])
@@ -264,7 +266,7 @@ def prepare(
             if not parts:
                 raise InputError(f"{root} without a labelled sequence", "labelled sequences", f"fer3d index {database}")
             _make_parts(parts, partial, settings, workers, progress)
-            there = _join([partial / key for key in parts], out, info)
+            there = _join([partial / key for key in parts], skipped, out, info)
         shutil.rmtree(partial, ignore_errors=True)
     told = {name: there[name] for name in ("clips", "padded", "rejected", "frames")}
     return told | {"seconds": round(time.monotonic() - began, 2)}
@@ -393,11 +395,17 @@ def _left_out(sequence: Sequence, what: str, first_frame: int | None, reason: st
     return source | {"what": what, "first_frame": first_frame, "reason": reason}
 
 
-def _join(parts: list[Path], out: Path, info: dict[str, Any]) -> dict[str, Any]:
+def _skipped(database: str, record: Skipped) -> dict[str, Any]:
+    """A row of ``rejected.csv`` for what the reader could not use."""
+    row = {"database": database, "subject": "", "sequence": record.what, "what": "recording", "first_frame": None}
+    return row | {"reason": record.why}
+
+
+def _join(parts: list[Path], skipped: list[dict[str, Any]], out: Path, info: dict[str, Any]) -> dict[str, Any]:
     """The store from its parts, in the reader's order; returns its ``prepared.json``."""
     rows = [files.read_json(part / "rows.json", _MOST_TABLE_BYTES) for part in parts]
     manifest = pd.DataFrame([clip for row in rows for clip in row["clips"]], columns=list(MANIFEST))
-    rejected = pd.DataFrame([left for row in rows for left in row["rejected"]], columns=list(REJECTED))
+    rejected = pd.DataFrame(skipped + [left for row in rows for left in row["rejected"]], columns=list(REJECTED))
     if manifest.empty:
         reasons = ", ".join(f"{count} x {why}" for why, count in rejected["reason"].value_counts().head(3).items())
         raise InputError(f"not one clip ({reasons})", "faces that can be found", "fer3d index to see what is there")
@@ -420,7 +428,7 @@ def _join(parts: list[Path], out: Path, info: dict[str, Any]) -> dict[str, Any]:
             "clips": len(manifest),
             "padded": int((manifest["padded"] > 0).sum()),
             "missing": int(manifest["missing"].sum()),
-            "rejected": int((rejected["what"] != "frame").sum()),
+            "rejected": int(rejected["what"].isin(("clip", "sequence")).sum()),
             "frames": sum(row["frames"] for row in rows),
             "fingerprint": files.fingerprint(contents),
         }
