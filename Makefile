@@ -28,6 +28,8 @@ tables: $(VENV)/.installed ## The full grid of Tables 1 and 2: every fold, every
 test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed notebooks by nbval
 	@echo "== ruff" && $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@echo "== mypy" && $(BIN)/mypy
+	@echo "== stand-ins and stores of the tiny profile" && $(BIN)/python -c \
+		"from fer3d import pipeline; [pipeline.store(name, 'tiny') for name in pipeline.DATABASES]"
 	@echo "== pytest" && OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
 	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks

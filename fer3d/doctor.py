@@ -74,8 +74,11 @@ def _detectors() -> tuple[bool, str]:
 def _torch() -> tuple[bool, str]:
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: the tiny and laptop profiles"
-    return True, f"{torch.__version__}, {device}"
+    from fer3d import devices
+
+    device = devices.best_device().type
+    name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: for the tiny and laptop profiles"
+    return True, f"{torch.__version__} on {device} in {devices.best_precision(device)} ({name})"
 
 
 def _kernel() -> tuple[bool, str]:
