@@ -204,6 +204,8 @@ _NEAR = (0.1, 0.25, 0.25, 0.25)
 the face was expected, then, as often as the fit may be repeated, from the box of the points themselves."""
 _FIT_BOX, _FIT_SIZE = 300, 450
 """Side of the box and of the picture in which points are fitted: one scale for near and far faces."""
+_SMOOTH = 9
+"""Pixels averaged in that picture: the predictor compares single ones, and noise and glasses shake it."""
 _SETTLED = 0.06
 """A box that moves, grows and turns (radians) by less than this share of its side stays."""
 _SMALLER = 0.8
@@ -250,7 +252,8 @@ def _predict(grey: np.ndarray, box: Square) -> np.ndarray:
     """dlib's points (66, 2) for a box, found in a cut of one scale, as dlib rounds to whole pixels of its picture."""
     picture, matrix = cut_out(grey, dataclasses.replace(box, side=box.side * _FIT_SIZE / _FIT_BOX), _FIT_SIZE)
     first = (_FIT_SIZE - _FIT_BOX) // 2
-    shape = _predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
+    smooth = cv2.blur(picture, (_SMOOTH, _SMOOTH))
+    shape = _predictor()(smooth, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
     points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
     return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
 
