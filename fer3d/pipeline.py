@@ -86,10 +86,11 @@ def store_folder(database: str, profile: str) -> Path:
 def standin_subjects(database: str, profile: str) -> int:
     """Invented people in a stand-in: the profile's number in CK+, in the others fewer, as in the originals.
 
-    At least two, so that one can be held out.
+    At least one a fold.
     """
+    chosen = config.profile(profile)
     published = {name: databases.READERS[name].PUBLISHED.subjects or 0 for name in ("ckplus", database)}
-    return max(2, round(config.profile(profile).standins.subjects * published[database] / published["ckplus"]))
+    return max(chosen.folds, round(chosen.standins.subjects * published[database] / published["ckplus"]))
 
 
 def standin(database: str, profile: str) -> Path:
