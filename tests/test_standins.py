@@ -82,17 +82,18 @@ def test_landmarks_are_mirror_images() -> None:
 
 
 def test_z_buffer_shows_the_nearer_surface() -> None:
-    """A sheet whose right half folds back over its left half: the nearer fold is seen."""
+    """Two sheets one behind the other: the right half of the columns lies nearer."""
     u = np.linspace(0, 1, head.COLS, dtype=np.float32)
-    x = np.where(u < 0.5, u, 1 - u) * 200 + 20
+    x = u % 0.5 * 400 + 20
     depth = np.where(u < 0.5, 0.0, 50.0)
     y = np.linspace(20, 180, head.ROWS, dtype=np.float32)[:, None]
-    sheet = np.stack(np.broadcast_arrays(x[None], y, depth[None]), -1).astype(np.float32)
-    places, cover, (left, top) = rasterise(sheet, (200, 200))
-    seen = places[100 - top, 60 - left]
-    assert cover[100 - top, 60 - left] == 1
-    assert seen[0] > head.COLS / 2  # the fold at depth 50
-    assert abs(seen[1] - (100.5 - 20) / 160 * (head.ROWS - 1)) < 0.5
+    for nearer, expected in ((1, True), (-1, False)):
+        sheets = np.stack(np.broadcast_arrays(x[None], y, nearer * depth[None]), -1).astype(np.float32)
+        places, cover, (left, top) = rasterise(sheets, (200, 200))
+        seen = places[100 - top, 60 - left]
+        assert cover[100 - top, 60 - left] == 1
+        assert (seen[0] > head.COLS / 2) == expected
+        assert abs(seen[1] - (100.5 - 20) / 160 * (head.ROWS - 1)) < 0.5
 
 
 @pytest.mark.parametrize("yaw", [-40, -20, 0, 20, 40])

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 _DENSE = 3
 """Splats a vertex, in both directions."""
+_NUMBER_BITS = 20
+"""A splat's number and its depth share one integer, so that one maximum finds the nearest."""
 
 
 def f32(values: ArrayLike) -> np.ndarray:
@@ -41,52 +43,66 @@ def rotation(turn: tuple[float, float, float]) -> np.ndarray:
 def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
     """Which place on the grid each pixel shows.
 
-    ``on_screen`` (rows, cols, 3): x and y in pixels, depth in millimetres (larger is nearer).
-    Returns (h, w, 2) float32 column and row on the grid, (h, w) float32 cover in 0..1, and the
-    (x, y) corner of this window in a picture of ``shape`` (height, width).
+    ``on_screen`` (rows, cols, 3): x and y in pixels, depth in millimetres (larger is nearer). What
+    faces away is not drawn. Returns (h, w, 2) float32 column and row on the grid, (h, w) float32
+    cover in 0..1, and the (x, y) corner of this window in a picture of ``shape`` (height, width).
     """
-    cols = on_screen.shape[1]
     low = np.floor(on_screen[..., :2].min((0, 1)) - 10).astype(int).clip(0)
     high = np.ceil(on_screen[..., :2].max((0, 1)) + 10).astype(int).clip(None, shape[::-1])
     width, height = (int(v) // 2 for v in (high - low))
-    dense = cv2.resize(on_screen, None, fx=_DENSE, fy=_DENSE, interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
+    slope, facing = _slope(on_screen)
+    dense = cv2.resize(on_screen, None, fx=_DENSE, fy=_DENSE, interpolation=cv2.INTER_LINEAR)
+    drawn = cv2.resize(facing, dense.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    nearest = _splat(dense.reshape(-1, 3), drawn.ravel(), low, width, height)
+    square = np.ones((3, 3), np.uint8)
+    hit = cv2.morphologyEx((nearest >= 0).astype(np.uint8), cv2.MORPH_CLOSE, square)
+    for reach in (3, 5):  # first the holes, then a rim from which the silhouette is smoothed
+        nearest = np.where(nearest >= 0, nearest, cv2.dilate(nearest, np.ones((reach, reach), np.uint8)))
+    places = _refined(nearest, dense.reshape(-1, 3), slope, on_screen.shape[1], low)
+    cover = np.clip(2 * cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8) - 1, 0, 1)
+    full = (width * 2, height * 2)
+    corner = int(low[0]), int(low[1])
+    return (
+        cv2.resize(places, full, interpolation=cv2.INTER_LINEAR),
+        cv2.resize(cover, full, interpolation=cv2.INTER_LINEAR),
+        corner,
+    )
+
+
+def _splat(dense: np.ndarray, drawn: np.ndarray, low: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(height, width) float64 at half resolution: depth and number of the nearest point in one, -1 where none is."""
     x = (dense[:, 0] - low[0]) * 0.5
     y = (dense[:, 1] - low[1]) * 0.5
-    inside = np.flatnonzero((x >= 0) & (y >= 0) & (x < width) & (y < height))
-    pixel = y[inside].astype(np.int32) * width + x[inside].astype(np.int32)
-    depth = ((dense[inside, 2] + 300) * 16).astype(np.int64)
+    kept = np.flatnonzero(drawn & (x >= 0) & (y >= 0) & (x < width) & (y < height))
+    pixel = y[kept].astype(np.int32) * width + x[kept].astype(np.int32)
+    depth = ((dense[kept, 2] + 300) * 16).astype(np.int64)
     nearest = np.full(height * width, -1, np.int64)
-    np.maximum.at(nearest, pixel, (depth << 20) | inside)
-    buffer = nearest.reshape(height, width).astype(np.float64)
-    filled = cv2.dilate(buffer, np.ones((3, 3)))
-    hit = cv2.morphologyEx((buffer >= 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    buffer = np.where(buffer >= 0, buffer, filled)
-    outer = cv2.dilate(buffer, np.ones((5, 5)))
-    buffer = np.where(buffer >= 0, buffer, outer)
-    ys, xs = np.nonzero(buffer >= 0)
-    ids = buffer[ys, xs].astype(np.int64) & 0xFFFFF
-    dense_row, dense_col = np.divmod(ids, cols * _DENSE)
-    slope = _inverse_slope(on_screen)
-    vertex = (dense_row // _DENSE) * cols + dense_col // _DENSE
-    off_x = (xs + 0.5) * 2 + low[0] - dense[ids, 0]
-    off_y = (ys + 0.5) * 2 + low[1] - dense[ids, 1]
-    a, b, c, d = slope[vertex].T
-    places = np.zeros((height, width, 2), np.float32)
-    places[ys, xs, 0] = (dense_col + 0.5) / _DENSE - 0.5 + np.clip(a * off_x + b * off_y, -1.5, 1.5)
-    places[ys, xs, 1] = (dense_row + 0.5) / _DENSE - 0.5 + np.clip(c * off_x + d * off_y, -1.5, 1.5)
-    cover = cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8)
-    full = (width * 2, height * 2)
-    cover = cv2.resize(np.clip(cover * 2 - 1, 0, 1), full, interpolation=cv2.INTER_LINEAR)
-    return cv2.resize(places, full, interpolation=cv2.INTER_LINEAR), cover, (int(low[0]), int(low[1]))
+    np.maximum.at(nearest, pixel, (depth << _NUMBER_BITS) | kept)
+    return nearest.reshape(height, width).astype(np.float64)
 
 
-def _inverse_slope(on_screen: np.ndarray) -> np.ndarray:
-    """(rows * cols, 4) columns and rows of the grid a pixel to the right and down."""
+def _refined(nearest: np.ndarray, dense: np.ndarray, slope: np.ndarray, cols: int, low: np.ndarray) -> np.ndarray:
+    """(h, w, 2) column and row on the grid at each pixel's middle: its nearest point's, and the slope from there."""
+    ys, xs = np.nonzero(nearest >= 0)
+    number = nearest[ys, xs].astype(np.int64) & ((1 << _NUMBER_BITS) - 1)
+    row, col = np.divmod(number, cols * _DENSE)
+    off_x = (xs + 0.5) * 2 + low[0] - dense[number, 0]
+    off_y = (ys + 0.5) * 2 + low[1] - dense[number, 1]
+    a, b, c, d = slope[(row // _DENSE) * cols + col // _DENSE].T
+    places = np.zeros((*nearest.shape, 2), np.float32)
+    places[ys, xs, 0] = (col + 0.5) / _DENSE - 0.5 + np.clip(a * off_x + b * off_y, -1.5, 1.5)
+    places[ys, xs, 1] = (row + 0.5) / _DENSE - 0.5 + np.clip(c * off_x + d * off_y, -1.5, 1.5)
+    return places
+
+
+def _slope(on_screen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows * cols, 4) columns and rows of the grid a pixel right and down; (rows, cols) uint8 facing the camera."""
     flat = on_screen[..., :2]
     across, down = np.empty_like(flat), np.empty_like(flat)
     across[:, 1:-1], down[1:-1] = (flat[:, 2:] - flat[:, :-2]) / 2, (flat[2:] - flat[:-2]) / 2
     across[:, 0], across[:, -1], down[0], down[-1] = across[:, 1], across[:, -2], down[1], down[-2]
     area = across[..., 0] * down[..., 1] - down[..., 0] * across[..., 1]
+    facing = (area > -0.05).astype(np.uint8)
     area = np.where(np.abs(area) < 0.02, 0.02, area)
     slope = np.stack([down[..., 1], -down[..., 0], -across[..., 1], across[..., 0]], -1) / area[..., None]
-    return slope.reshape(-1, 4)
+    return slope.reshape(-1, 4), facing

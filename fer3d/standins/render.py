@@ -20,6 +20,8 @@ from fer3d.standins.scene import Light, Scene
 
 _NO_SECOND = np.empty(0, np.float32)
 """OpenCV's second map, when the first holds both coordinates."""
+_LOOSE = 64
+"""Pixels by which the noise is larger than the picture: each frame sees another part of it."""
 _DISTANCE = 1300.0
 """Millimetres from the camera to the eyes."""
 
@@ -41,10 +43,8 @@ class Renderer:
         self._shadow = _shadow(self._rest, self.scene.lights[0])
         self._room = room.wall(self.scene, self._rng)
         self._clothes, self._clothes_cover = room.clothes(self.who, self.scene, self._rng)
-        self._grain = self._rng.normal(
-            0, 1, (self.scene.height + 64, self.scene.width + 64, 1 if self.scene.grey else 3)
-        )
-        self._grain = np.clip(np.round(self._grain * self.scene.noise), -60, 60).astype(np.int16)
+        size = (self.scene.height + _LOOSE, self.scene.width + _LOOSE) + (() if self.scene.grey else (3,))
+        self._grain = np.rint(self._rng.normal(0, self.scene.noise, size)).astype(np.int16)
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """(height, width, 3) uint8 RGB, and (68, 2) float32 the true landmarks in its pixels."""
@@ -158,15 +158,15 @@ class Renderer:
         under += (self._clothes[top:] - under) * self._clothes_cover[top:, :, None]
 
     def _photograph(self, picture: np.ndarray) -> np.ndarray:
-        """Blur, tone curve, noise."""
+        """Saturation, blur, noise: what a camera makes of the light."""
+        seen = cv2.convertScaleAbs(picture)
         if self.scene.blur > 0:
-            picture = cv2.GaussianBlur(picture, (0, 0), self.scene.blur)
+            seen = cv2.GaussianBlur(seen, (0, 0), self.scene.blur)
         if self.scene.grey:
-            picture = (picture @ f32([0.299, 0.587, 0.114]))[..., None]
-        dy, dx = self._rng.integers(0, 64, 2)
-        grain = self._grain[dy : dy + picture.shape[0], dx : dx + picture.shape[1]]
-        digital = np.clip(picture + grain, 0, 255).astype(np.uint8)
-        return np.repeat(digital, 3, axis=2) if self.scene.grey else digital
+            seen = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+        dy, dx = self._rng.integers(0, _LOOSE, 2)
+        seen = cv2.add(seen, self._grain[dy : dy + seen.shape[0], dx : dx + seen.shape[1]], dtype=cv2.CV_8U)
+        return cv2.cvtColor(seen, cv2.COLOR_GRAY2RGB) if self.scene.grey else seen
 
 
 def _rest_shape(who: Person, painted: skin.Skin) -> tuple[np.ndarray, np.ndarray]:
