@@ -231,7 +231,7 @@ def _lips(
 
 
 def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: float) -> None:
-    """Between the lips: a dark hollow, the tongue, one flat band of teeth above and one below."""
+    """Between the lips: a dark hollow, the tongue, one flat band of teeth that hangs from the skull."""
     v, gap = slit.across, lower - upper
     half = np.abs(2 * slit.along - 1)
     side = np.clip(1 - half**2, 0, 1)
@@ -241,15 +241,12 @@ def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: f
     tongue = np.clip((v - lower + gap * (0.05 + 0.4 * side)) / (2.5 * s), 0, 1) * np.clip((gap / s - 7) / 6, 0, 1)
     _over(inner, f32([150, 78, 74]) * 0.75 * lit, 0.85 * tongue)
     enamel = f32([238, 226, 206]) * max(lit, 0.72)
-    shade = (0.45 + 0.5 * np.sqrt(side)) * (1 - 0.6 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
+    shade = (0.5 + 0.5 * np.sqrt(side)) * (1 - 0.55 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
     seams = np.clip(1 - 7 * np.abs(np.sin((slit.along - 0.5) * slit.length / s / 7.6 * np.pi)), 0, 1)
-    shown = np.clip(1.4 + 0.8 * lift, 0.3, 6.5) * s * (1 - 0.45 * half**2)
+    shown = np.clip(2.4 + lift, 0.5, 8.5) * s * (1 - 0.45 * half**2)
     above = np.clip((shown - (v - upper)) / (0.9 * s) + 0.5, 0, 1) * np.clip((0.86 - half) / 0.06, 0, 1)
     above *= np.clip((gap / s - 2.2) / 2.5, 0, 1)
     _over(inner, enamel * (shade * (1 - 0.1 * seams))[..., None], 0.95 * above)
-    shown = np.clip(3.4 - 0.5 * np.clip(6 - gap / s, 0, None), 0, None) * s * side
-    below = np.clip((shown - (lower - v)) / (0.9 * s) + 0.5, 0, 1) * np.clip((0.7 - half) / 0.08, 0, 1)
-    _over(inner, enamel * (0.66 * shade)[..., None], 0.85 * below * np.clip((gap / s - 7) / 3, 0, 1))
     _over(slit.under, inner, _between(v, upper, lower) * np.clip(gap / 0.9, 0, 1) * slit.ends(1.6, s))
 
 
