@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from fer3d import faces, filters, plots
 from fer3d.clips import Store
 from fer3d.config import ClipSettings
-from fer3d.standins import people, render, studio
+from fer3d.standins import people, render, scene, studio
 
 
 class Explorer(widgets.VBox):
@@ -102,7 +102,7 @@ UNITS = {
 @functools.lru_cache(maxsize=4)
 def _renderer(person: int) -> render.Renderer:
     who = people.person("board", person)
-    return render.Renderer(who, render.Scene(exposure=studio.exposure(who), noise=1.0))
+    return render.Renderer(who, scene.Scene(exposure=studio.exposure(who), noise=1.0))
 
 
 def posed(person: int, units: Mapping[int, float], size: int = 160) -> tuple[np.ndarray, np.ndarray]:
