@@ -491,8 +491,10 @@ def _array(path: Path, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarr
         array = np.load(path / name, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise _damaged(path, f"with an unreadable {name}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.str != kind or array.shape != shape:
+    if not isinstance(array, np.memmap) or array.dtype.str != kind or array.shape != shape:
         raise _damaged(path, f"whose {name} does not fit its manifest")
+    if (path / name).stat().st_size != array.offset + array.nbytes:
+        raise _damaged(path, f"whose {name} is longer than it says")
     return array
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from collections.abc import Sequence as Several
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence
 from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
-from fer3d.video import View
+from fer3d.video import VideoError, View
 
 SETTINGS = ClipSettings(size=48)
 
@@ -266,14 +267,32 @@ def test_a_full_disk_leaves_nothing_half_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    (partial / ".left by a killed run.part").mkdir(parents=True)
     with monkeypatch.context() as patch:
         patch.setattr(clips, where, full)
         with pytest.raises(InputError, match="full disk"):
-            clips.prepare("ckplus", release, tmp_path / "out", SETTINGS, workers=1)
-    assert not (tmp_path / "out").exists()
+            clips.prepare("ckplus", release, out, SETTINGS, workers=1)
+    assert not out.exists()
     with pytest.raises(InputError, match="no store"):
-        clips.open_store(tmp_path / "out")
-    assert all(file.is_dir() and not file.name.startswith(".") for file in (tmp_path / "out.partial").iterdir())
+        clips.open_store(out)
+    assert not any(file.name.startswith(".") for file in partial.iterdir())
+    # what is finished serves only the same settings
+    clips.prepare("ckplus", release, out, dataclasses.replace(SETTINGS, size=32), workers=1)
+    assert clips.open_store(out).frames.shape == (3, 10, 32, 32, 3)
+
+
+def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield from walk(12)
+        raise VideoError("broken image")
+
+    sequence = fake([], monkeypatch, label="fear")
+    monkeypatch.setattr(clips, "read_frames", lambda source, images: frames())
+    clips._make_part((sequence, SETTINGS, tmp_path / "part"))
+    assert (tmp_path / "part" / "frames").stat().st_size == (tmp_path / "part" / "landmarks").stat().st_size == 0
+    rows = files.read_json(tmp_path / "part" / "rows.json")
+    assert not rows["clips"] and [row["reason"] for row in rows["rejected"]] == ["broken image"]
 
 
 def test_a_release_without_faces_says_so(tmp_path: Path) -> None:
@@ -334,6 +353,7 @@ DAMAGE = {
     "no prepared.json": lambda path: (path / "prepared.json").unlink(),
     "no frames": lambda path: (path / "frames.npy").unlink(),
     "half the frames": lambda path: os.truncate(path / "frames.npy", (path / "frames.npy").stat().st_size // 2),
+    "more than the frames": lambda path: os.truncate(path / "frames.npy", (path / "frames.npy").stat().st_size + 1),
     "no header": lambda path: (path / "landmarks.npy").write_bytes(b""),
     "pickled landmarks": lambda path: save(path / "landmarks.npy", np.array([{}], dtype=object)),
     "landmarks of another kind": lambda path: save(path / "landmarks.npy", np.zeros((3, 10, 66, 2))),
