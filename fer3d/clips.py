@@ -18,7 +18,6 @@ what it depends on, so that a run started again redoes no finished sequence; at 
 the parts are joined into the store, which has the same bytes whoever worked on it.
 """
 
-import copyreg
 import dataclasses
 import hashlib
 import itertools
@@ -230,9 +229,6 @@ def _clip(shots: list[_Shot], settings: ClipSettings, padded: int = 0) -> Clip |
 
 
 # --- preparing -----------------------------------------------------------------------
-
-# Exceptions cross processes by their arguments, and this one takes three but keeps one.
-copyreg.pickle(InputError, lambda error: (InputError.__new__, (InputError, *error.args)))
 
 
 def prepare(

@@ -13,3 +13,8 @@ class InputError(Exception):
     def __init__(self, got: str, wanted: str, then: str) -> None:
         line = f"got {got}; wanted {wanted}; try {then}"
         super().__init__(" ".join(line.split()))
+        self._parts = got, wanted, then
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        """Crosses processes by its parts: a worker's error reaches the user as the same line."""
+        return type(self), self._parts
