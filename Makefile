@@ -63,5 +63,5 @@ $(VENV)/.installed: $(VENV)/.base pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.base pyproject.toml
-	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev]'
+	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev,onnx]'
 	@touch $(VENV)/.installed $@

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from fer3d import labels
 from fer3d.errors import InputError
 
 Variant = Literal["2d", "3d", "3d+landmarks"]
@@ -172,12 +173,22 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class StandinSettings(Settings):
-    """How much of each database its stand-in shows."""
+    """How many invented people each database's stand-in shows: at least one a fold."""
 
-    subjects: int = 12
-    """Invented people in CK+'s stand-in; the others have fewer, in proportion to the originals."""
+    ckplus: int = 8
+    """About 2.8 labelled sequences of some 15 frames each."""
+    mmi: int = 5
+    """Six labelled videos of some 40 frames each, the costliest to render."""
+    fera: int = 5
+    """Ten emotion videos each; ten actors at most, as in the original."""
+    disfa: int = 5
+    """One long video each; 27 at most, as in the original."""
     seed: int = 0
     """The same seed gives the same bytes."""
+
+    def subjects(self, database: str) -> int:
+        """Invented people in the stand-in of a database."""
+        return int(getattr(self, labels.check_database(database)))
 
 
 @dataclass(frozen=True)
@@ -204,16 +215,15 @@ PROFILES: Mapping[str, Profile] = types.MappingProxyType(
             clips=ClipSettings(size=64),
             network=dataclasses.replace(_SMALL, width=0.125),
             training=TrainingSettings(epochs=2, batch_size=8),
-            standins=StandinSettings(subjects=8),
         ),
         "laptop": Profile(
             name="laptop",
             clips=ClipSettings(size=64),
             network=_SMALL,
             training=TrainingSettings(epochs=24, batch_size=8, lr=0.02),
-            standins=StandinSettings(subjects=60),
+            standins=StandinSettings(ckplus=90, mmi=12, fera=7, disfa=8),
         ),
-        "paper": Profile(name="paper", standins=StandinSettings(subjects=118)),
+        "paper": Profile(name="paper", standins=StandinSettings(ckplus=118, mmi=30, fera=10, disfa=27)),
     }
 )
 

@@ -83,22 +83,12 @@ def store_folder(database: str, profile: str) -> Path:
     return folder.parent / "licensed" / database if licensed(database) else folder
 
 
-def standin_subjects(database: str, profile: str) -> int:
-    """Invented people in a stand-in: the profile's number in CK+, in the others fewer, as in the originals.
-
-    At least one a fold.
-    """
-    chosen = config.profile(profile)
-    published = {name: databases.READERS[name].PUBLISHED.subjects or 0 for name in ("ckplus", database)}
-    return max(chosen.folds, round(chosen.standins.subjects * published[database] / published["ckplus"]))
-
-
 def standin(database: str, profile: str) -> Path:
     """The root of a release: the licensed copy where one is named, else the stand-in, written where it is missing."""
     settings = config.profile(profile).standins
     root = release_folder(database, profile)
     if not licensed(database):
-        standins.write(database, root, standin_subjects(database, profile), settings.seed)
+        standins.write(database, root, settings.subjects(database), settings.seed)
     return root
 
 

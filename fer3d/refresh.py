@@ -43,7 +43,14 @@ def execute(path: Path) -> None:
 
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True, resources=resources)
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources=resources,
+        extra_arguments=["--log-level=CRITICAL"],
+    )  # a kernel says much of itself
     client.execute()
     files.write_text(path, nbformat.writes(normalised(notebook)) + "\n")
 

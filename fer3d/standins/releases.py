@@ -47,7 +47,7 @@ def write(
         raise InputError(f"{subjects} subjects", "at least 1", "--subjects 12")
     out = Path(out)
     truth = truth_folder(out)
-    plan = {"database": database, "subjects": subjects, "seed": seed, "hostile": hostile, "code": _code()}
+    plan = {"database": database, "subjects": subjects, "seed": seed, "hostile": hostile, "code": code()}
     with files.lock(out):
         if _is_written(out, truth, plan):
             return files.read_json(truth / "counts.json")
@@ -164,7 +164,7 @@ def _counts(database: str, truth: Path, subjects: list[str]) -> dict[str, Any]:
     }
 
 
-def _code() -> str:
+def code() -> str:
     """A digest of the program that draws, so that a changed renderer makes its releases stale."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(json.dumps([path.read_text() for path in sources]).encode()).hexdigest()[:16]
