@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer3d import __version__, clips, config, databases, files, labels, paths, standins
+from fer3d import __version__, clips, config, files, labels, paths, standins
 from fer3d.clips import Store
 
 DATABASES = ("ckplus", "mmi")
