@@ -185,7 +185,7 @@ def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarr
     def draw(cell: tuple[str, str], clip: int) -> Figure:
         rows = predictions[(predictions.label == cell[0]) & (predictions.prediction == cell[1])]
         row = rows.iloc[clip % len(rows)]
-        title = f"{cell[0]} recognised as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row.clip}"
+        title = f"{cell[0]} recognised as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']}"
         return plots.film_strip(frames(row), title)
 
     return Explorer(draw, cell=choice("cell", options), clip=slider("clip", 0, 0, int(cells["count"].max()) - 1))

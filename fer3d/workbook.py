@@ -13,12 +13,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fer3d import files
+from fer3d import config, files, labels
 from fer3d.errors import InputError
 
 TIMEOUT = 24 * 3600.0
@@ -71,7 +71,25 @@ def checked(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(
                 f"parameter {name!r} of {notebook.name}", f"one of {names or 'none'}", "-p with one of these names"
             )
-    return {name: _typed(name, value, known[name]) for name, value in given.items()}
+    typed = {name: _typed(name, value, known[name]) for name, value in given.items()}
+    for name, check in _MEANINGS.items():
+        for part in filter(None, typed.get(name, "").split(",")):
+            check(part)
+    return typed
+
+
+def _check_variant(variant: str) -> None:
+    config.NetworkSettings.from_params({"variant": variant})
+
+
+_MEANINGS: Mapping[str, Callable[[str], object]] = {
+    "profile": config.profile,
+    "variant": _check_variant,
+    "variants": _check_variant,
+    **dict.fromkeys(("database", "databases", "trained_on", "tests", "train"), labels.check_database),
+}
+"""What the notebooks' parameters of these names hold, one or several separated by commas: checked before a kernel
+is started."""
 
 
 def _typed(name: str, value: Any, kind: type[Any]) -> Any:

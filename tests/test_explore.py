@@ -82,6 +82,13 @@ def test_confusions_start_with_the_commonest_cell_and_count_its_clips():
     assert [text for text, _ in cell._options_full] == ["anger as fear (2)", "fear as fear (1)"]
 
 
+def test_confusions_name_the_clip_that_they_show():
+    explorer = EXPLORERS["confusions"]()
+    figure = explorer.draw(cell=("anger", "fear"), clip=1)
+    first = PREDICTIONS[(PREDICTIONS["label"] == "anger") & (PREDICTIONS["prediction"] == "fear")].iloc[1]
+    assert figure.get_suptitle() == f"anger recognised as fear: clip 2 of 2, {first['clip']}"
+
+
 def test_a_posed_face_carries_its_points():
     picture, points = explore.posed(0, {26: 5})
     _, closed = explore.posed(0, {})

@@ -51,6 +51,7 @@ def test_parameters_reach_the_notebook_and_this_interpreter_runs_it(notebook: Pa
         ({"lr": "fast"}, "float"),
         ({"mirror": "maybe"}, "bool"),
         ({"profile": 3}, "str"),
+        ({"profile": "huge"}, "tiny, laptop, paper"),
     ],
 )
 def test_a_wrong_parameter_is_one_clear_line_and_nothing_is_written(
