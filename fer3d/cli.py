@@ -247,7 +247,8 @@ def _write_index(database: str, root: Path, csv: Path) -> None:
 
 
 def _index_page(summary: dict[str, Any]) -> str:
-    """One screen: how many, of which classes, beside the owners' counts; what was skipped, grouped by reason."""
+    """One screen: how many, of which classes, beside the owners' counts; what was skipped, grouped by reason, and
+    what it would take to use it."""
     from fer3d import databases
 
     published = databases.READERS[summary["database"]].PUBLISHED
@@ -256,12 +257,14 @@ def _index_page(summary: dict[str, Any]) -> str:
     lines += [_counts(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
     classes = published.classes or {}
     lines += [_counts(f"  {name}", count, classes.get(name)) for name, count in summary["classes"].items()]
-    reasons: dict[str, list[str]] = {}
+    lines.append(f"published: {published.source}")
+    reasons: dict[tuple[str, str], list[str]] = {}
     for entry in summary["skipped"]:
-        reasons.setdefault(entry["why"], []).append(entry["what"])
+        reasons.setdefault((entry["why"], entry["remedy"]), []).append(entry["what"])
     lines.append(_counts("skipped", len(summary["skipped"]), None))
-    for why, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MOST_REASONS]:
+    for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MOST_REASONS]:
         lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
+        lines += [f"{'':>10}to use it: {remedy}"] if remedy else []
     if len(reasons) > _MOST_REASONS:
         lines.append(f"          and {len(reasons) - _MOST_REASONS} more reasons; --json lists all")
     return "\n".join(lines)

@@ -135,6 +135,7 @@ def test_index_fits_on_a_screen_beside_the_published_counts(call, ckplus: Path, 
     status, out, _ = call("index", "ckplus", ckplus, "--csv", tmp_path / "index.csv")
     assert status == 0 and out.count("\n") < 30
     assert "surprise                 1          83" in out
+    assert "40  no images (S005_900, ...)\n          to use it: cohn-kanade-images unpacked" in out
     table = pd.read_csv(tmp_path / "index.csv", keep_default_na=False)
     assert table["subject"].nunique() == 3 and sorted(table["label"].unique()) == ["", "disgust", "surprise"]
 
