@@ -6,7 +6,9 @@ failed one is kept beside it as ``<name>.failed.ipynb``. A notebook that hangs i
 the clock: a time limit on cells alone does not see a kernel that died.
 """
 
+import asyncio
 import contextlib
+import logging
 import re
 import signal
 import sys
@@ -121,6 +123,9 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
         try:
             with _deadline(timeout):
                 _papermill(notebook.resolve(), executed, typed, out.stem)
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").disabled = True  # of the cells that were dropped
+            raise
         except Exception as error:
             if executed.exists():
                 files.write_text(failed, executed.read_text(encoding="utf-8"))
@@ -143,7 +148,15 @@ def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str
             cwd=str(notebook.parent),
             progress_bar=bar,
             extra_arguments=["--log-level=CRITICAL"],  # what a kernel says of itself, not of the notebook
+            on_notebook_start=_take_back_signals,
         )
+
+
+def _take_back_signals(**_: Any) -> None:
+    """Ctrl-C is a KeyboardInterrupt here: nbclient would end the kernel instead and might then wait for it for ever."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)
 
 
 @contextlib.contextmanager
