@@ -191,7 +191,11 @@ def test_an_interrupt_is_one_line_and_status_130(tmp_path: Path) -> None:
         tmp_path / "slow.ipynb", f"open({str(tmp_path / 'began')!r}, 'w').close()", "import time; time.sleep(99)"
     )
     command = [sys.executable, "-m", "fer3d.cli", "notebook", str(slow), "--out", str(tmp_path / "out.ipynb")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+
+    def heed_interrupts() -> None:  # a shell's background job inherits that they are ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as running:
         while not (tmp_path / "began").exists():
             time.sleep(0.1)
         running.send_signal(signal.SIGINT)
