@@ -1,7 +1,8 @@
 """Does the recipe learn: held-out subjects, seed by seed, beside a linear classifier on the landmarks' motion.
 
-    taskset -c 0,1 python benchmarks/recipe.py STORE --out DIR [--profile laptop] [--seeds 0 1 2] [--folds 0]
+    OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE] [--out DIR] [--profile laptop] [--seeds 0 1 2] [--folds 0]
 
+Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing.
 ``above`` says whether the 95 % interval over subjects lies wholly above the majority's rate,
 ``less linear`` is the paired difference from the linear classifier on the same clips.
 """
@@ -12,20 +13,21 @@ import json
 import time
 from pathlib import Path
 
-from fer3d import config, evaluation, labels, splits, training
+from fer3d import config, evaluation, labels, paths, pipeline, splits, training
 from fer3d.clips import open_store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("store", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, default=paths.reports() / "recipe", help="where the trainings stay")
     parser.add_argument("--profile", default="laptop", choices=config.PROFILES)
     parser.add_argument("--variant", default="3d+landmarks", choices=config.VARIANTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", type=int, nargs="+", default=[0])
     chosen = parser.parse_args()
-    profile, store = config.profile(chosen.profile), open_store(chosen.store)
+    profile = config.profile(chosen.profile)
+    store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", profile.name)
 
     classes = labels.CLASSES[store.database]
     held_out = [splits.fold_split(store.manifest, fold, profile.folds) for fold in chosen.folds]
@@ -38,7 +40,7 @@ def main() -> None:
         recipe = dataclasses.replace(profile.training, seed=seed)
         started, runs = time.perf_counter(), []
         for fold in chosen.folds:
-            runs.append(chosen.out / chosen.variant / f"fold{fold}-seed{seed}")
+            runs.append(chosen.out / profile.name / chosen.variant / f"fold{fold}-seed{seed}")
             training.train([store], runs[-1], dataclasses.replace(profile, network=network, training=recipe), fold=fold)
         seconds = time.perf_counter() - started
         pooled = evaluation.pool([evaluation.read_predictions(run) for run in runs])
