@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -281,7 +281,7 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor], state: dict[str, A
     seal = {"state": state, "digest": _digest(plain, state)}
     with files.atomic(path) as temporary:
         # One entry: the format writes several in an order that changes from run to run.
-        save_file(plain, temporary, metadata={"fer3d": json.dumps(seal)})
+        temporary.write_bytes(save(plain, metadata={"fer3d": json.dumps(seal)}))
 
 
 def _read_tensors(path: Path, run: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -437,7 +437,7 @@ def _check(settings: TrainingSettings) -> None:
         ("lr", 0 < settings.lr < math.inf, "above 0"),
         ("momentum", 0 < settings.momentum < 1, "between 0 and 1"),
         ("weight_decay", 0 <= settings.weight_decay < math.inf, "0 or more"),
-        ("warmup_epochs", 0 <= settings.warmup_epochs < settings.epochs, "0 or more, fewer than epochs"),
+        ("warmup_epochs", 0 <= settings.warmup_epochs <= settings.epochs, "0 to the number of epochs"),
         ("scale", 0 <= settings.scale < 1, "0 or more, below 1"),
         ("seed", settings.seed >= 0, "0 or more"),
     ):

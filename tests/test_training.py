@@ -1,6 +1,7 @@
 """The loop: it learns, it resumes to the same bits, and it refuses what doesn't fit."""
 
 import dataclasses
+import errno
 import itertools
 import json
 import os
@@ -363,3 +364,13 @@ def test_still_picture_and_motion_weigh_the_same():
 def test_batches_are_of_nearly_equal_size():
     sizes = [len(part) for part in training._batches(np.arange(33), 16)]
     assert sizes == [11, 11, 11]
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_weights(store, tmp_path, monkeypatch):
+    def full(path, contents):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="full disk"):
+        training.train([store], tmp_path / "run", PROFILE)
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {"model.json"}
