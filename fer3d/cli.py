@@ -175,13 +175,13 @@ def notebook(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    onnx: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     as_json: Json = False,
 ) -> None:
     """Write a trained network as an ONNX file, checked against PyTorch's answers."""
     from fer3d import export
 
-    _report(export.export_onnx(run, out), as_json)
+    _report(export.export_onnx(run, onnx), as_json)
 
 
 @app.command()
