@@ -36,11 +36,11 @@ SETTINGS = ClipSettings(size=64)
 PREPARE = """
 import json, resource, sys
 from pathlib import Path
-from fer3d import clips
+from fer3d import preparation
 from fer3d.config import ClipSettings
 if __name__ == "__main__":
     database, root, out, workers = sys.argv[1:]
-    told = clips.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers), progress=False)
+    told = preparation.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers), progress=False)
     told["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(told))
 """

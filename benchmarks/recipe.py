@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from fer3d import config, evaluation, labels, paths, pipeline, splits, training
-from fer3d.clips import open_store
+from fer3d.store import open_store
 
 
 def main() -> None:

@@ -21,9 +21,9 @@ from torch.nn import functional
 
 from fer3d import config, labels, training
 from fer3d.augment import augment
-from fer3d.clips import Store
 from fer3d.devices import best_device, best_precision
 from fer3d.network import Network, grids
+from fer3d.store import Store
 
 spent: dict[str, float] = {}
 

@@ -93,9 +93,9 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
-    from fer3d import clips
+    from fer3d.preparation import prepare
 
-    counts = clips.prepare(database, root, out, config.profile(profile).clips, workers)
+    counts = prepare(database, root, out, config.profile(profile).clips, workers)
     _report(counts, as_json)
 
 
@@ -112,12 +112,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the network on all folds but one, or on whole databases, and test it on what was held out."""
-    from fer3d import clips, pipeline, training
+    from fer3d import pipeline, training
+    from fer3d.store import open_store
 
     given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     chosen = pipeline.settings(profile, variant, **given)
-    held_out = clips.open_store(test) if test else None
-    metrics = training.train([clips.open_store(path) for path in store], out, chosen, fold=fold, test=held_out)
+    held_out = open_store(test) if test else None
+    metrics = training.train([open_store(path) for path in store], out, chosen, fold=fold, test=held_out)
     _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
 

@@ -18,9 +18,9 @@ import torch
 from matplotlib.figure import Figure
 
 from fer3d import faces, filters, plots
-from fer3d.clips import Store
 from fer3d.config import ClipSettings
 from fer3d.standins import people, render, scene, studio
+from fer3d.store import Store
 
 
 class Explorer(widgets.VBox):

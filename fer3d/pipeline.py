@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer3d import __version__, clips, config, files, labels, paths, standins
-from fer3d.clips import Store
+from fer3d import __version__, config, files, labels, paths, preparation, standins
+from fer3d.store import Store, open_store
 
 DATABASES = ("ckplus", "mmi")
 """What a reproduction works on."""
@@ -95,8 +95,8 @@ def standin(database: str, profile: str) -> Path:
 def store(database: str, profile: str) -> Store:
     """The prepared store of a database at a profile's size, opened; made or brought up to date where needed."""
     root, folder = standin(database, profile), store_folder(database, profile)
-    clips.prepare(database, root, folder, config.profile(profile).clips)
-    return clips.open_store(folder)
+    preparation.prepare(database, root, folder, config.profile(profile).clips)
+    return open_store(folder)
 
 
 def settings(profile: str, variant: str, **training: Any) -> config.Profile:

@@ -34,11 +34,11 @@ from tqdm import tqdm
 
 from fer3d import __version__, evaluation, files, labels, splits
 from fer3d.augment import augment
-from fer3d.clips import Store
 from fer3d.config import ClipNorm, NetworkSettings, Profile, TrainingSettings
 from fer3d.devices import best_device, best_precision
 from fer3d.errors import InputError
 from fer3d.network import Network
+from fer3d.store import Store
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells its precision at every start
 

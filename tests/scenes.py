@@ -92,3 +92,8 @@ def frames(scene: str) -> Iterator[tuple[np.ndarray, Truth]]:
     for i in range(count):
         noisy = frame(i) + rng.normal(0, 3, (HEIGHT, WIDTH, 3))
         yield np.clip(noisy, 0, 255).astype(np.uint8), shows(i)
+
+
+def walk(count: int, blank: tuple[int, ...] = ()) -> list[np.ndarray]:
+    """A head that moves 3 px a frame; some frames without it."""
+    return [COFFEE if i in blank else head(240 + 3 * i, 220) for i in range(count)]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fer3d import explore
-from fer3d.clips import MANIFEST, REJECTED, Store
+from fer3d.store import MANIFEST, REJECTED, Store
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 255, (10, 32, 32, 3), dtype=np.uint8)

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from fer3d import evaluation, labels, splits, training
-from fer3d.clips import Store
 from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
 from fer3d.errors import InputError
+from fer3d.store import Store
 
 SIZE, FRAMES = 32, 4
 PROFILE = Profile(

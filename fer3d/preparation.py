@@ -1,0 +1,242 @@
+"""A release made into a prepared store: faces found, clips cut, all of it on disk.
+
+Everything left out stands in ``rejected.csv`` with its reason; a sequence with an image
+that can't be read is left out whole. Nothing grows with the database but the store on
+disk: each sequence goes at once into a folder of its own in ``<out>.partial``, named by
+what it depends on, so that a run started again redoes no finished sequence; at the end
+the parts are joined into the store, which has the same bytes whoever worked on it.
+"""
+
+import dataclasses
+import hashlib
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from fer3d import __version__, databases, files, labels
+from fer3d.clips import Clip, Omitted, cut
+from fer3d.config import ClipSettings
+from fer3d.databases.sequence import Sequence, Skipped
+from fer3d.errors import InputError
+from fer3d.faces import FaceTracker
+from fer3d.store import FORMAT, LANDMARKS, MANIFEST, MOST_TABLE_BYTES, REJECTED, open_store
+from fer3d.video import VideoError
+
+
+def prepare(
+    database: str, root: Path, out: Path, settings: ClipSettings, workers: int | None = None, progress: bool = True
+) -> dict[str, float]:
+    """Write the prepared store of the release at ``root`` to ``out``, unless it is there and up to date.
+
+    ``workers`` is the number of processes (None: one a processor). Returns the numbers of
+    ``clips``, of ``padded`` clips, of sequences and clips ``rejected``, of ``frames``
+    looked at, and the ``seconds`` that this call took. Raises `InputError`.
+    """
+    began = time.monotonic()
+    labels.check_database(database)
+    with files.lock(out):
+        records = list(databases.scan(database, root, settings))
+        sequences = [record for record in records if isinstance(record, Sequence)]
+        skipped = [_skipped(database, record) for record in records if isinstance(record, Skipped)]
+        parts = {_key(s, root, settings): s for s in sequences if s.label or any(s.frame_labels or ())}
+        info: dict[str, Any] = {
+            "format": FORMAT,
+            "database": database,
+            "settings": settings.as_dict(),
+            "release": files.fingerprint([FORMAT, settings.as_dict(), list(parts), skipped]),
+            "versions": {"fer3d": __version__, "opencv": cv2.__version__, "dlib": dlib.__version__},
+            "unlabelled": len(sequences) - len(parts),
+            "skipped": len(skipped),
+        }
+        partial = out.with_name(out.name + ".partial")
+        there = _fresh(out, info["release"])
+        if there is None:
+            if not parts:
+                raise InputError(f"{root} without a labelled sequence", "labelled sequences", f"fer3d index {database}")
+            _make_parts(parts, partial, settings, workers, progress)
+            there = _join([partial / key for key in parts], skipped, out, info)
+        shutil.rmtree(partial, ignore_errors=True)
+    told = {name: there[name] for name in ("clips", "padded", "rejected", "frames")}
+    return told | {"seconds": round(time.monotonic() - began, 2)}
+
+
+def _key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
+    """Names all that a sequence's part depends on: settings, record, and size and time of its files."""
+
+    def state(file: Path) -> tuple[str, int, int]:
+        try:
+            found = file.stat()
+        except OSError:
+            return os.path.relpath(file, root), -1, -1
+        return os.path.relpath(file, root), found.st_size, found.st_mtime_ns
+
+    record = dataclasses.asdict(dataclasses.replace(sequence, source=Path(), images=()))
+    sources = sequence.images or (sequence.source,)
+    return files.fingerprint([FORMAT, settings.as_dict(), record, [state(file) for file in sources]])
+
+
+def _fresh(out: Path, release: str) -> dict[str, Any] | None:
+    """``prepared.json`` of the store at ``out`` if it is whole and up to date; refuses what is no store."""
+    if out.exists() and not (out / "prepared.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}, which is no prepared store", "a store or a new folder", "another --out")
+    try:
+        info = open_store(out).info
+    except InputError:
+        return None
+    return info if info["release"] == release else None
+
+
+def _make_parts(
+    parts: dict[str, Sequence], partial: Path, settings: ClipSettings, workers: int | None, progress: bool
+) -> None:
+    """A folder for each sequence: one that is there stays, one that belongs to nothing goes."""
+    partial.mkdir(parents=True, exist_ok=True)
+    there = {folder.name for folder in partial.iterdir()}
+    for stale in there - parts.keys():
+        shutil.rmtree(partial / stale)
+    tasks = [(sequence, settings, partial / key) for key, sequence in parts.items() if key not in there]
+    silent = None if progress else True
+    with tqdm(
+        total=len(parts), initial=len(there & parts.keys()), desc="clips", unit="sequence", disable=silent
+    ) as bar:
+        for _ in _each_done(tasks, min(workers or _processors(), len(tasks))):
+            bar.update()
+
+
+def _each_done(tasks: list[tuple[Sequence, ClipSettings, Path]], workers: int) -> Iterator[None]:
+    if workers <= 1:
+        yield from map(_make_part, tasks)
+        return
+    # Spawned, not forked: the caller may hold threads (a notebook's, torch's).
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
+        try:
+            yield from pool.map(_make_part, tasks)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker process that died", "memory enough for each", "--workers 1 (what is finished stays)"
+            ) from error
+
+
+def _die_with_parent() -> None:
+    """A worker of a parent that was killed would wait for work forever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _make_part(task: tuple[Sequence, ClipSettings, Path]) -> None:
+    """The clips of one sequence in a folder: pictures and landmarks as plain numbers, the rest as JSON."""
+    sequence, settings, folder = task
+    cv2.setNumThreads(1)  # the processes share the processors
+    tracker = FaceTracker(settings)
+    clips: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    with files.atomic_folder(folder) as part:
+        with (part / "frames").open("wb") as pictures, (part / "landmarks").open("wb") as landmarks:
+            try:
+                for piece in cut(sequence, tracker):
+                    if isinstance(piece, Omitted):
+                        rejected.append(_left_out(sequence, "clip", piece.first_frame, piece.reason))
+                        continue
+                    pictures.write(piece.pictures.tobytes())
+                    landmarks.write(piece.landmarks.astype("<f4").tobytes())
+                    clips.append(_row(sequence, piece))
+                    rejected += [_left_out(sequence, "frame", m.frame, m.reason) for m in piece.missing]
+                if not clips:
+                    why = rejected[0]["reason"] if rejected else "no labelled frame"
+                    rejected = [_left_out(sequence, "sequence", None, why)]
+            except VideoError as error:
+                clips, rejected = [], [_left_out(sequence, "sequence", None, str(error))]
+                pictures.truncate(0)
+                landmarks.truncate(0)
+        files.write_json(part / "rows.json", {"clips": clips, "rejected": rejected, "frames": tracker.frames})
+
+
+def _row(sequence: Sequence, clip: Clip) -> dict[str, Any]:
+    """The clip's row of ``manifest.csv``."""
+    return {
+        "clip": f"{sequence.name}_{clip.first_frame:05d}",
+        "database": sequence.database,
+        "subject": sequence.subject,
+        "sequence": sequence.name,
+        "first_frame": clip.first_frame,
+        "padded": clip.padded,
+        "missing": len(clip.missing),
+        "label": clip.label,
+        "n_faces": clip.n_faces,
+        "score": round(clip.score, 4),
+    }
+
+
+def _left_out(sequence: Sequence, what: str, first_frame: int | None, reason: str) -> dict[str, Any]:
+    """A row of ``rejected.csv``."""
+    source = {"database": sequence.database, "subject": sequence.subject, "sequence": sequence.name}
+    return source | {"what": what, "first_frame": first_frame, "reason": reason}
+
+
+def _skipped(database: str, record: Skipped) -> dict[str, Any]:
+    """A row of ``rejected.csv`` for what the reader could not use."""
+    row = {"database": database, "subject": "", "sequence": record.what, "what": "recording", "first_frame": None}
+    return row | {"reason": record.why}
+
+
+def _join(parts: list[Path], skipped: list[dict[str, Any]], out: Path, info: dict[str, Any]) -> dict[str, Any]:
+    """The store from its parts, in the reader's order; returns its ``prepared.json``."""
+    rows = [files.read_json(part / "rows.json", MOST_TABLE_BYTES) for part in parts]
+    manifest = pd.DataFrame([clip for row in rows for clip in row["clips"]], columns=list(MANIFEST))
+    rejected = pd.DataFrame(skipped + [left for row in rows for left in row["rejected"]], columns=list(REJECTED))
+    if manifest.empty:
+        reasons = ", ".join(f"{count} x {why}" for why, count in rejected["reason"].value_counts().head(3).items())
+        raise InputError(f"not one clip ({reasons})", "faces that can be found", "fer3d index to see what is there")
+    size, ten = info["settings"]["size"], info["settings"]["num_frames"]
+    for stale in out.parent.glob(f".{out.name}.*.part"):  # of a run that was killed while joining
+        shutil.rmtree(stale)
+    with files.atomic_folder(out) as store:
+        shapes = {"frames": ("|u1", (ten, size, size, 3)), "landmarks": ("<f4", (ten, LANDMARKS, 2))}
+        for name, (kind, shape) in shapes.items():
+            with (store / f"{name}.npy").open("wb") as array:
+                header = {"descr": kind, "fortran_order": False, "shape": (len(manifest), *shape)}
+                np.lib.format.write_array_header_1_0(array, header)
+                for part in parts:
+                    with (part / name).open("rb") as numbers:
+                        shutil.copyfileobj(numbers, array)
+        files.write_csv(store / "manifest.csv", manifest)
+        files.write_csv(store / "rejected.csv", rejected.astype({"first_frame": "Int64"}))
+        contents = {file.name: _digest(file) for file in sorted(store.iterdir())}
+        info = info | {
+            "clips": len(manifest),
+            "padded": int((manifest["padded"] > 0).sum()),
+            "missing": int(manifest["missing"].sum()),
+            "rejected": int(rejected["what"].isin(("clip", "sequence")).sum()),
+            "frames": sum(row["frames"] for row in rows),
+            "fingerprint": files.fingerprint(contents),
+        }
+        files.write_json(store / "prepared.json", info)
+    return info
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as contents:
+        return hashlib.file_digest(contents, "sha256").hexdigest()
