@@ -27,7 +27,7 @@ _SHORT = {"contempt": (6 / 18, 7, 9), "surprise": (2 / 83, 6, 7), "fear": (1 / 2
 """Share of sequences shorter than ten frames, and their lengths, as published listings have them."""
 _CODES = {name: code for code, name in CKPLUS_CODES.items()}
 
-MANNER = acting.Manner(strength=1.1)
+MANNER = acting.Manner(strength=1.1, textbook=0.85)
 
 
 @dataclass(frozen=True)

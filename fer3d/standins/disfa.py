@@ -31,7 +31,7 @@ _OFTEN = {"happiness": 0.38, "disgust": 0.18, "fear": 0.15, "surprise": 0.11, "s
 """What the videos make people feel; a softened form of the original's counts, lest a small stand-in miss a class."""
 _WITH_RIGHT = 2
 
-MANNER = acting.Manner(strength=0.62, spread=0.3, foreign=0.4, blend=0.08, sway=2.0, drift=4.0, rest=0.25)
+MANNER = acting.Manner(strength=0.62, textbook=0.2, spread=0.3, foreign=0.4, blend=0.08, sway=2.0, drift=4.0, rest=0.25)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ _WORDS = {"happiness": "joy"}
 _AU_NUMBERS = (1, 19, 33, 42, 57, 64, 80)
 """First sequence of each of the seven actors in the action unit partition."""
 
-MANNER = acting.Manner(strength=0.85, spread=0.3, foreign=1.0, sway=5.0, drift=7.0)
+MANNER = acting.Manner(strength=0.85, textbook=0.15, spread=0.3, foreign=1.0, sway=5.0, drift=7.0)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ _PER_SUBJECT = 6
 _OTHER_CODES = (7, 8, 9)
 """Scream, bored, sleepy: read by nobody as an emotion of the paper."""
 
-MANNER = acting.Manner(strength=1.0, sway=1.2, drift=1.5)
+MANNER = acting.Manner(strength=1.0, textbook=0.3, sway=1.2, drift=1.5)
 
 # How a subject was filmed, with the numbers that the original gives such subjects.
 _DUAL, _PROFILE, _LYING, _UPRIGHT = "2", "1", "0", "0 "
