@@ -18,40 +18,40 @@ RECIPES: Mapping[str, tuple[Mapping[int, float], ...]] = MappingProxyType(
     {
         "anger": (
             {4: 3.6, 7: 2.8, 23: 3.0, 17: 2.0},
-            {4: 3.8, 5: 2.4, 7: 2.2, 25: 2.2, 10: 1.6},
             {4: 3.2, 7: 2.4, 17: 3.2, 23: 2.4, 15: 1.0},
-            {4: 3.2, 5: 1.8, 23: 2.6, 26: 0.8, 25: 1.4},
+            {4: 2.6, 5: 2.4, 7: 1.8, 10: 1.6, 25: 2.4, 26: 2.0},
+            {4: 2.2, 5: 2.0, 25: 1.6, 26: 0.8},
         ),
         "contempt": ({14: 3.2, 12: 1.2}, {14: 2.6, 12: 1.8}, {12: 2.2, 14: 2.4, 10: 0.8}),
         "disgust": (
             {9: 3.4, 10: 2.4, 17: 1.6, 4: 2.0},
-            {10: 3.4, 9: 1.8, 25: 2.0, 7: 1.6},
             {9: 3.6, 4: 2.4, 6: 1.6, 7: 2.0, 15: 1.0},
-            {9: 2.6, 10: 2.8, 16: 1.8, 25: 2.2, 26: 0.8},
+            {10: 3.2, 16: 1.6, 25: 2.2, 26: 1.4},
+            {9: 1.8, 10: 2.2, 12: 1.2, 25: 1.8},
         ),
         "fear": (
             {1: 3.2, 2: 2.0, 4: 2.2, 5: 3.0, 20: 2.8, 25: 2.0},
             {1: 3.0, 4: 2.6, 20: 3.0, 25: 2.4, 26: 1.2},
-            {1: 2.6, 2: 2.4, 5: 3.2, 25: 2.0, 26: 2.0, 20: 1.2},
-            {1: 3.0, 4: 2.0, 7: 1.6, 20: 2.6, 12: 0.8, 25: 1.6},
+            {1: 2.6, 2: 2.4, 5: 3.0, 25: 2.0, 26: 2.4},
+            {4: 2.2, 7: 2.0, 20: 2.2, 25: 1.6, 12: 0.8},
         ),
         "happiness": (
             {6: 3.0, 12: 3.6, 25: 2.4},
-            {6: 2.2, 12: 3.4},
             {6: 3.2, 12: 3.8, 25: 2.8, 26: 1.6},
-            {12: 3.0, 25: 1.8, 7: 1.0},
+            {6: 1.2, 12: 2.2, 14: 1.4},
+            {1: 1.4, 2: 1.4, 12: 2.4, 25: 1.8, 26: 1.8},
         ),
         "sadness": (
             {1: 3.2, 4: 2.4, 15: 3.0, 17: 2.0},
             {1: 2.6, 15: 3.2, 17: 2.4},
-            {1: 3.2, 4: 2.8, 17: 1.4, 7: 1.0},
-            {4: 2.2, 15: 3.0, 17: 3.0},
+            {4: 2.4, 7: 1.6, 15: 1.6, 17: 2.6, 23: 1.4},
+            {1: 2.8, 4: 2.2, 7: 1.4, 25: 1.4},
         ),
         "surprise": (
             {1: 3.6, 2: 3.4, 5: 2.8, 25: 2.6, 27: 3.0},
             {1: 3.2, 2: 3.2, 5: 2.4, 25: 2.6, 26: 3.2},
-            {1: 3.0, 2: 3.0, 26: 2.6, 25: 2.4},
-            {1: 2.6, 2: 2.4, 5: 3.0, 26: 1.4, 25: 1.4},
+            {1: 2.4, 2: 2.4, 5: 1.2},
+            {5: 1.8, 25: 2.4, 26: 2.8},
         ),
         "relief": (
             {12: 1.6, 25: 2.0, 26: 1.6, 6: 1.0},
@@ -61,7 +61,11 @@ RECIPES: Mapping[str, tuple[Mapping[int, float], ...]] = MappingProxyType(
         "neutral": ({},),
     }
 )
-"""Mean intensities at the apex, 0..5, by emotion: several ways to show each."""
+"""Mean intensities at the apex, 0..5, by emotion: several ways to show each.
+
+The first half are the textbook's patterns, as an instructor asks for them; the others are
+looser, as a feeling or a scene brings them out, and nearer to other emotions.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Manner:
 
     strength: float = 1.0
     """Factor on the recipes."""
+    textbook: float = 0.5
+    """Chance of one of the textbook's patterns; else one of the looser ones."""
     spread: float = 0.22
     """Deviation of one recording's overall strength, as a share."""
     drop: float = 0.10
@@ -101,7 +107,9 @@ def apex(rng: np.random.Generator, emotion: str, manner: Manner) -> np.ndarray:
 
 
 def _one(rng: np.random.Generator, emotion: str, manner: Manner) -> np.ndarray:
-    recipe = RECIPES[emotion][rng.integers(len(RECIPES[emotion]))]
+    half = (len(RECIPES[emotion]) + 1) // 2
+    ways = (RECIPES[emotion][:half] if rng.random() < manner.textbook else RECIPES[emotion][half:]) or RECIPES[emotion]
+    recipe = ways[rng.integers(len(ways))]
     overall = manner.strength * np.clip(rng.normal(1, manner.spread), 0.3, 1.5)
     shown = neutral().astype(float)
     kept = [u for u in recipe if rng.random() > manner.drop] or list(recipe)[:1]
