@@ -136,7 +136,7 @@ class Person:
     clothes: tuple[float, float, float]
 
 
-STYLES = ("short", "crop", "bob", "fringe", "bald", "receding", "parted", "tied")
+STYLES = ("short", "crop", "swept", "parted", "curly", "long", "bob", "fringe", "tied", "receding", "bald")
 BEARDS = ("none", "stubble", "goatee", "moustache", "full")
 GLASSES = ("none", "round", "square", "half")
 
@@ -156,7 +156,7 @@ _HAIR = np.array(
     [[0.012, 0.010, 0.009], [0.035, 0.02, 0.012], [0.09, 0.045, 0.022], [0.22, 0.12, 0.05], [0.42, 0.28, 0.13],
      [0.20, 0.06, 0.02]]
 )  # fmt: skip
-_GREY_HAIR = np.array([0.27, 0.265, 0.26])
+_GREY_HAIR = np.array([0.20, 0.195, 0.19])
 _IRIS = np.array([[0.05, 0.025, 0.012], [0.10, 0.05, 0.02], [0.13, 0.12, 0.05], [0.09, 0.17, 0.13], [0.12, 0.22, 0.34]])
 
 
@@ -174,8 +174,8 @@ def person(*name: object) -> Person:
     age = float(rng.choice([rng.uniform(18, 35), rng.uniform(30, 50), rng.uniform(45, 75)], p=[0.5, 0.3, 0.2]))
     features, beard_grows = _features(rng)
     hair = _hair_colour(rng, tone, age)
-    style = str(rng.choice(STYLES, p=[0.27, 0.10, 0.17, 0.12, 0.05, 0.08, 0.12, 0.09]))
-    if beard_grows and style in ("bob", "fringe", "tied"):
+    style = str(rng.choice(STYLES, p=[0.14, 0.10, 0.09, 0.12, 0.12, 0.12, 0.09, 0.06, 0.06, 0.06, 0.04]))
+    if beard_grows and style in ("long", "bob", "fringe", "tied"):
         style = "short"
     beard = str(rng.choice(BEARDS, p=[0.5, 0.25, 0.08, 0.05, 0.12])) if beard_grows else "none"
     lip = (

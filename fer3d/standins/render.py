@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fer3d.standins import head, paint, people, room, skin
+from fer3d.standins import canvas, folds, head, paint, people, room, skin
 from fer3d.standins.people import Person, Pose
 from fer3d.standins.raster import f32, normals, rasterise, rotation
 from fer3d.standins.scene import Light, Scene
@@ -52,7 +52,7 @@ class Renderer:
         turned, on_screen = self._project(grid, pose)
         _, marks = self._project(points, pose)
         picture = self._room.copy()
-        self._draw_head(picture, on_screen, self._lit(turned), pose)
+        self._draw_head(picture, on_screen, self._lit(turned, pose), pose)
         self._draw_clothes(picture)
         flat, scale = marks[:, :2], self.scene.scale
         paint.eyes(picture, self.who, flat, pose, self.scene.lights[0].towards, scale)
@@ -106,9 +106,10 @@ class Renderer:
         pixels = turned[..., :2] * (near * f32(self.scene.scale)) + centre
         return turned, np.concatenate([pixels, turned[..., 2:]], axis=-1)
 
-    def _lit(self, grid: np.ndarray) -> np.ndarray:
+    def _lit(self, grid: np.ndarray, pose: Pose) -> np.ndarray:
         """(ROWS, COLS, 4) square root of the light sent back a unit of albedo (red, green, blue), and the highlight."""
         normal = normals(grid)
+        strands = self._skin.strands @ rotation(pose.turn).T
         light = np.zeros((head.ROWS, head.COLS, 4), np.float32)
         sky = (0.85 - 0.3 * normal[..., 1]) * self._occlusion
         light[..., :3] = f32(self.scene.ambient) * sky[..., None]
@@ -121,34 +122,27 @@ class Renderer:
                 soft = np.clip((facing + wrap) / (1 + wrap), 0, None)
                 light[..., channel] += lamp.colour[channel] * soft * soft * reached
             half = f32(lamp.towards) + f32([0, 0, 1])
-            glint = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1) ** 8
-            light[..., 3] += (0.35 * glint + 0.65 * glint**3) * seen * lamp.colour[1]
+            half /= np.linalg.norm(half)
+            glint = np.clip(normal @ half, 0, 1) ** 8
+            skin_shine = (0.35 * glint + 0.65 * glint**3) * self._skin.gloss
+            # hair shines in a band where its strands lie square to the light
+            hair_shine = self._skin.sheen * (1 - (strands @ half) ** 2) ** 10 * np.clip(facing + 0.3, 0, 1)
+            light[..., 3] += (skin_shine + hair_shine) * seen * lamp.colour[1]
         light[..., :3] = np.sqrt(light[..., :3] * self.scene.exposure)
-        light[..., 3] *= self._skin.gloss * (0.16 * 255 * self.scene.exposure)
+        light[..., 3] *= 0.16 * 255 * self.scene.exposure
         return light
 
     def _draw_head(self, picture: np.ndarray, on_screen: np.ndarray, light: np.ndarray, pose: Pose) -> None:
         places, cover, (left, top) = rasterise(on_screen, picture.shape[:2])
-        self._texture[..., 3] = self._relief(pose)
-        texel = places * f32(skin.FINE) + f32((skin.FINE - 1) / 2)
+        self._texture[..., 3] = folds.brightness(self._skin.relief, pose.units, self.who.age)
+        texel = places * f32(canvas.FINE) + f32((canvas.FINE - 1) / 2)
         colour = cv2.remap(self._texture, texel, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         falling = cv2.remap(light, places, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen = falling[..., :3] * colour[..., :3]
-        seen *= colour[..., 3:] * f32(1 / 128)
         seen += falling[..., 3:]
+        seen *= colour[..., 3:] * f32(1 / 128)
         under = picture[top : top + cover.shape[0], left : left + cover.shape[1]]
         under += (seen - under) * cover[..., None]
-
-    def _relief(self, pose: Pose) -> np.ndarray:
-        """(H, W) uint8 factor of brightness, 128 is 1: pores, age lines, folds of the moment."""
-        relief = self._skin.lines.copy()
-        for line in skin.lines():
-            depth = sum(share * pose.units[line.side, people.UNITS.index(u)] / 5 for u, share in line.units.items())
-            if depth > 0.02:
-                (r, c), (h, w) = line.corner, line.relief.shape
-                young = 0.6 + 0.4 * min(max((self.who.age - 20) / 40, 0), 1)
-                relief[r : r + h, c : c + w] += (0.62 * young * min(depth, 1.1)) * line.relief
-        return np.clip(128 + 128 * relief, 20, 250).astype(np.uint8)
 
     def _draw_clothes(self, picture: np.ndarray) -> None:
         top = int(np.argmax(self._clothes_cover.any(1)))

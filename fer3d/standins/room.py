@@ -6,10 +6,10 @@ Not part of the paper: it serves the stand-in databases.
 import cv2
 import numpy as np
 
+from fer3d.standins.canvas import clouds
 from fer3d.standins.people import Person
 from fer3d.standins.raster import f32
 from fer3d.standins.scene import Scene
-from fer3d.standins.skin import clouds
 
 
 def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
