@@ -40,10 +40,20 @@ class Clip:
     """(T, H, W, 3) uint8 RGB."""
     landmarks: np.ndarray
     """(T, 66, 2) float32, pixels of the crop; NaN where a frame has no face."""
-    n_faces: int
-    score: float
+    detections: np.ndarray
+    """(T, 2) float32, faces seen and score of each frame (`fer3d.faces.Face`); 0 and NaN where a frame has no face."""
     missing: tuple[Rejected, ...]
     """The frames without a face."""
+
+    @property
+    def n_faces(self) -> int:
+        """The most faces seen in a frame."""
+        return int(self.detections[:, 0].max())
+
+    @property
+    def score(self) -> float:
+        """The smallest score of a frame."""
+        return float(np.nanmin(self.detections[:, 1]))
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,8 @@ def _clip(shots: list[_Shot], settings: ClipSettings, padded: int = 0) -> Clip |
         padded=padded,
         pictures=np.stack(pictures),
         landmarks=np.stack(landmarks),
-        n_faces=max(face.n_faces for face in faces.values()),
-        score=min(face.score for face in faces.values()),
+        detections=np.array(
+            [(faces[i].n_faces, faces[i].score) if i in faces else (0, np.nan) for i in range(len(shots))], np.float32
+        ),
         missing=tuple(Rejected(index, reason) for index, reason in reasons.items()),
     )

@@ -7,6 +7,7 @@ what it depends on, so that a run started again redoes no finished sequence; at 
 the parts are joined into the store, which has the same bytes whoever worked on it.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import multiprocessing
@@ -32,7 +33,7 @@ from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
-from fer3d.store import FORMAT, LANDMARKS, MANIFEST, MOST_TABLE_BYTES, REJECTED, open_store
+from fer3d.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, of_a_clip, open_store
 from fer3d.video import VideoError
 
 
@@ -147,21 +148,22 @@ def _processors() -> int:
 
 
 def _make_part(task: tuple[Sequence, ClipSettings, Path]) -> None:
-    """The clips of one sequence in a folder: pictures and landmarks as plain numbers, the rest as JSON."""
+    """The clips of one sequence in a folder: arrays as plain numbers, the rest as JSON."""
     sequence, settings, folder = task
     cv2.setNumThreads(1)  # the processes share the processors
     tracker = FaceTracker(settings)
     clips: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
     with files.atomic_folder(folder) as part:
-        with (part / "frames").open("wb") as pictures, (part / "landmarks").open("wb") as landmarks:
+        with contextlib.ExitStack() as opened:
+            arrays = [opened.enter_context((part / name).open("wb")) for name in of_a_clip(settings)]
             try:
                 for piece in cut(sequence, tracker):
                     if isinstance(piece, Omitted):
                         rejected.append(_left_out(sequence, "clip", piece.first_frame, piece.reason))
                         continue
-                    pictures.write(piece.pictures.tobytes())
-                    landmarks.write(piece.landmarks.astype("<f4").tobytes())
+                    for array, values in zip(arrays, (piece.pictures, piece.landmarks, piece.detections), strict=True):
+                        array.write(values.tobytes())
                     clips.append(_row(sequence, piece))
                     rejected += [_left_out(sequence, "frame", m.frame, m.reason) for m in piece.missing]
                 if not clips:
@@ -169,8 +171,8 @@ def _make_part(task: tuple[Sequence, ClipSettings, Path]) -> None:
                     rejected = [_left_out(sequence, "sequence", None, why)]
             except VideoError as error:
                 clips, rejected = [], [_left_out(sequence, "sequence", None, str(error))]
-                pictures.truncate(0)
-                landmarks.truncate(0)
+                for array in arrays:
+                    array.truncate(0)
         files.write_json(part / "rows.json", {"clips": clips, "rejected": rejected, "frames": tracker.frames})
 
 
@@ -210,12 +212,10 @@ def _join(parts: list[Path], skipped: list[dict[str, Any]], out: Path, info: dic
     if manifest.empty:
         reasons = ", ".join(f"{count} x {why}" for why, count in rejected["reason"].value_counts().head(3).items())
         raise InputError(f"not one clip ({reasons})", "faces that can be found", "fer3d index to see what is there")
-    size, ten = info["settings"]["size"], info["settings"]["num_frames"]
     for stale in out.parent.glob(f".{out.name}.*.part"):  # of a run that was killed while joining
         shutil.rmtree(stale)
     with files.atomic_folder(out) as store:
-        shapes = {"frames": ("|u1", (ten, size, size, 3)), "landmarks": ("<f4", (ten, LANDMARKS, 2))}
-        for name, (kind, shape) in shapes.items():
+        for name, (kind, shape) in of_a_clip(ClipSettings.from_params(info["settings"])).items():
             with (store / f"{name}.npy").open("wb") as array:
                 header = {"descr": kind, "fortran_order": False, "shape": (len(manifest), *shape)}
                 np.lib.format.write_array_header_1_0(array, header)

@@ -1,6 +1,6 @@
 """The prepared store: ten-frame clips on disk, opened memory-mapped.
 
-A folder with the clips' pictures and landmarks as plain arrays, one row a clip in
+A folder with the clips' pictures, landmarks and detections as plain arrays, one row a clip in
 ``manifest.csv``, what was left out and why in ``rejected.csv``, and settings, counts and
 fingerprints in ``prepared.json``. `prepare` writes it. Opening checks that all of it fits
 together and unpickles nothing.
@@ -17,7 +17,7 @@ from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the store's layout."""
 LANDMARKS = 66
 MANIFEST = ("clip", "database", "subject", "sequence", "first_frame", "padded", "missing", "label", "n_faces", "score")
@@ -42,6 +42,8 @@ class Store:
     """(N, T, H, W, 3) uint8 RGB, memory-mapped."""
     landmarks: np.ndarray
     """(N, T, 66, 2) float32 in pixels of the crop, memory-mapped; NaN = missing."""
+    detections: np.ndarray
+    """(N, T, 2) float32, memory-mapped: faces seen in each frame and its score; 0 and NaN where it has no face."""
     rejected: pd.DataFrame
     """What was left out and why, columns `REJECTED`."""
     info: dict[str, Any]
@@ -74,7 +76,7 @@ def open_store(path: Path) -> Store:
     """Open a prepared store; an `InputError` for one that is missing, foreign, damaged or of another version."""
     if not path.is_dir():
         raise InputError(f"no store at {path}", "a folder that fer3d prepare wrote", "fer3d prepare")
-    for name in ("prepared.json", "manifest.csv", "rejected.csv", "frames.npy", "landmarks.npy"):
+    for name in ("prepared.json", "manifest.csv", "rejected.csv", "frames.npy", "landmarks.npy", "detections.npy"):
         if (path / name).is_symlink() or not (path / name).is_file():
             raise _damaged(path, f"without {name}")
     info = files.read_json(path / "prepared.json")
@@ -87,15 +89,21 @@ def open_store(path: Path) -> Store:
     unknown = set(manifest["label"]) - set(labels.EMOTIONS)
     if unknown or manifest.empty or manifest["clip"].duplicated().any():
         raise _damaged(path, f"whose manifest is empty, repeats a clip or has unknown labels {sorted(unknown)}")
-    shape = (len(manifest), clips.num_frames)
-    return Store(
-        path=path,
-        manifest=manifest,
-        frames=_array(path, "frames.npy", "|u1", (*shape, clips.size, clips.size, 3)),
-        landmarks=_array(path, "landmarks.npy", "<f4", (*shape, LANDMARKS, 2)),
-        rejected=_table(path, "rejected.csv", REJECTED),
-        info=info,
-    )
+    arrays = {
+        name: _array(path, f"{name}.npy", kind, (len(manifest), *shape))
+        for name, (kind, shape) in of_a_clip(clips).items()
+    }
+    return Store(path=path, manifest=manifest, **arrays, rejected=_table(path, "rejected.csv", REJECTED), info=info)
+
+
+def of_a_clip(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The arrays of a store: kind of number, and the shape that one clip has in it."""
+    ten, size = settings.num_frames, settings.size
+    return {
+        "frames": ("|u1", (ten, size, size, 3)),
+        "landmarks": ("<f4", (ten, LANDMARKS, 2)),
+        "detections": ("<f4", (ten, 2)),
+    }
 
 
 def _table(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ def store(clips: int) -> Store:
         manifest,
         RNG.integers(0, 255, (clips, 10, 32, 32, 3), dtype=np.uint8),
         np.stack([POINTS] * clips),
+        np.ones((clips, 10, 2), np.float32),
         pd.DataFrame(columns=list(REJECTED)),
         {"database": "ckplus"},
     )

@@ -114,6 +114,14 @@ def test_frames_without_a_face_are_listed_and_have_no_points(store: Store) -> No
     assert not np.isnan(np.delete(store.landmarks[2], [3, 4], axis=0)).any()
 
 
+def test_every_frame_has_its_number_of_faces_and_its_score(store: Store) -> None:
+    n_faces, scores = np.moveaxis(store.detections, -1, 0)
+    assert (n_faces[2] == [1, 1, 1, 0, 0, 1, 1, 1, 1, 1]).all()
+    assert (np.isnan(scores) == np.isnan(store.landmarks[:, :, 0, 0])).all()
+    assert np.allclose(np.nanmin(scores, axis=1), store.manifest["score"], atol=1e-4)
+    assert len(np.unique(scores[0])) == 10 and (n_faces.max(axis=1) == store.manifest["n_faces"]).all()
+
+
 def test_what_is_left_out_is_listed_with_its_reason(store: Store) -> None:
     reasons = store.rejected[store.rejected["what"] == "sequence"].set_index("sequence")["reason"]
     assert set(reasons.index) == {"S003_001", "S005_001", "S006_001"}
@@ -294,6 +302,7 @@ DAMAGE = {
     "pickled landmarks": lambda path: save(path / "landmarks.npy", np.array([{}], dtype=object)),
     "landmarks of another kind": lambda path: save(path / "landmarks.npy", np.zeros((3, 10, 66, 2))),
     "landmarks of other clips": lambda path: save(path / "landmarks.npy", np.zeros((4, 10, 66, 2), np.float32)),
+    "detections of other clips": lambda path: save(path / "detections.npy", np.zeros((4, 10, 2), np.float32)),
     "another version": lambda path: change_json(path, format=99),
     "another size": lambda path: change_json(path, settings={"size": 64}),
     "an unknown setting": lambda path: change_json(path, settings={"colour": "red"}),
