@@ -2,9 +2,10 @@
 
 Mimics the release "PHASE 1" of the Extended Cohn-Kanade data (Section 4.1 of the
 paper): folders ``cohn-kanade-images``, ``Emotion``, ``FACS``, ``Landmarks``. Kept:
-proportions of the classes, sequences from neutral to peak, short ones mostly in
-contempt, unlabelled sequences with an empty Emotion folder. Departs: fewer unlabelled
-sequences than the original's 266 of 593, and fewer long ones.
+proportions of the classes, sequences from neutral to peak, some of fewer than ten frames,
+unlabelled sequences with an empty Emotion folder. Departs: fewer unlabelled sequences than
+the original's 266 of 593, fewer long ones, and short ones in every class: half of the
+original's are contempt, which a length would give away.
 """
 
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ PUBLISHED = {
 _SUBJECTS = 118
 _UNLABELLED = 0.1
 """Sequences without a label, as a share of the labelled ones."""
-_SHORT = {"contempt": (6 / 18, 7, 9), "surprise": (2 / 83, 6, 7), "fear": (1 / 25, 8, 8), "disgust": (3 / 59, 8, 9)}
-"""Share of sequences shorter than ten frames, and their lengths, as published listings have them."""
+_SHORT = 12 / 327
+"""Share of sequences of six to nine frames, as published listings have it."""
 _CODES = {name: code for code, name in CKPLUS_CODES.items()}
 
 MANNER = acting.Manner(strength=1.1, textbook=0.85)
@@ -110,7 +111,7 @@ def _sequence(
     emotion: str,
     labelled: bool,
 ) -> studio.Meant:
-    frames = _length(rng, emotion)
+    frames = _length(rng)
     shown = acting.apex(rng, emotion, MANNER)
     poses = acting.perform(rng, acting.rise(rng, frames), shown, MANNER, fps=30)
     stem = f"{subject}_{number}"
@@ -136,10 +137,9 @@ def _sequence(
     return studio.Meant(subject, stem, emotion if labelled else None, emotion, np.stack(points), units)
 
 
-def _length(rng: np.random.Generator, emotion: str) -> int:
-    share, low, high = _SHORT.get(emotion, (0.0, 0, 0))
-    if rng.random() < share:
-        return int(rng.integers(low, high + 1))
+def _length(rng: np.random.Generator) -> int:
+    if rng.random() < _SHORT:
+        return int(rng.integers(6, 10))
     if rng.random() < 0.03:
         return int(rng.integers(26, 57))
     return int(np.clip(round(10 + rng.exponential(4.0)), 10, 25))
