@@ -23,21 +23,22 @@ _WIDEST = 2.25
 # Half of the landmarks on the left of the picture, neutral face: x, y in millimetres, by index of the 68.
 _HALF: Mapping[int, tuple[float, float]] = MappingProxyType(
     {
-        17: (-53, -15.5), 18: (-44.5, -22.5), 19: (-33.5, -25.5), 20: (-22, -24), 21: (-10.5, -19.5),
-        31: (-13.5, 47), 32: (-7.2, 49.4),
-        36: (-40.8, 0), 37: (-33.8, -4.8), 38: (-25, -4.6), 39: (-17.6, 1.3), 40: (-25.5, 4), 41: (-33.5, 4),
-        48: (-23.2, 75.6), 49: (-15, 70.6), 50: (-6.1, 67.4), 59: (-15.2, 82), 58: (-7.6, 85),
-        60: (-20.5, 75.6), 61: (-7.6, 74.8), 67: (-7.6, 75.6),
+        17: (-55, -16.5), 18: (-45.8, -23.8), 19: (-32.4, -26.3), 20: (-19.4, -24.6), 21: (-8.4, -19.5),
+        31: (-11.6, 49.4), 32: (-5.9, 51.2),
+        36: (-40, -1.2), 37: (-32.8, -5.4), 38: (-24, -5), 39: (-17.4, 1.3), 40: (-24.9, 4), 41: (-33.1, 3.7),
+        48: (-22.4, 76.8), 49: (-14.8, 71), 50: (-6.1, 67.7), 59: (-14.8, 82.4), 58: (-7, 85.2),
+        60: (-19.7, 76.4), 61: (-6.6, 75.3), 67: (-6.6, 75.6),
     }
 )  # fmt: skip
 _MIDDLE: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {27: (0, -2), 28: (0, 10.5), 29: (0, 23), 30: (0, 36), 33: (0, 51), 51: (0, 69), 57: (0, 86), 62: (0, 75.1),
+    {27: (0, -2), 28: (0, 11.2), 29: (0, 24.3), 30: (0, 37.6), 33: (0, 52.6), 51: (0, 69.6), 57: (0, 86), 62: (0, 75.5),
      66: (0, 75.9)}
 )  # fmt: skip
-_JAW = (-1.57, -1.54, -1.45, -1.32, -1.12, -0.83, -0.56, -0.29, 0.0)
-"""Bearings of landmarks 0 to 8; the first four lie beside the cheek, the others on the edge of the jaw."""
-_JAW_LEVEL = (-4.0, 16.0, 36.0, 56.0)
-"""Heights of landmarks 0 to 3."""
+_JAW = (
+    (-1.57, -4.0), (-1.57, 16.0), (-1.5, 36.0), (-1.44, 56.0), (-1.3, 75.0), (-0.92, 92.0), (-0.61, 106.7),
+    (-0.3, 117.2), (0.0, 120.3),
+)  # fmt: skip
+"""Bearing and height of landmarks 0 to 8: where the outline of a frontal face shows."""
 
 MIRROR = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
@@ -217,21 +218,11 @@ def places() -> np.ndarray:
         flat[68 + 2 * k], flat[69 + 2 * k] = (x, y), (-x, y)
     found = np.zeros_like(flat)
     found[17:] = locate(flat[17:, 0], flat[17:, 1])
-    height = loft()[..., 1]
-    jaw_row = _jaw_row()
-    for index, bearing in enumerate(_JAW):
+    for index, (bearing, height) in enumerate(_JAW):
         column = float(np.interp(bearing, bearings(), np.arange(COLS)))
-        row = jaw_row
-        if index < len(_JAW_LEVEL):
-            at = height[:, round(column)]
-            row = float(np.interp(_JAW_LEVEL[index], at, np.arange(ROWS)))
+        row = float(np.interp(height, loft()[:, round(column), 1], np.arange(ROWS)))
         found[index], found[16 - index] = (row, column), (row, COLS - 1 - column)
     return found
-
-
-def _jaw_row() -> float:
-    """Row of the edge of the jaw."""
-    return float(np.interp(_LEVELS[_JAW_ROW, 0], loft()[:, COLS // 2, 1], np.arange(ROWS)))
 
 
 @cache
@@ -243,7 +234,7 @@ def influence() -> np.ndarray:
     grid = template()
     every = places()
     moving = np.concatenate([every[:60], every[68:]])
-    rows, cols = np.meshgrid([0, 14, 30, 44, 150, ROWS - 1], np.linspace(3, COLS - 4, 11), indexing="ij")
+    rows, cols = np.meshgrid([0, 14, 26, 150, ROWS - 1], np.linspace(3, COLS - 4, 11), indexing="ij")
     back = np.array([[r, c] for r in (60, 85, 110, 130) for c in (1, 6, COLS - 7, COLS - 2)])
     fixed = np.concatenate([np.stack([rows.ravel(), cols.ravel()], 1), back])
     at = np.concatenate([sample(grid, moving), sample(grid, fixed)])

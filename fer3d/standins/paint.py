@@ -16,7 +16,7 @@ from fer3d.standins.raster import f32
 _EYES = (((36, 37, 38, 39), (36, 41, 40, 39)), ((42, 43, 44, 45), (42, 47, 46, 45)))
 _FAR_EYE = 48.0
 """Degrees of yaw beyond which the nose hides the far eye."""
-_IRIS, _PUPIL = 5.9, 2.3
+_IRIS, _PUPIL = 6.2, 2.3
 """Radii in millimetres."""
 
 
@@ -151,12 +151,12 @@ def _eye(
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
-    lashes = _line(v - top + 0.3 * s, 1.25 * s) * ends * (0.75 + 0.25 * outwards)
-    wet = _line(v - bottom - 0.2 * s, 0.7 * s) * ends
+    lashes = _line(v - top + 0.3 * s, 1.6 * s) * ends * (0.75 + 0.25 * outwards)
+    wet = _line(v - bottom - 0.2 * s, 0.9 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
     fold_at = top - (3.2 + 0.35 * min(opening, 10)) * s * np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
     fold = _line(v - fold_at, 0.75 * s) * np.clip(1.4 - np.abs(2 * slit.along - 1), 0, 1)
-    _dim(slit.under, 0.9 * lashes + 0.5 * wet + 0.28 * who.eye_fold * fold)
+    _dim(slit.under, 0.9 * lashes + 0.75 * wet + 0.28 * who.eye_fold * fold)
 
 
 def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
@@ -243,9 +243,9 @@ def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: f
     enamel = f32([238, 226, 206]) * max(lit, 0.72)
     shade = (0.5 + 0.5 * np.sqrt(side)) * (1 - 0.55 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
     seams = np.clip(1 - 7 * np.abs(np.sin((slit.along - 0.5) * slit.length / s / 7.6 * np.pi)), 0, 1)
-    shown = np.clip(2.4 + lift, 0.5, 8.5) * s * (1 - 0.45 * half**2)
+    shown = np.clip(lift - 0.4, 0, 7) * s * (1 - 0.45 * half**2)
     above = np.clip((shown - (v - upper)) / (0.9 * s) + 0.5, 0, 1) * np.clip((0.86 - half) / 0.06, 0, 1)
-    above *= np.clip((gap / s - 2.2) / 2.5, 0, 1)
+    above *= np.clip((gap / s - 3.5) / 3, 0, 1)
     _over(inner, enamel * (shade * (1 - 0.1 * seams))[..., None], 0.95 * above)
     _over(slit.under, inner, _between(v, upper, lower) * np.clip(gap / 0.9, 0, 1) * slit.ends(1.6, s))
 
@@ -256,7 +256,7 @@ def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
     inside = np.clip(np.minimum(slit.along, 1 - slit.along) * slit.length / (0.8 * s) + 1, 0, 1)
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside
     corner = _line(np.abs(2 * slit.along - 1) - 0.97, 0.05) * _line(off, 1.4 * s)
-    _dim(slit.under, 0.88 * seam + 0.35 * corner * (1 - seam))
+    _dim(slit.under, 0.5 * seam + 0.35 * corner * (1 - seam))
 
 
 def rims(kind: str) -> list[np.ndarray]:
