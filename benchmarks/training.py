@@ -19,8 +19,9 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from fer3d import config, labels, training
-from fer3d.augment import augment
+from fer3d import config, labels, loop
+from fer3d.augment import augment, draw
+from fer3d.batches import Clips, normalised
 from fer3d.devices import best_device, best_precision
 from fer3d.network import Network, grids
 from fer3d.store import Store
@@ -59,12 +60,12 @@ def random_store(folder: Path, settings: config.ClipSettings, clips: int) -> Sto
 def steps(store: Store, profile: config.Profile, number: int) -> None:
     """The body of the training loop, each part timed."""
     settings, classes = profile.training, labels.CLASSES["ckplus"]
-    clips = training.Clips([(store, np.arange(len(store)))], classes)
+    clips = Clips([(store, np.arange(len(store)))], classes)
     device = best_device()
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=best_precision(device) == "bf16")
     network = Network(profile.network, classes, profile.clips.size)
     network.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    sgd = loop.optimiser(network, settings)
     generator = torch.Generator().manual_seed(0)
     for step in range(number + 3):
         if step == 3:
@@ -73,9 +74,9 @@ def steps(store: Store, profile: config.Profile, number: int) -> None:
         with phase("read and upload"):
             frames, landmarks, targets = clips.batch(chosen, device)
         with phase("normalise"):
-            pictures = training.normalised(frames, settings.clip_norm)
+            pictures = normalised(frames, settings.clip_norm)
         with phase("augment"):
-            pictures, landmarks = augment(pictures, landmarks, settings, generator)
+            pictures, landmarks = augment(pictures, landmarks, settings, draw(len(chosen), generator))
         with phase("forward"), autocast:
             loss = functional.cross_entropy(network(pictures, landmarks), targets)
         with phase("backward"):

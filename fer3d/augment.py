@@ -40,9 +40,16 @@ MIRROR = _mirror_order()
 """``points[..., MIRROR, :]`` renames the 66 points of a mirrored face."""
 
 
-def augment(
-    clips: Tensor, landmarks: Tensor, settings: TrainingSettings, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def draw(clips: int, generator: torch.Generator) -> Tensor:
+    """What chance decides for so many clips, (N, 5) from -1 to 1, a row a clip.
+
+    Drawn beforehand and on the CPU, so that a seed means the same on every device, and however
+    the clips are shared out among processes.
+    """
+    return 2 * torch.rand(clips, 5, generator=generator) - 1
+
+
+def augment(clips: Tensor, landmarks: Tensor, settings: TrainingSettings, drawn: Tensor) -> tuple[Tensor, Tensor]:
     """Mirror, rotate, scale and shift each clip at random, its landmarks with it.
 
     Args:
@@ -50,17 +57,16 @@ def augment(
         landmarks: (B, T, 66, 2) pixels of the crop, x before y, a pixel's centre at whole numbers;
             NaN (missing) stays NaN.
         settings: the ranges; those of 0 leave the clip as it is.
-        generator: on the CPU, so that a seed means the same on every device.
+        drawn: (B, 5) from -1 to 1, the clips' rows of `draw`.
 
     Returns:
         The two, moved; same shapes, types and devices.
     """
     B, C, T, H, W = clips.shape
-    uniform = 2 * torch.rand(B, 5, generator=generator) - 1
-    mirrored = (uniform[:, 0] < 0) & settings.mirror
-    angle = torch.deg2rad(uniform[:, 1] * settings.rotation)
-    scale = 1 + uniform[:, 2] * settings.scale
-    shift = uniform[:, 3:] * settings.shift * W
+    mirrored = (drawn[:, 0] < 0) & settings.mirror
+    angle = torch.deg2rad(drawn[:, 1] * settings.rotation)
+    scale = 1 + drawn[:, 2] * settings.scale
+    shift = drawn[:, 3:] * settings.shift * W
 
     # The map from old to new pixels, round the centre: new = turn @ (old - centre) + centre + shift.
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)

@@ -169,6 +169,11 @@ class TrainingSettings(Settings):
     """``auto``: bf16 where the processor computes in it, else fp32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto``: the GPU where there is one."""
+    compile: bool = False
+    """Compile the network (`torch.compile`) at the start: minutes first, then faster steps. It needs a C++ compiler."""
+    async_workers: int = 0
+    """Processes that share the weights on the CPU and don't wait for one another (paper: asynchronous SGD, number not
+    stated); 0: synchronous SGD, which is exactly repeatable."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,26 @@
-"""What this machine computes best with: asked, never assumed."""
+"""What this machine computes best with, asked and never assumed, and the Fabric that computes there.
 
+One path for a CPU, a GPU, several processes and several nodes: what `torchrun` started
+trains together, anything else trains alone.
+"""
+
+import logging
+import os
+import sys
+from datetime import timedelta
 from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.distributed import is_torchelastic_launched
+
+from fer3d.config import TrainingSettings
+from fer3d.errors import InputError
 
 Precision = Literal["fp32", "bf16"]
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells its precision at every start
 
 
 def best_device() -> torch.device:
@@ -21,3 +37,32 @@ def best_precision(device: torch.device | str) -> Precision:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
+
+
+def alone(settings: TrainingSettings) -> Fabric:
+    """One process, on the settings' device and in their precision; an `InputError` for a device that is not there."""
+    device = best_device().type if settings.device == "auto" else settings.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' on a machine without one", "auto or cpu", "--device cpu")
+    precision = best_precision(device) if settings.precision == "auto" else settings.precision
+    return Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
+
+
+def together(settings: TrainingSettings) -> Fabric:
+    """All processes that ``torchrun`` started, connected; without ``torchrun``, the same as `alone`."""
+    fabric = alone(settings)
+    if not is_torchelastic_launched():
+        return fabric
+    processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if processes == here and sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else restarts wait for names to be resolved
+    patience = timedelta(days=7)  # torchrun itself sees a process die; a clock would only end a long test
+    fabric = Fabric(
+        accelerator=fabric.device.type,
+        devices=here,
+        num_nodes=processes // here,
+        strategy=DDPStrategy(timeout=patience),
+        precision=fabric._precision.precision,
+    )
+    fabric.launch()
+    return fabric

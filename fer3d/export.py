@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from fer3d import __version__, files
+from fer3d.batches import normalised
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
-from fer3d.training import Model, load_model, normalised
+from fer3d.training import Model, load_model
 
 TOLERANCE = 1e-4
 """Largest difference of a probability from PyTorch's, in fp32."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from fer3d import clips, training
+from fer3d.batches import normalised
 from fer3d.config import ClipSettings
 from fer3d.databases import Sequence
 from fer3d.errors import InputError
@@ -62,5 +63,5 @@ def _probabilities(model: training.Model, found: list[clips.Clip]) -> np.ndarray
     """(B, K) shares for B clips."""
     frames = torch.from_numpy(np.stack([clip.pictures for clip in found]))
     landmarks = torch.from_numpy(np.stack([clip.landmarks for clip in found]))
-    logits = model.network(training.normalised(frames, model.training.clip_norm), landmarks)
+    logits = model.network(normalised(frames, model.training.clip_norm), landmarks)
     return logits.softmax(dim=1).numpy()

@@ -1,0 +1,89 @@
+"""What the network is fed: clips read from the stores' memory maps, a batch at a time, each normalised by itself.
+
+Clips travel to the device as bytes. No other process reads ahead, so none can hang; a process
+that needs clips opens the stores itself, and no clip is ever pickled.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fer3d.config import ClipNorm
+from fer3d.errors import InputError
+from fer3d.store import Store, open_store
+
+
+class Clips:
+    """Chosen clips of one or several stores: of each store the given rows of its manifest."""
+
+    def __init__(self, parts: Sequence[tuple[Store, np.ndarray]], classes: Sequence[str]) -> None:
+        self._parts, self.classes = parts, tuple(classes)
+        self._of = [(store, int(row)) for store, rows in parts for row in rows]
+        names = [str(store.manifest["label"].iloc[row]) for store, row in self._of]
+        if foreign := set(names).difference(classes):
+            raise InputError(f"clips labelled {sorted(foreign)[0]!r}", f"one of {', '.join(classes)}", "another store")
+        self.targets = torch.tensor([self.classes.index(name) for name in names])
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @property
+    def places(self) -> list[tuple[Path, str, np.ndarray]]:
+        """Where the clips lie: each store's folder, its fingerprint and the chosen rows."""
+        return [(store.path.absolute(), str(store.info["fingerprint"]), rows) for store, rows in self._parts]
+
+    @classmethod
+    def at(cls, places: Sequence[tuple[Path, str, np.ndarray]], classes: Sequence[str]) -> Self:
+        """The same clips in another process, from memory maps of its own."""
+        parts = []
+        for path, fingerprint, rows in places:
+            store = open_store(path)
+            if store.info["fingerprint"] != fingerprint:
+                raise InputError(f"a store at {path} that changed meanwhile", "the same store", "training again")
+            parts.append((store, rows))
+        return cls(parts, classes)
+
+    def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames (B, T, H, W, 3) uint8, landmarks (B, T, 66, 2) pixels, targets (B,), on the device."""
+        of = [self._of[i] for i in chosen]
+        frames = torch.from_numpy(np.stack([store.frames[row] for store, row in of]))
+        landmarks = torch.from_numpy(np.stack([store.landmarks[row] for store, row in of]))
+        return frames.to(device), landmarks.to(device), self.targets[chosen].to(device)
+
+
+def batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """The order cut into batches of nearly equal size, none above ``batch_size``: no tiny last one.
+
+    >>> [len(batch) for batch in batches(np.arange(33), 16)]
+    [11, 11, 11]
+    """
+    return np.array_split(order, math.ceil(len(order) / batch_size))
+
+
+def normalised(frames: Tensor, clip_norm: ClipNorm) -> Tensor:
+    """(B, T, H, W, 3) uint8 to the network's (B, 3, T, H, W) float, each clip by itself.
+
+    ``whole``: mean 0 and deviation 1 over all values. ``parts``: so for each pixel's mean
+    over time, and so for what is left, then added. ``none``: 0..255 becomes -1..1.
+    """
+    clips = frames.float()
+    if clip_norm == "whole":
+        clips = _standard(clips)
+    elif clip_norm == "parts":
+        still = clips.mean(dim=1, keepdim=True)
+        clips = _standard(still) + _standard(clips - still)
+    else:
+        clips = clips / 127.5 - 1
+    return clips.permute(0, 4, 1, 2, 3)
+
+
+def _standard(clips: Tensor) -> Tensor:
+    """Each clip (B, ...) shifted and scaled to mean 0, deviation 1; less than a grey level is no picture."""
+    values = clips.flatten(1)  # as they lie in memory: several times faster than over four dimensions
+    deviation, mean = torch.std_mean(values, dim=1, keepdim=True, correction=0)
+    return ((values - mean) / deviation.clamp(min=1)).view_as(clips)
