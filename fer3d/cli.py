@@ -53,6 +53,7 @@ def standins(
     database: Database,
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
     subjects: Annotated[int, typer.Option(min=1, help="Invented people.")] = 12,
+    recordings: Annotated[int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     hostile: Annotated[bool, typer.Option("--hostile", help="With the quirks and faults of real copies.")] = False,
     workers: Workers = None,
@@ -61,7 +62,7 @@ def standins(
     """Write a stand-in: invented people rendered in the layout of a licensed database."""
     from fer3d import standins
 
-    _report(standins.write(database, out, subjects, seed, hostile, workers), as_json)
+    _report(standins.write(database, out, subjects, seed, hostile, workers, recordings), as_json)
 
 
 @app.command()

@@ -178,16 +178,19 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class StandinSettings(Settings):
-    """How many invented people each database's stand-in shows: at least one a fold."""
+    """How many invented people each database's stand-in shows, at least one a fold, and how often each."""
 
     ckplus: int = 8
-    """About 2.8 labelled sequences of some 15 frames each."""
+    """About 2.8 labelled sequences of some 15 frames each, as in the original."""
     mmi: int = 5
-    """Six labelled videos of some 40 frames each, the costliest to render."""
+    """Videos of some 40 frames each."""
     fera: int = 5
-    """Ten emotion videos each; ten actors at most, as in the original."""
+    """Videos of some 35 frames each; ten actors at most, as in the original."""
     disfa: int = 5
     """One long video each; 27 at most, as in the original."""
+    recordings: int = 2
+    """What a person shows: labelled videos in MMI (six at most) and FERA, feelings of 50 frames in DISFA's one video
+    (six at most)."""
     seed: int = 0
     """The same seed gives the same bytes."""
 
@@ -226,9 +229,9 @@ PROFILES: Mapping[str, Profile] = types.MappingProxyType(
             clips=ClipSettings(size=64),
             network=_SMALL,
             training=TrainingSettings(epochs=24, batch_size=8, lr=0.02),
-            standins=StandinSettings(ckplus=90, mmi=12, fera=7, disfa=8),
+            standins=StandinSettings(ckplus=90, mmi=12, fera=7, disfa=8, recordings=3),
         ),
-        "paper": Profile(name="paper", standins=StandinSettings(ckplus=118, mmi=30, fera=10, disfa=27)),
+        "paper": Profile(name="paper", standins=StandinSettings(ckplus=118, mmi=30, fera=10, disfa=27, recordings=6)),
     }
 )
 

@@ -88,7 +88,7 @@ def standin(database: str, profile: str) -> Path:
     settings = config.profile(profile).standins
     root = release_folder(database, profile)
     if not licensed(database):
-        standins.write(database, root, settings.subjects(database), settings.seed)
+        standins.write(database, root, settings.subjects(database), settings.seed, recordings=settings.recordings)
     return root
 
 

@@ -101,13 +101,14 @@ def _sequence(
         )
     claimed = check_video(video).claimed_frames
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
+    origin = next((file.parent for file in files.values()), None)
     frame_labels: tuple[str | None, ...] | None = None
     units: tuple[tuple[int, float], ...] = ()
-    if files:
+    if origin:
         table = read_intensities(files)
         rows = table.dropna()
         if len(rows) < len(table):
-            release.note(folders[0], f"label files of {len(rows)} to {len(table)} rows; cut to the shortest")
+            release.note(origin, f"label files of {len(rows)} to {len(table)} rows; cut to the shortest")
         if 0 < len(rows) - claimed <= _BELIEVED:
             release.note(video, f"{len(rows)} label rows for {claimed} frames; cut to the shorter")
             rows = rows.head(claimed)
@@ -123,7 +124,7 @@ def _sequence(
         source=video,
         frame_labels=frame_labels,
         action_units=units,
-        origin=release.shown(folders[0]) if files else "",
+        origin=release.shown(origin) if origin else "",
     )
 
 

@@ -30,6 +30,7 @@ import pandas as pd
 
 from fer3d.config import ClipSettings
 from fer3d.databases.release import (
+    Level,
     Published,
     Release,
     read_bytes,
@@ -67,6 +68,9 @@ ACTORS: Mapping[range, str] = {
 _COLUMNS = 100
 """Action units have numbers below this."""
 _TABLE = "a line for it in actors.csv (sequence,subject,emotion) in the release's folder"
+_PREFIX = {"au": "au_", "emotion": ""}
+"""What begins the names of a partition, by what its label files are called."""
+_LABEL = re.compile(r"(.+)-(au|emotion)\.(?:dat|txt)")
 _NAMED = re.compile(r"(?:train|test)", re.IGNORECASE)
 _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
 
@@ -104,6 +108,8 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 yield sequence
             except Unusable as reason:
                 yield skipped(name, reason)
+        for name in _without_video(level):
+            yield Skipped(name, "no video", remedy="the videos unpacked beside the labels")
         yield from release.drain()
     if unlabelled:
         yield Skipped("emotions", f"not told for {unlabelled} sequences", remedy=_TABLE)
@@ -123,11 +129,20 @@ def read_units(path: Path) -> pd.DataFrame:
     return table[list(UNITS)].assign(speech=table[width])
 
 
+def _without_video(level: Level) -> list[str]:
+    """Sequences of which a folder holds a label file alone."""
+    if level.folder.name.lower() == "labels":
+        return []
+    videos = {file.stem.lower() for file in level.files if _is_video(file)}
+    labels = (_LABEL.fullmatch(file.name.lower()) for file in level.files)
+    return [_PREFIX[label[2]] + label[1] for label in labels if label and label[1] not in videos]
+
+
 def _name(release: Release, video: Path, about: list[Path]) -> str:
     """The video's, with ``au_`` before it in the action unit partition."""
     folders = release.shown(video.parent).lower()
     coded = any(map(_is_coded, about)) or re.search(r"(?<![a-z])au(?![a-z])", folders)
-    return f"au_{video.stem.lower()}" if coded else video.stem.lower()
+    return _PREFIX["au" if coded else "emotion"] + video.stem.lower()
 
 
 def _sequence(release: Release, video: Path, name: str, about: list[Path], known: _Known) -> Sequence:

@@ -27,6 +27,12 @@ _UNLABELLED = 0.1
 _SHORT = 12 / 327
 """Share of sequences of six to nine frames, as published listings have it."""
 _CODES = {name: code for code, name in CKPLUS_CODES.items()}
+_PNG = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
+)
+"""Noise repeats nothing: without a search for repetitions a picture is written in a third of the time, and smaller."""
 
 MANNER = acting.Manner(strength=1.1, textbook=0.85)
 
@@ -42,8 +48,8 @@ class Job:
     """Emotion and whether it is labelled, a sequence each."""
 
 
-def jobs(subjects: int, seed: int) -> list[Job]:
-    """Who shows what. Each class is dealt over the subjects, nobody much more than others."""
+def jobs(subjects: int, seed: int, _recordings: int) -> list[Job]:
+    """Who shows what: as many sequences a subject as in the original, each class dealt over the subjects."""
     rng = people.stream("ckplus", seed, "plan")
     dealt: list[list[tuple[str, bool]]] = [[] for _ in range(subjects)]
     for emotion, count in PUBLISHED.items():
@@ -127,14 +133,15 @@ def _sequence(
             picture = _stamp(picture[..., 0], clock + t)
         else:
             picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(folders["cohn-kanade-images"] / f"{name}.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        cv2.imwrite(str(folders["cohn-kanade-images"] / f"{name}.png"), picture, _PNG)
         (folders["Landmarks"] / f"{name}_landmarks.txt").write_text(_rows(points[-1]))
     last = f"{stem}_{frames:08d}"
-    (folders["FACS"] / f"{last}_facs.txt").write_text(_facs(rng, poses[-1].units))
+    coded = _facs(rng, poses[-1].units)
+    (folders["FACS"] / f"{last}_facs.txt").write_text(_rows(np.array(coded).reshape(-1, 2)))
     if labelled:
         (folders["Emotion"] / f"{last}_emotion.txt").write_text(_rows(np.array([[_CODES[emotion]]])))
     units = np.stack([pose.units for pose in poses])
-    return studio.Meant(subject, stem, emotion if labelled else None, emotion, np.stack(points), units)
+    return studio.Meant(subject, stem, emotion if labelled else None, emotion, np.stack(points), units, coded)
 
 
 def _length(rng: np.random.Generator) -> int:
@@ -150,15 +157,14 @@ def _rows(values: np.ndarray) -> str:
     return "".join("".join(f"   {value:.7e}" for value in row) + "\n" for row in values)
 
 
-def _facs(rng: np.random.Generator, units: np.ndarray) -> str:
+def _facs(rng: np.random.Generator, units: np.ndarray) -> tuple[tuple[int, float], ...]:
     """The peak's action units with intensities 1 to 5; 0 where the coder gave none."""
     strongest = units.max(0)
-    rows = [
-        (unit, 0 if rng.random() < 0.15 else round(min(max(strongest[k], 1), 5)))
+    return tuple(
+        (unit, 0.0 if rng.random() < 0.15 else float(round(min(max(strongest[k], 1), 5))))
         for k, unit in enumerate(people.UNITS)
         if strongest[k] >= 0.6
-    ]
-    return _rows(np.array(rows, float).reshape(-1, 2))
+    )
 
 
 def _stamp(picture: np.ndarray, tick: int) -> np.ndarray:

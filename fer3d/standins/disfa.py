@@ -3,8 +3,8 @@
 Mimics the Denver Intensity of Spontaneous Facial Action release (Section 4.1 of the
 paper): a left and a right camera, and one label file for each subject and action unit.
 Kept: 27 subjects at most with the original's numbers, 20 frames/s, 1024 x 768, the
-imbalance between neutral, happiness and the rest. Departs: about 240 frames a subject
-instead of 4845, and the right camera for two subjects only.
+imbalance between neutral, happiness and the rest. Departs: 50 frames a feeling, some hundred
+a subject instead of 4845, and the right camera for two subjects only.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from fer3d.standins import acting, people, studio
 from fer3d.standins.raster import f32
 
 FPS = 20
-FRAMES = 240
+FRAMES = 50
+"""Frames for each feeling, the neutral ones before and after it included."""
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 """The action units that are coded."""
 _NUMBERS = (*range(1, 14), 16, 17, 18, 21, *range(23, 33))
@@ -41,12 +42,14 @@ class Job:
     subject: str
     seed: int
     number: int
+    feelings: int
     right: bool
 
 
-def jobs(subjects: int, seed: int) -> list[Job]:
-    """The first subjects of the original's numbering; more than 27 do not exist."""
-    return [Job(f"SN{n:03d}", seed, k, k < _WITH_RIGHT) for k, n in enumerate(_NUMBERS[:subjects])]
+def jobs(subjects: int, seed: int, recordings: int) -> list[Job]:
+    """The first subjects of the original's numbering; more than 27 do not exist. ``recordings`` are feelings here."""
+    feelings = min(recordings, len(_OFTEN))
+    return [Job(f"SN{n:03d}", seed, k, feelings, k < _WITH_RIGHT) for k, n in enumerate(_NUMBERS[:subjects])]
 
 
 def write_job(job: Job, root: Path) -> list[studio.Meant]:
@@ -68,7 +71,7 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
         noise=float(rng.uniform(1.0, 2.0)),
         seed=int(rng.integers(2**31)),
     )
-    poses = _watch(rng)
+    poses = _watch(rng, job.feelings)
     units = np.stack([pose.units for pose in poses])
     coded = intensities(units)
     _write_labels(root / "ActionUnit_Labels" / job.subject, job.subject, coded)
@@ -85,7 +88,9 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
     labels = tuple(emfacs(unit for unit, value in zip(UNITS, row, strict=True) if value >= 1) for row in coded)
     grow = f32([_SIZE[0] / _DRAWN[0], _SIZE[1] / _DRAWN[1]])
     marks = (np.stack(points) + 0.5) * grow - 0.5
-    return [studio.Meant(job.subject, job.subject, None, "spontaneous", marks, units, labels)]
+    strongest = tuple((unit, float(column.max())) for unit, column in zip(UNITS, coded.T, strict=True) if column.any())
+    name = f"{job.subject}_left"
+    return [studio.Meant(job.subject, name, None, "spontaneous", marks, units, strongest, frame_labels=labels)]
 
 
 def intensities(units: np.ndarray) -> np.ndarray:
@@ -94,20 +99,16 @@ def intensities(units: np.ndarray) -> np.ndarray:
     return np.rint(units.max(1)[:, columns]).astype(int)
 
 
-def _watch(rng: np.random.Generator) -> list[people.Pose]:
-    """Four episodes in a neutral face, each a feeling that comes and goes."""
-    names = list(_OFTEN)
-    felt = rng.choice(names, 4, replace=False, p=list(_OFTEN.values()))
-    course = np.zeros((len(felt), FRAMES))
-    length = FRAMES // len(felt)
-    poses = acting.perform(rng, np.zeros(FRAMES), people.neutral(), MANNER, fps=FPS)
+def _watch(rng: np.random.Generator, feelings: int) -> list[people.Pose]:
+    """Episodes in a neutral face, each a feeling that comes and goes."""
+    poses = acting.perform(rng, np.zeros(feelings * FRAMES), people.neutral(), MANNER, fps=FPS)
+    felt = rng.choice(list(_OFTEN), feelings, replace=False, p=list(_OFTEN.values()))
     for k, emotion in enumerate(felt):
-        duration = int(rng.integers(24, 42))
-        start = k * length + int(rng.integers(2, length - duration))
-        course[k, start : start + duration] = acting.hump(rng, duration)
+        duration = int(rng.integers(24, 38))
+        start = k * FRAMES + int(rng.integers(2, FRAMES - duration))
         shown = _felt(rng, str(emotion))
-        for t in range(start, start + duration):
-            np.maximum(poses[t].units, shown * course[k, t], out=poses[t].units)
+        for t, amount in enumerate(acting.hump(rng, duration), start):
+            np.maximum(poses[t].units, shown * amount, out=poses[t].units)
     return poses
 
 

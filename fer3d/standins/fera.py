@@ -4,9 +4,11 @@ Mimics the FERA 2011 training partitions (Section 4.1 of the paper): ``emotion_t
 with a label beside each video (a word, a number, or a word in the name, since the
 original's way is not known for certain) and ``au_training`` with a row of action units a
 frame. ``actors.csv`` and ``emotion_codes.csv`` tell what the original's files do not.
-Departs: at most ten actors, ten emotion videos each instead of about 22.
+Departs: at most ten actors, a few emotion videos each instead of about 22, and two videos with action units
+instead of 87.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +19,15 @@ from fer3d.labels import CLASSES
 from fer3d.standins import acting, people, studio
 
 FPS = 25
+FRAMES = (28, 46)
+"""Frames of a recording: at least, and fewer than."""
 _ACTORS = 10
-_PER_EMOTION = 2
 _COLUMNS = 46
 """Action unit columns of ``-au.dat``; the speech flag follows."""
 _CODED = (1, 2, 4, 6, 7, 10, 12, 15, 17, 25, 26)
 _WORDS = {"happiness": "joy"}
-_AU_NUMBERS = (1, 19, 33, 42, 57, 64, 80)
-"""First sequence of each of the seven actors in the action unit partition."""
+_AU_NUMBERS = (1, 19)
+"""First sequence of the first two actors in the action unit partition."""
 
 MANNER = acting.Manner(strength=0.85, textbook=0.15, spread=0.3, foreign=1.0, sway=5.0, drift=7.0)
 
@@ -60,16 +63,16 @@ class Job:
     videos: tuple[Video, ...]
 
 
-def jobs(subjects: int, seed: int) -> list[Job]:
-    """Who plays what: every actor every emotion, in an order that tells nothing."""
+def jobs(subjects: int, seed: int, recordings: int) -> list[Job]:
+    """Who plays what: ``recordings`` videos an actor, the emotions dealt in turn, numbers that tell nothing."""
     rng = people.stream("fera", seed, "plan")
     actors = min(subjects, _ACTORS)
-    emotions = CLASSES["fera"] * _PER_EMOTION
-    numbers = (rng.permutation(actors * len(emotions)) + 1).tolist()
+    emotions = itertools.cycle(CLASSES["fera"])
+    numbers = (rng.permutation(actors * recordings) + 1).tolist()
     made = []
     for k in range(actors):
-        told = rng.choice(["word", "number", "name"], len(emotions), p=[0.5, 0.25, 0.25])
-        videos = [Video(numbers.pop(), emotion, str(way)) for emotion, way in zip(emotions, told, strict=True)]
+        told = rng.choice(["word", "number", "name"], recordings, p=[0.5, 0.25, 0.25])
+        videos = [Video(numbers.pop(), next(emotions), str(way)) for way in told]
         if k < len(_AU_NUMBERS):
             videos.append(Video(_AU_NUMBERS[k], str(rng.choice(CLASSES["fera"])), "units"))
         made.append(Job(f"actor{k + 1}", seed, k, tuple(videos)))
@@ -98,12 +101,14 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
     return [_video(renderer, rng, root, job.subject, video) for video in job.videos]
 
 
-def write_tables(root: Path, everyone: list[Job]) -> None:
-    """The two tables that a user of the original has to write."""
+def write_tables(root: Path, everyone: list[Job]) -> list[studio.LeftOut]:
+    """The two tables that a user of the original has to write. Returns what they leave untold."""
     rows = [f"{video.name},{job.subject}," for job in everyone for video in job.videos]
     files.write_text(root / "actors.csv", "\n".join(["sequence,subject,emotion", *rows]) + "\n")
     codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
     files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
+    untold = sum(video.told == "units" for job in everyone for video in job.videos)
+    return [studio.LeftOut("emotions", f"not told for {untold} sequences")]
 
 
 def _code_order() -> list[str]:
@@ -112,7 +117,7 @@ def _code_order() -> list[str]:
 
 
 def _video(renderer: studio.Renderer, rng: np.random.Generator, root: Path, subject: str, video: Video) -> studio.Meant:
-    frames = int(rng.integers(30, 56))
+    frames = int(rng.integers(*FRAMES))
     shown = acting.apex(rng, video.emotion, MANNER)
     course = np.clip(0.45 + np.arange(frames) / (0.3 * frames), 0, 1)  # cut to begin with the expression
     course = course * (0.85 + 0.15 * acting.wander(rng, frames, FPS).clip(-1, 1))
@@ -125,8 +130,11 @@ def _video(renderer: studio.Renderer, rng: np.random.Generator, root: Path, subj
     studio.write_video(folder / f"{stem}.avi", studio.shoot(renderer, poses, points), FPS)
     units = np.stack([pose.units for pose in poses])
     if video.told == "units":
-        (folder / f"{stem}-au.dat").write_text(_unit_rows(units, speaking))
-        return studio.Meant(subject, video.name, None, video.emotion, np.stack(points), units)
+        table = present(units)
+        rows = np.column_stack([table, speaking]).astype(int)
+        (folder / f"{stem}-au.dat").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+        coded = tuple((k + 1, 0.0) for k in np.flatnonzero(table.any(0)).tolist())
+        return studio.Meant(subject, video.name, None, video.emotion, np.stack(points), units, coded)
     if video.told != "name":
         told = video.word if video.told == "word" else str(_code_order().index(video.emotion) + 1)
         (folder / f"{stem}-emotion.dat").write_text(f"{told}\n")
@@ -149,10 +157,9 @@ def _speak(rng: np.random.Generator, poses: list[people.Pose]) -> np.ndarray:
     return speaking
 
 
-def _unit_rows(units: np.ndarray, speaking: np.ndarray) -> str:
-    """A row a frame: 0 or 1 for each action unit by its number, then the speech flag."""
-    table = np.zeros((len(units), _COLUMNS + 1), int)
+def present(units: np.ndarray) -> np.ndarray:
+    """(T, 46) bool, the units that a coder would note: action unit k in column k - 1."""
+    table = np.zeros((len(units), _COLUMNS), bool)
     for unit in _CODED:
         table[:, unit - 1] = units[:, :, people.UNITS.index(unit)].max(1) >= 1
-    table[:, -1] = speaking
-    return "".join(" ".join(map(str, row)) + "\n" for row in table)
+    return table

@@ -5,10 +5,11 @@ Mimics a download of the MMI Facial Expression Database (Section 4.1 of the pape
 units with onset, apex and offset. Kept: subjects filmed lying on the side (720 x 576),
 upright ones (640 x 480), dual views through a mirror, profile-only sessions, emotion codes
 above 6, sessions without an emotion. Departs: only the stem of a face is profile here, a
-head turned by 75 degrees.
+head turned by 75 degrees; nobody shows an emotion twice.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,9 @@ from fer3d.labels import MMI_CODES
 from fer3d.standins import acting, people, studio
 
 FPS = 24
+FRAMES = (30, 49)
+"""Frames of a recording: at least, and fewer than."""
 _CODES = {name: code for code, name in MMI_CODES.items()}
-_PER_SUBJECT = 6
-"""Labelled sessions of one subject, every emotion once; about 205 of 30 subjects in the original."""
 _OTHER_CODES = (7, 8, 9)
 """Scream, bored, sleepy: read by nobody as an emotion of the paper."""
 
@@ -58,14 +59,18 @@ class Job:
     sessions: tuple[Session, ...]
 
 
-def jobs(subjects: int, seed: int) -> list[Job]:
-    """Who is filmed how, and shows what. Session numbers have gaps and no order over subjects."""
+def jobs(subjects: int, seed: int, recordings: int) -> list[Job]:
+    """Who is filmed how, and shows which ``recordings`` of the six emotions, dealt in turn.
+
+    Session numbers have gaps and no order over subjects.
+    """
     rng = people.stream("mmi", seed, "plan")
     views = _views(rng, subjects)
-    numbers = rng.choice(np.arange(2, 40 * subjects + 2), subjects * (_PER_SUBJECT + 3), replace=False).tolist()
+    numbers = rng.choice(np.arange(2, 40 * subjects + 2), subjects * (len(_CODES) + 3), replace=False).tolist()
+    emotions = itertools.cycle(_CODES)
     made = []
     for k, (stem, view) in enumerate(views):
-        shown = list(_CODES)[: 2 if view == _PROFILE else _PER_SUBJECT]
+        shown = list(itertools.islice(emotions, min(recordings, 2 if view == _PROFILE else len(_CODES))))
         sessions: list[tuple[str, int | None]] = [(name, _CODES[name]) for name in shown]
         if rng.random() < 0.25:
             sessions.append((str(rng.choice(list(_CODES))), int(rng.choice(_OTHER_CODES))))
@@ -120,7 +125,7 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
 def _session(
     renderer: studio.Renderer, rng: np.random.Generator, root: Path, job: Job, session: Session
 ) -> studio.Meant:
-    frames = int(rng.integers(30, 49))
+    frames = int(rng.integers(*FRAMES))
     course = acting.hump(rng, frames)
     shown = acting.apex(rng, session.emotion, MANNER)
     poses = acting.perform(rng, course, shown, MANNER, fps=FPS, yaw=-75.0 if job.view == _PROFILE else 0.0)
@@ -133,11 +138,29 @@ def _session(
     units = np.stack([pose.units for pose in poses])
     (folder / "session.xml").write_text(_session_xml(job, session, stem))
     (folder / f"{stem}.xml").write_text(_metatags_xml(session, stem))
-    if rng.random() < 0.6:
-        (folder / f"{stem}-oao_aucs.xml").write_text(_units_xml(units, stem))
-    usable = session.code in MMI_CODES and job.view != _PROFILE
-    label = session.emotion if usable else None
-    return studio.Meant(job.subject, f"{session.number}_{stem}", label, session.emotion, np.stack(points), units)
+    coded = _coded(units) if rng.random() < 0.6 else {}
+    if coded:
+        (folder / f"{stem}-oao_aucs.xml").write_text(_units_xml(coded, stem))
+    why = _left_out(job, session)
+    return studio.Meant(
+        job.subject,
+        stem,
+        None if why else session.emotion,
+        session.emotion,
+        np.stack(points),
+        units,
+        tuple((unit, 0.0) for unit in sorted({int(name.rstrip("LR")) for name in coded})),
+        left_out=studio.LeftOut(f"{session.number}/{stem}.avi", why) if why else None,
+    )
+
+
+def _left_out(job: Job, session: Session) -> str:
+    """Why a session can't be used; empty where it can."""
+    if session.code is None:
+        return "no Emotion tag"
+    if session.code not in MMI_CODES:
+        return f"emotion code '{session.code}'"
+    return "profile view only" if job.view == _PROFILE else ""
 
 
 def _stored(
@@ -178,16 +201,18 @@ def _metatags_xml(session: Session, stem: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Metatags>\n{rows}</Metatags>\n'
 
 
-def _units_xml(units: np.ndarray, stem: str) -> str:
-    """Every unit that showed, with the frames (from 1) of its onset, apex, offset and return to rest."""
+def _coded(units: np.ndarray) -> dict[str, list[tuple[int, int]]]:
+    """Every unit that showed, by number and side, with its `_markers`."""
+    sides = (pair for k, unit in enumerate(people.UNITS) for pair in _sides(unit, units[:, :, k]))
+    return {name: marks for name, course in sides if (marks := _markers(course))}
+
+
+def _units_xml(coded: dict[str, list[tuple[int, int]]], stem: str) -> str:
+    """The units with the frames (from 1) of their onset, apex, offset and return to rest."""
     rows = []
-    for k, unit in enumerate(people.UNITS):
-        for name, course in _sides(unit, units[:, :, k]):
-            marks = _markers(course)
-            if marks is None:
-                continue
-            lines = "".join(f'  <Marker Frame="{frame}" Type="{kind}"/>\n' for frame, kind in marks)
-            rows.append(f' <ActionUnit Number="{name}">\n{lines} </ActionUnit>\n')
+    for name, marks in coded.items():
+        lines = "".join(f'  <Marker Frame="{frame}" Type="{kind}"/>\n' for frame, kind in marks)
+        rows.append(f' <ActionUnit Number="{name}">\n{lines} </ActionUnit>\n')
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Annotation Filename={quoteattr(stem + ".avi")}>\n'
         + "".join(rows)

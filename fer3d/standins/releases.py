@@ -7,6 +7,7 @@ no reader looks.
 """
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import multiprocessing
@@ -22,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from fer3d import files, labels
+from fer3d.config import StandinSettings
 from fer3d.errors import InputError
 from fer3d.standins import ckplus, disfa, fera, mmi, people
 from fer3d.standins.hostile import spoil
@@ -30,36 +32,46 @@ _LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "
 
 
 def write(
-    database: str, out: Path, subjects: int, seed: int = 0, hostile: bool = False, workers: int | None = None
+    database: str,
+    out: Path,
+    subjects: int,
+    seed: int = 0,
+    hostile: bool = False,
+    workers: int | None = None,
+    recordings: int = StandinSettings.recordings,
 ) -> dict[str, Any]:
     """Write the stand-in of ``database`` with ``subjects`` invented people to the folder ``out``.
 
-    The same arguments give the same bytes, also after ``kill -9`` and a second call; a release
-    that is already there is left as it is. ``hostile`` adds the quirks and faults that real
-    copies of the database have. ``workers`` processes render (default: one a core).
+    ``recordings`` is what each person shows at most (see `StandinSettings`). The same arguments
+    give the same bytes, also after ``kill -9`` and a second call; a release that is already there
+    is left as it is. ``hostile`` adds the quirks and faults that real copies of the database have.
+    ``workers`` processes render (default: one a core).
 
-    Returns ``{"database", "sequences", "labelled", "subjects", "frames", "classes": {name: count}}``; classes
-    count sequences, or frames where the database labels frames.
-    Raises `InputError` for an unknown database, fewer than one subject, or a folder with other things in it.
+    Returns ``{"database", "sequences", "labelled", "subjects", "frames", "classes": {name: count}}`` of what a
+    reader can use; classes count sequences, or frames where the database labels frames.
+    Raises `InputError` for an unknown database, fewer than one subject or recording, or a folder with other things
+    in it.
     """
     layout = _LAYOUTS[labels.check_database(database)]
-    if subjects < 1:
-        raise InputError(f"{subjects} subjects", "at least 1", "--subjects 12")
+    for name, number in (("subjects", subjects), ("recordings", recordings)):
+        if number < 1:
+            raise InputError(f"{number} {name}", "at least 1", f"--{name} 3")
     out = Path(out)
     truth = truth_folder(out)
-    plan = {"database": database, "subjects": subjects, "seed": seed, "hostile": hostile, "code": code()}
+    plan = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed, "hostile": hostile}
+    plan["code"] = code()
     with files.lock(out):
         if _is_written(out, truth, plan):
             return files.read_json(truth / "counts.json")
         growing = out.parent / f".{out.name}.growing"
         _clear_stale(truth, growing, plan)
-        everyone = layout.jobs(subjects, seed)
+        everyone = layout.jobs(subjects, seed, recordings)
         waiting = [job for job in everyone if not (truth / "subjects" / f"{job.subject}.json").exists()]
         try:
             _render(database, waiting, growing, truth, workers)
         except OSError as error:
             raise InputError(f"{error.strerror} while writing {out}", "a disk with room", "another --out") from error
-        counts = _counts(database, truth, [job.subject for job in everyone])
+        counts = _counts(database, meant(out))
         _finish(database, growing, truth, everyone, people.stream("hostile", database, seed) if hostile else None)
         if out.exists():
             shutil.rmtree(out)
@@ -113,10 +125,10 @@ def _render(database: str, waiting: list[Any], growing: Path, truth: Path, worke
 def _finish(database: str, growing: Path, truth: Path, everyone: list[Any], faults: np.random.Generator | None) -> None:
     """What belongs to no subject. A run that is killed in here begins again from nothing."""
     (truth / "finishing").touch()
-    if database == "fera":
-        fera.write_tables(growing, everyone)
+    left_out = fera.write_tables(growing, everyone) if database == "fera" else []
     if faults is not None:
-        spoil(database, growing, faults)
+        left_out += spoil(database, growing, faults)
+    files.write_json(truth / "left_out.json", [dataclasses.asdict(one) for one in left_out])
 
 
 def _write_subject(database: str, job: Any, growing: Path, truth: Path) -> None:
@@ -133,26 +145,31 @@ def _write_subject(database: str, job: Any, growing: Path, truth: Path) -> None:
         (truth / one.subject).mkdir(exist_ok=True)
         np.save(truth / one.subject / f"{one.name}.points.npy", one.points.astype(np.float32))
         np.save(truth / one.subject / f"{one.name}.units.npy", one.units.astype(np.float32))
-        row = {
-            "subject": one.subject,
-            "name": one.name,
-            "label": one.label,
-            "shown": one.shown,
-            "frames": len(one.points),
-        }
-        rows.append(row if one.frame_labels is None else {**row, "frame_labels": one.frame_labels})
+        told = {name: value for name, value in dataclasses.asdict(one).items() if name not in ("points", "units")}
+        rows.append(told | {"frames": len(one.points)})
     files.write_json(truth / "subjects" / f"{job.subject}.json", rows)
 
 
 def meant(out: Path) -> list[dict[str, Any]]:
-    """The truth of a release, a row a recording: subject, name, label, shown, frames (and frame_labels)."""
-    return [row for path in sorted((truth_folder(out) / "subjects").glob("*.json")) for row in files.read_json(path)]
+    """What a reader must find in the release at ``out``: for each recording the fields of `studio.Meant` as JSON has
+    them, ``frames`` in place of the arrays."""
+    return [row for row in _recordings(truth_folder(out)) if row["left_out"] is None]
 
 
-def _counts(database: str, truth: Path, subjects: list[str]) -> dict[str, Any]:
-    rows = [row for name in subjects for row in files.read_json(truth / "subjects" / f"{name}.json")]
+def left_out(out: Path) -> list[dict[str, str]]:
+    """What a reader must leave out or note, each ``{"what", "why"}`` as `studio.LeftOut` has them."""
+    truth = truth_folder(out)
+    unusable = [row["left_out"] for row in _recordings(truth) if row["left_out"] is not None]
+    return [*unusable, *files.read_json(truth / "left_out.json")]
+
+
+def _recordings(truth: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted((truth / "subjects").glob("*.json")) for row in files.read_json(path)]
+
+
+def _counts(database: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     told = [row["label"] for row in rows if row["label"] is not None]
-    by_frame = [row["frame_labels"] for row in rows if "frame_labels" in row]
+    by_frame = [row["frame_labels"] for row in rows if row["frame_labels"] is not None]
     told_frames = [label for labels_of_one in by_frame for label in labels_of_one if label is not None]
     return {
         "database": database,

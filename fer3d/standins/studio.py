@@ -18,12 +18,22 @@ from fer3d.standins.scene import Light, Scene
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What a reader must leave out of a release, or note about it."""
+
+    what: str
+    """The end of its path in the release, or its name."""
+    why: str
+    """How the reason begins."""
+
+
+@dataclass(frozen=True)
 class Meant:
     """What the generator meant by one recording: the truth that a reader must find again."""
 
     subject: str
     name: str
-    """Unique in the release; the truth's files carry it."""
+    """The reader's name for it, unique in the release; the truth's files carry it."""
     label: str | None
     """The emotion that the release tells; None where it tells none."""
     shown: str
@@ -32,8 +42,12 @@ class Meant:
     """(T, 68, 2) float32 true landmarks in pixels of the stored frames (upright view)."""
     units: np.ndarray
     """(T, 2, units) float32 intensities 0..5, left and right of the picture."""
+    action_units: tuple[tuple[int, float], ...] = ()
+    """What the release tells of the units in all: (unit, largest intensity), 0 where it tells only that one showed."""
     frame_labels: tuple[str | None, ...] | None = None
     """One emotion a frame (DISFA)."""
+    left_out: LeftOut | None = None
+    """Why no reader can use it, as some of an original's recordings; None where it can."""
 
 
 def shoot(renderer: Renderer, poses: Sequence[Pose], points: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -80,4 +94,4 @@ def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
     return x / length, y / length, z / length
 
 
-__all__ = ["Light", "Meant", "Renderer", "Scene", "exposure", "lamps", "shoot", "write_video"]
+__all__ = ["LeftOut", "Light", "Meant", "Renderer", "Scene", "exposure", "lamps", "shoot", "write_video"]
