@@ -227,5 +227,5 @@ def paint_brows(who: Person, albedo: np.ndarray, rng: np.random.Generator) -> No
     hairs = 0.8 * grains(rng, slant, here.x * 0.5 + 0.1 * here.y, 1.5, 9) + 0.6 * blotches(rng, 2.4)
     body = np.exp(-(np.abs(off) ** 2.4)) * ramp(ax, -60, -50) * ramp(-ax, 6.5, 14) * (np.abs(here.y + 20) < 22)
     cover = np.clip(ramp(body + 0.13 * hairs * (body > 0.02), 0.05, 0.95) * density * 1.05, 0, 0.96)[..., None]
-    ink = np.minimum(np.array(who.hair, np.float32) * 0.8 / darkness, 0.30 * np.array(who.skin, np.float32))
+    ink = np.minimum(np.array(who.hair, np.float32) * 0.8 / darkness, 0.22 * np.array(who.skin, np.float32))
     albedo += cover * (ink * np.exp(0.2 * hairs)[..., None] - albedo)

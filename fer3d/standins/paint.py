@@ -1,4 +1,4 @@
-"""Eyes, lips, teeth and glasses, painted between projected landmarks.
+"""Eyes, lips and teeth, painted between projected landmarks.
 
 Not part of the paper: it serves the stand-in databases. An eye or a mouth is a slit
 between two corners. Seen along its axis each of its edges is the graph of a smooth curve
@@ -257,21 +257,3 @@ def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside
     corner = _line(np.abs(2 * slit.along - 1) - 0.97, 0.05) * _line(off, 1.4 * s)
     _dim(slit.under, 0.5 * seam + 0.35 * corner * (1 - seam))
-
-
-def rims(kind: str) -> list[np.ndarray]:
-    """(N, 3) polylines of a pair of glasses in millimetres: two rims and the bridge."""
-    t = np.linspace(np.pi, 2 * np.pi, 17) if kind == "half" else np.linspace(0, 2 * np.pi, 33)
-    power = 1.0 if kind == "round" else 0.55
-    x, y = (np.sign(wave) * np.abs(wave) ** power for wave in (np.cos(t), np.sin(t)))
-    right = np.stack([31 + 23 * x, 16 * y + 5, 6 - 4 * np.cos(t)], 1)
-    at = np.linspace(-1, 1, 5)
-    bridge = np.stack([8 * at, -1 - 2 * np.cos(at), np.full(5, 10.0)], 1)
-    return [right * [-1, 1, 1], right, bridge]
-
-
-def glasses(picture: np.ndarray, lines: list[np.ndarray], scale: float) -> None:
-    """Draw polylines of (N, 2) pixels as dark frames."""
-    for line in lines:
-        fine = np.round(line * 16).astype(np.int32)
-        cv2.polylines(picture, [fine], False, (58.0, 48.0, 44.0), max(1, round(1.4 * scale)), cv2.LINE_AA, 4)

@@ -132,12 +132,17 @@ class Person:
     """(2, units) how far this face moves in each unit; asymmetry included."""
     lip_volume: float
     freckles: float
+    frame: tuple[float, float, float]
+    """Colour of the glasses."""
     clothes: tuple[float, float, float]
+    garment: str
+    """One of `GARMENTS`."""
 
 
 STYLES = ("short", "crop", "swept", "parted", "curly", "long", "bob", "fringe", "tied", "receding", "bald")
 BEARDS = ("none", "stubble", "goatee", "moustache", "full")
-GLASSES = ("none", "round", "square", "half")
+GLASSES = ("none", "round", "square", "oval", "half", "heavy")
+GARMENTS = ("crew", "vee", "scoop", "shirt", "polo")
 
 # Albedo from very light to very dark, linear RGB.
 _SKIN = np.array(
@@ -177,11 +182,9 @@ def person(*name: object) -> Person:
     if beard_grows and style in ("long", "bob", "fringe", "tied"):
         style = "short"
     beard = str(rng.choice(BEARDS, p=[0.5, 0.25, 0.08, 0.05, 0.12])) if beard_grows else "none"
-    lip = (
-        skin * [0.70, 0.34, 0.36]
-        + np.array([0.02, 0.0, 0.005])
-        + (not beard_grows) * rng.uniform(0, 1) * np.array([0.04, -0.02, -0.01])
-    )
+    lip = skin * (np.array([0.76, 0.49, 0.52]) + rng.normal(0, 0.035, 3)) + np.array([0.01, 0.0, 0.004])
+    if not beard_grows:
+        lip *= 1 - rng.uniform(0, 1) ** 2 * np.array([0.05, 0.35, 0.25])  # some are made up
     iris = _between(_IRIS, rng.uniform(0, 1.2) if tone > 2.2 else rng.uniform(0, 4))
     side = rng.normal(0, 0.05, len(UNITS))
     reach = rng.normal(1, 0.1, len(UNITS)).clip(0.75, 1.25)
@@ -201,15 +204,17 @@ def person(*name: object) -> Person:
         beard=beard,
         brow=(
             float(np.clip(rng.normal(8.4 if beard_grows else 6.4, 1.1), 4.4, 11)),
-            float(rng.uniform(0.6, 1.0)),
+            float(rng.uniform(0.75, 1.0)),
             float(rng.uniform(0.8, 1.2)),
         ),
-        glasses=str(rng.choice(GLASSES, p=[0.8, 0.08, 0.08, 0.04])),
+        glasses=str(rng.choice(GLASSES, p=[0.78, 0.05, 0.05, 0.05, 0.03, 0.04])),
         eye_fold=float(rng.beta(2, 1.2)),
         mobility=np.stack([reach * (1 + side), reach * (1 - side)]),
         lip_volume=float(np.clip(rng.normal(1, 0.18), 0.6, 1.5)),
         freckles=float(rng.uniform(0.3, 1) if rng.random() < 0.2 and tone < 3 else 0),
-        clothes=_colour(rng.uniform(0.02, 0.3) * rng.uniform(0.5, 1, 3)),
+        frame=_colour(rng.choice([0.012, 0.03, 0.06, 0.15]) * rng.uniform(0.5, 1.2, 3)),
+        clothes=_colour(rng.uniform(0.01, 0.5) * (1 - rng.uniform(0, 0.9) * rng.uniform(0, 1, 3))),
+        garment=str(rng.choice(GARMENTS, p=[0.34, 0.18, 0.14, 0.24, 0.10])),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fer3d.standins import canvas, folds, head, paint, people, room, skin
+from fer3d.standins import canvas, folds, glasses, head, paint, people, room, skin
 from fer3d.standins.people import Person, Pose
 from fer3d.standins.raster import f32, normals, rasterise, rotation
 from fer3d.standins.scene import Light, Scene
@@ -41,8 +41,10 @@ class Renderer:
         self._rest, self._rest_points = _rest_shape(self.who, self._skin)
         self._occlusion = _occlusion(self._rest)
         self._shadow = _shadow(self._rest, self.scene.lights[0])
+        if self.who.glasses != "none":
+            self._glasses = glasses.wear(self.who, self._rest_points)
         self._room = room.wall(self.scene, self._rng)
-        self._clothes, self._clothes_cover = room.clothes(self.who, self.scene, self._rng)
+        self._clothes, self._clothes_cover = room.clothes(self.who, self.scene)
         size = (self.scene.height + _LOOSE, self.scene.width + _LOOSE) + (() if self.scene.grey else (3,))
         self._grain = np.rint(self._rng.normal(0, self.scene.noise, size)).astype(np.int16)
 
@@ -58,13 +60,10 @@ class Renderer:
         paint.eyes(picture, self.who, flat, pose, self.scene.lights[0].towards, scale)
         paint.mouth(picture, self.who, flat, lift, scale)
         if self.who.glasses != "none":
-            on_nose = [line + self._nose() for line in paint.rims(self.who.glasses)]
-            paint.glasses(picture, [self._project(line, pose)[1][:, :2] for line in on_nose], scale)
+            glasses.draw(
+                picture, self.who, self._glasses, lambda line: self._project(line, pose)[1][:, :2], pose.turn[1], scale
+            )
         return self._photograph(picture), flat.astype(np.float32)
-
-    def _nose(self) -> np.ndarray:
-        """(3,) where this person's glasses sit."""
-        return np.array([0, self._rest_points[36:48, 1].mean(), self._rest_points[28, 2] - 12.0])
 
     def _posed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
         """Vertices (ROWS, COLS, 3), landmarks (68, 3), how far the upper lip bares the teeth; all in millimetres."""
