@@ -8,6 +8,7 @@ from trees import ckplus_sequence, write_image, write_text
 from fer3d import databases
 from fer3d.databases import Sequence, Skipped
 from fer3d.errors import InputError
+from fer3d.video import read_frames
 
 
 def read(root: Path) -> tuple[dict[str, Sequence], dict[str, str]]:
@@ -111,6 +112,35 @@ def test_strays_are_no_frames(release: Path) -> None:
     write_text(release / "Emotion/S005/001/._S005_001_00000011_emotion.txt", b"\0\5")
     sequences, skipped = read(release)
     assert len(sequences["S005_001"].images) == 11 and "S777_001" not in sequences and not skipped
+
+
+def test_an_empty_emotion_folder_is_no_label(release: Path) -> None:
+    assert not any((release / "Emotion/S138/002").iterdir())
+    sequences, skipped = read(release)
+    assert sequences["S138_002"].label is None and not skipped
+
+
+def test_label_files_are_found_by_their_end(tmp_path: Path) -> None:
+    """Their number need not be the last frame's, and the read-me's own example has a slip."""
+    ckplus_sequence(tmp_path, "S005", "001", 11)
+    write_text(tmp_path / "Emotion/S005/001/S005_001_00000010_emotion.txt", "   3.0000000e+00\n")
+    write_text(tmp_path / "FACS/S005/001/S0005_001_00000011_facs.txt", "   9.0e+00   2.0e+00\n")
+    sequences, skipped = read(tmp_path)
+    assert (sequences["S005_001"].label, sequences["S005_001"].action_units) == ("disgust", ((9, 2.0),))
+    assert not skipped
+
+
+def test_mixed_picture_sizes_grey_and_colour(tmp_path: Path) -> None:
+    shapes = {"S005_001": (49, 64), "S501_001": (48, 64, 3), "S895_001": (48, 64, 4)}
+    for name, shape in shapes.items():
+        ckplus_sequence(tmp_path, name[:4], "001", 3, 1, shape=shape)
+    sequences, skipped = read(tmp_path)
+    assert sequences.keys() == shapes.keys() and not skipped
+    for name, sequence in sequences.items():
+        frames = list(read_frames(sequence.source, sequence.images))
+        assert {frame.shape for frame in frames} == {(*shapes[name][:2], 3)}
+        grey = (frames[0] == frames[0][..., :1]).all()
+        assert grey == (name == "S005_001")
 
 
 def test_an_archive_unpacked_twice_counts_once(tmp_path: Path) -> None:
@@ -218,6 +248,30 @@ def test_forbidden_folder(release: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert skipped["cohn-kanade-images/S138/001"] == "cannot be read: Permission denied"
 
 
+@pytest.mark.parametrize("database", databases.READERS)
+@pytest.mark.parametrize(
+    ("files", "called"),
+    [
+        ([f"CK+48/{emotion}/S010_004_00000017.png" for emotion in ("anger", "contempt", "disgust")], r"CK\+48"),
+        ([f"train/{emotion}/im0.png" for emotion in ("angry", "happy", "neutral")], "FER"),
+        (["ckextended.csv"], "FER2013"),
+        (["fer2013.csv"], "FER2013"),
+        (["Images/SN001/A1_AU1_TrailNo_1/00000.jpg"], r"DISFA\+"),
+    ],
+    ids=["CK+48", "FER folders", "CK+48 CSV", "FER CSV", "DISFA+"],
+)
+def test_look_alikes_are_refused_by_name(tmp_path: Path, database: str, files: list[str], called: str) -> None:
+    for name in files:
+        if name.endswith(".csv"):
+            table = write_text(tmp_path / name, "emotion,pixels,Usage\n6,36 39 35,Training\n")
+            with pytest.raises(InputError, match=called):
+                databases.scan(database, table)
+        else:
+            write_image(tmp_path / name)
+    with pytest.raises(InputError, match=called):
+        databases.scan(database, tmp_path)
+
+
 def test_refused_by_name(tmp_path: Path) -> None:
     def refusal(root: Path) -> str:
         with pytest.raises(InputError) as refused:
@@ -228,13 +282,6 @@ def test_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "is empty" in refusal(tmp_path / "empty")
     assert "the file" in refusal(write_text(tmp_path / "a.zip", "PK"))
-    for emotion in ("anger", "contempt", "disgust"):
-        write_image(tmp_path / f"ck/CK+48/{emotion}/S010_004_00000017.png")
-    assert "CK+48" in refusal(tmp_path / "ck") and "CK+48" in refusal(tmp_path / "ck/CK+48")
-    table = write_text(tmp_path / "fer/ckextended.csv", "emotion,pixels,Usage\n6,36 39 35,Training\n")
-    assert "FER2013" in refusal(table) and "FER2013" in refusal(tmp_path / "fer")
-    write_image(tmp_path / "d/Images/SN001/A1_AU1_TrailNo_1/00000.jpg")
-    assert "DISFA+" in refusal(tmp_path / "d")
     write_text(tmp_path / "other/notes.txt", "x")
     assert "holds no such files" in refusal(tmp_path / "other")
     write_text(tmp_path / "m/Sessions/2/session.xml", "<session/>")

@@ -120,8 +120,53 @@ def test_intensities_come_back(release: Path) -> None:
     assert [{unit: row[unit] for unit in UNITS if row[unit]} for _, row in table.iterrows()] == ROWS
 
 
+@pytest.mark.parametrize("folder", ["Video_RightCamera", "Videos_RightCamera", "video_rightcamera"])
+@pytest.mark.parametrize("ending", ["_Comp", "_comp", ""])
+def test_both_spellings_of_the_camera_folders(release: Path, folder: str, ending: str) -> None:
+    (release / "Video_RightCamera").rename(release / folder)
+    for video in sorted((release / folder).iterdir()):
+        video.rename(video.with_name(video.name.replace("_Comp", ending)))
+    right, _ = read(release, ClipSettings(camera="right"))
+    assert [s.source.name for s in right.values()] == [
+        f"RightVideo{n}{ending}.avi" for n in ("SN001", "SN010", "SN016")
+    ]
+
+
+def test_a_video_one_frame_short_of_its_labels(release: Path) -> None:
+    sequences, skipped = read(release)
+    assert sequences["SN010_left"].frame_labels == EMOTIONS[: len(ROWS) - 1]
+    assert "10 label rows for 9 frames" in skipped["Videos_LeftCamera/LeftVideoSN010_comp.avi"]
+
+
+def test_units_are_told_apart_by_number(tmp_path: Path) -> None:
+    """In the order of their names au12 comes before au2: each file here holds another intensity."""
+    rows = [{unit: k % 6 for k, unit in enumerate(UNITS)}]
+    disfa_subject(tmp_path, "SN001", rows)
+    files = sorted((tmp_path / "ActionUnit_Labels/SN001").iterdir())
+    assert [file.stem for file in files][:3] == ["SN001_au1", "SN001_au12", "SN001_au15"]
+    assert dict(read(tmp_path)[0]["SN001_left"].action_units) == {u: float(i) for u, i in rows[0].items() if i}
+
+
+def test_missing_ids_are_no_gap(tmp_path: Path) -> None:
+    for subject in ("SN013", "SN016", "SN018", "SN021", "SN023"):  # 014 015 019 020 022 don't exist
+        disfa_subject(tmp_path, subject, ROWS)
+    sequences, skipped = read(tmp_path)
+    assert [s.subject for s in sequences.values()] == ["SN013", "SN016", "SN018", "SN021", "SN023"] and not skipped
+
+
+def test_the_releases_points_are_left_aside(release: Path) -> None:
+    """However they are counted; their folders are called as those of the labels and may lie less deep."""
+    (release / "ActionUnit_Labels").rename(release / "aside")
+    (release / "labels/ActionUnit_Labels").mkdir(parents=True)
+    (release / "aside").rename(release / "labels/ActionUnit_Labels/ActionUnit_Labels")
+    for name in ("l00001_lm.mat", "SN001_0001_lm.mat"):
+        write_text(release / "Landmark_Points/SN001/tmp_frame_lm" / name, b"MATLAB 5.0")
+    sequences, _ = read(release)
+    assert sequences["SN001_left"].frame_labels == EMOTIONS
+    assert sequences["SN001_left"].origin == "labels/ActionUnit_Labels/ActionUnit_Labels/SN001"
+
+
 def test_cameras(release: Path) -> None:
-    (release / "Video_RightCamera").rename(release / "Videos_RightCamera")
     right, _ = read(release, ClipSettings(camera="right"))
     assert next(s.source.name for s in right.values()) == "RightVideoSN001_Comp.avi"
     both, _ = read(release, ClipSettings(camera="both"))

@@ -164,6 +164,32 @@ def test_broken_video_and_letter_case(release: Path) -> None:
     assert sequences["train_002"].label == "happiness"
 
 
+def test_nesting_letter_case_and_strays(release: Path) -> None:
+    before = read(release)
+    inside = release / "Emotion_Training"
+    (release / "emotion_training").rename(release / "aside")
+    inside.mkdir()
+    (release / "aside").rename(inside / "EMOTION_TRAINING")
+    folder = inside / "EMOTION_TRAINING/train_001"
+    (folder / "train_001-emotion.dat").rename(folder / "TRAIN_001-Emotion.DAT")
+    for name in (".DS_Store", "._train_001.avi", "._train_001-emotion.dat", "Thumbs.db", "desktop.ini"):
+        write_text(folder / name, b"\0\5\x16\7")
+    write_text(release / "__MACOSX/emotion_training/train_777/train_777.avi", b"\0\5")
+    sequences, skipped = read(release)
+    assert {n: (s.subject, s.label) for n, s in sequences.items()} == {
+        n: (s.subject, s.label) for n, s in before[0].items()
+    }
+    assert skipped == before[1]
+
+
+def test_labels_without_a_video(release: Path) -> None:
+    write_text(release / "emotion_training/train_009/train_009-emotion.dat", "joy")
+    write_text(release / "au_training/train_009/train_009-au.dat", "0 " * 47)
+    _, skipped = read(release)
+    assert skipped["train_009"] == skipped["au_train_009"] == "no video"
+    assert "test_001" not in skipped, "a folder of labels belongs to videos elsewhere"
+
+
 def test_another_database_is_named(tmp_path: Path, release: Path) -> None:
     disfa_subject(tmp_path / "disfa", "SN001", [{}])
     with pytest.raises(InputError, match="looks like DISFA"):

@@ -84,40 +84,49 @@ def test_wrong_views_file_is_the_users_to_mend(release: Path, line: str) -> None
         list(databases.scan("mmi", release))
 
 
-def test_what_is_left_out(release: Path) -> None:
-    mmi_session(release, 5, "S021-001", view=1)
-    write_image(release / "Sessions/30/S001-030.jpg")
-    write_text(release / "Sessions/30/session.xml", '<session><track view="0"/></session>')
-    mmi_session(release, 31, "S001-031", emotion=None)
-    mmi_session(release, 32, "S001-032", emotion=9)
-    mmi_session(release, 33, "S001-033")
-    write_text(release / "Sessions/33/S001-033.avi", b"RIFF\0\0\0\0AVI broken")
-    mmi_session(release, 34, "S001-034")
-    write_text(release / "Sessions/34/S001-034.avi", b"")
-    mmi_session(release, 35, "S001-035")
-    write_text(release / "Sessions/35/S001-035.xml", "<Data><Metatag")
-    (mmi_session(release, 36, "S001-036") / "S001-036.xml").unlink()
-    (release / "Sessions/37").mkdir()
-    mmi_session(release, 38, "S001-038", emotion="happy")
-    mmi_session(release, 39, "S001-039")
-    write_text(release / "Sessions/39/session.xml", "<session>")
+@pytest.mark.parametrize("code", [0, 7, 8, 9, 10, "happy"])
+def test_emotion_codes_above_six_are_left_out(release: Path, code: int | str) -> None:
+    mmi_session(release, 32, "S001-032", emotion=code)
     sequences, skipped = read(release)
     assert len(sequences) == 5
-    for session, reason in {
-        "5/S021-001.avi": "profile view only",
-        "30": "stills only",
-        "31/S001-031.avi": "no Emotion tag",
-        "32/S001-032.avi": "code '9'",
-        "33/S001-033.avi": "not one frame",
-        "34/S001-034.avi": "zero bytes",
-        "35/S001-035.avi": "no sound XML",
-        "36/S001-036.avi": "no metatags",
-        "37": "no video",
-        "38/S001-038.avi": "code 'happy'",
-        "39/S001-039.avi": "no sound XML",
-    }.items():
-        assert reason in skipped.pop(f"Sessions/{session}")
-    assert not skipped
+    assert skipped == {"Sessions/32/S001-032.avi": f"emotion code '{code}', not one of 1 to 6"}
+
+
+def test_profile_only_sessions_are_left_out(release: Path) -> None:
+    mmi_session(release, 5, "S021-001", view=1)
+    sequences, skipped = read(release)
+    assert len(sequences) == 5 and skipped == {"Sessions/5/S021-001.avi": "profile view only"}
+
+
+def test_stills_are_left_out(release: Path) -> None:
+    write_image(release / "Sessions/30/S001-030.jpg")
+    write_text(release / "Sessions/30/session.xml", '<session><track view="0"/></session>')
+    assert read(release)[1] == {"Sessions/30": "stills only, no video"}
+
+
+def test_sessions_without_an_emotion_are_left_out(release: Path) -> None:
+    mmi_session(release, 31, "S001-031", emotion=None)
+    (mmi_session(release, 36, "S001-036") / "S001-036.xml").unlink()
+    assert read(release)[1] == {"Sessions/31/S001-031.avi": "no Emotion tag", "Sessions/36/S001-036.avi": "no metatags"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("S001-033.avi", b"RIFF\0\0\0\0AVI broken", "not one frame"),
+        ("S001-033.avi", b"", "zero bytes"),
+        ("S001-033.xml", b"<Data><Metatag", "no sound XML"),
+        ("session.xml", b"<session>", "no sound XML"),
+    ],
+)
+def test_a_broken_session_is_left_out_alone(release: Path, name: str, content: bytes, reason: str) -> None:
+    mmi_session(release, 33, "S001-033")
+    write_text(release / "Sessions/33" / name, content)
+    (release / "Sessions/37").mkdir()
+    sequences, skipped = read(release)
+    assert len(sequences) == 5
+    assert skipped.pop("Sessions/37") == "no video"
+    assert list(skipped) == ["Sessions/33/S001-033.avi"] and reason in skipped["Sessions/33/S001-033.avi"]
 
 
 def test_two_emotion_tags(release: Path) -> None:
