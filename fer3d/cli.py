@@ -69,7 +69,9 @@ def standins(
 def index(
     database: Database,
     root: Root,
-    csv: Annotated[Path | None, typer.Option(help="Also write one row a sequence to this file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write this table: a row for each sequence, found or left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell what a reader finds in a release, and what it skips and why."""
@@ -232,24 +234,28 @@ def _write_index(database: str, root: Path, csv: Path) -> None:
 
     from fer3d import databases, files
 
-    rows = [
-        {
-            "database": found.database,
+    def row(found: databases.Sequence | databases.Skipped) -> dict[str, Any]:
+        if isinstance(found, databases.Skipped):
+            return {"sequence": found.what, "left_out": found.why, "file": found.file, "remedy": found.remedy}
+        return {
             "subject": found.subject,
             "sequence": found.name,
-            "label": found.label or "",
+            "label": found.label,
+            "labelled_frames": sum(label is not None for label in found.frame_labels or ()) or None,
             "source": str(found.source),
-            "images": len(found.images),
+            "images": len(found.images) or None,
             "origin": found.origin,
         }
-        for found in databases.scan(database, root)
-        if isinstance(found, databases.Sequence)
-    ]
-    files.write_csv(csv, pd.DataFrame(rows))
+
+    columns = ["subject", "sequence", "label", "labelled_frames", "source", "images", "origin"]
+    columns += ["left_out", "file", "remedy"]
+    table = pd.DataFrame(map(row, databases.scan(database, root)), columns=columns)
+    whole = {"labelled_frames": "Int64", "images": "Int64"}
+    files.write_csv(csv, table.astype(whole).assign(database=database).set_index("database").reset_index())
 
 
 def _index_page(summary: dict[str, Any]) -> str:
-    """One screen: how many, of which classes, beside the owners' counts; what was skipped, grouped by reason, and
+    """One screen: how many, of which classes, beside the owners' counts; what was left out, grouped by reason, and
     what it would take to use it."""
     from fer3d import databases
 
@@ -258,22 +264,30 @@ def _index_page(summary: dict[str, Any]) -> str:
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
     lines += [_counts(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
     classes = published.classes or {}
+    lines.append(f"{summary['classes_of']} by emotion")
     lines += [_counts(f"  {name}", count, classes.get(name)) for name, count in summary["classes"].items()]
     lines.append(f"published: {published.source}")
     reasons: dict[tuple[str, str], list[str]] = {}
     for entry in summary["skipped"]:
-        reasons.setdefault((entry["why"], entry["remedy"]), []).append(entry["what"])
-    lines.append(_counts("skipped", len(summary["skipped"]), None))
+        what = " ".join(filter(None, (_tail(entry["what"]), entry["file"])))
+        reasons.setdefault((entry["why"], entry["remedy"]), []).append(what)
+    lines.append(_counts("left out or noted", len(summary["skipped"]), None))
     for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MOST_REASONS]:
         lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
         lines += [f"{'':>10}to use it: {remedy}"] if remedy else []
     if len(reasons) > _MOST_REASONS:
-        lines.append(f"          and {len(reasons) - _MOST_REASONS} more reasons; --json lists all")
+        lines.append(f"          and {len(reasons) - _MOST_REASONS} more reasons; --csv and --json list all")
     return "\n".join(lines)
 
 
 _MOST_REASONS = 10
-"""Reasons for skipping that fit on the screen."""
+"""Reasons for leaving out that fit on the screen."""
+
+
+def _tail(path: str) -> str:
+    """The end of a path that tells which it is."""
+    parts = path.split("/")
+    return "/".join(["...", *parts[-2:]]) if len(parts) > 3 else path
 
 
 def _counts(name: str, found: int, published: int | None) -> str:

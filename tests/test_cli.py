@@ -134,10 +134,13 @@ def test_index_fits_on_a_screen_beside_the_published_counts(call, ckplus: Path, 
         trees.write_text(ckplus / "Emotion" / "S005" / f"9{number:02d}" / f"S005_9{number:02d}_1_emotion.txt", "?")
     status, out, _ = call("index", "ckplus", ckplus, "--csv", tmp_path / "index.csv")
     assert status == 0 and out.count("\n") < 30
-    assert "surprise                 1          83" in out
+    assert "sequences by emotion" in out and "surprise                 1          83" in out
+    assert all(count in out for count in ("593", "123", "327", "118"))
     assert "40  no images (S005_900, ...)\n          to use it: cohn-kanade-images unpacked" in out
     table = pd.read_csv(tmp_path / "index.csv", keep_default_na=False)
-    assert table["subject"].nunique() == 3 and sorted(table["label"].unique()) == ["", "disgust", "surprise"]
+    found = table[table["left_out"] == ""]
+    assert found["subject"].nunique() == 3 and sorted(found["label"].unique()) == ["", "disgust", "surprise"]
+    assert (table["left_out"] == "no images").sum() == 40 and (table["database"] == "ckplus").all()
 
 
 def test_evaluate_pools_runs(call, tmp_path: Path) -> None:

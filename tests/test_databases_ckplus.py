@@ -59,6 +59,7 @@ def test_whole_release(release: Path) -> None:
         "labelled": 7,
         "subjects": 5,
         "labelled_subjects": 4,
+        "classes_of": "sequences",
         "classes": dict.fromkeys(databases.READERS["ckplus"].PUBLISHED.classes, 1),
         "skipped": [],
     }

@@ -102,6 +102,7 @@ def test_whole_release(release: Path) -> None:
     assert skipped == {"Videos_LeftCamera/LeftVideoSN010_comp.avi": "10 label rows for 9 frames; cut to the shorter"}
     summary = databases.summary("disfa", release)
     assert (summary["sequences"], summary["labelled"], summary["subjects"]) == (3, 3, 3)
+    assert summary["classes_of"] == "frames"
     assert summary["classes"] == {
         "anger": 2,
         "disgust": 2,

@@ -71,10 +71,12 @@ def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[
 
     ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
     ``labelled_subjects`` and ``classes`` (in label order) only those with an emotion. Where
-    every frame has a label (DISFA), ``classes`` counts frames. ``skipped`` lists what was
-    left out, why, and what would be the remedy. Raises as `scan` does.
+    every frame has a label (DISFA), ``classes`` counts frames; ``classes_of`` says which.
+    ``skipped`` lists what was left out or noted, why, and what would be the remedy. Raises as
+    `scan` does.
     """
     sequences = labelled = 0
+    of = "sequences"
     subjects, labelled_subjects = set(), set()
     classes: Counter[str | None] = Counter()
     left_out = []
@@ -88,12 +90,14 @@ def summary(database: str, root: Path, settings: ClipSettings = _PAPER) -> dict[
             labelled += 1
             labelled_subjects.add(found.subject)
             classes.update(found.frame_labels or (found.label,))
+            of = "frames" if found.frame_labels else of
     return {
         "database": database,
         "sequences": sequences,
         "labelled": labelled,
         "subjects": len(subjects),
         "labelled_subjects": len(labelled_subjects),
+        "classes_of": of,
         "classes": {name: classes[name] for name in CLASSES[database]},
         "skipped": left_out,
     }
