@@ -12,12 +12,15 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 # A licensed copy of a database in place of its stand-in: make reproduce CKPLUS=/data/CK+ PROFILE=paper
 export FER3D_CKPLUS := $(or $(CKPLUS),$(FER3D_CKPLUS))
 export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
+export FER3D_FERA := $(or $(FERA),$(FER3D_FERA))
+export FER3D_DISFA := $(or $(DISFA),$(FER3D_DISFA))
 
 .PHONY: help reproduce tables test lab notebooks bench clean
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
-	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  CKPLUS=folder  MMI=folder  PYTHON=python3.12"
+	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
+	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 
 reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from nothing, to reports/runs/<run>/index.html
 	@$(BIN)/fer3d reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"

@@ -20,8 +20,8 @@ from typing import Any
 from fer3d import __version__, config, files, labels, paths, preparation, standins
 from fer3d.store import Store, open_store
 
-DATABASES = ("ckplus", "mmi")
-"""What a reproduction works on."""
+DATABASES = tuple(labels.TITLES)
+"""What a reproduction works on: the paper's four."""
 
 
 @dataclass(frozen=True)
