@@ -69,8 +69,22 @@ class Convolution(nn.Sequential):
         if normed:
             layers.append(nn.BatchNorm3d(out_channels))
         if not linear:
-            layers.append(nn.ReLU(inplace=True))
+            layers.append(nn.ReLU())  # in place it takes a CPU's bf16 twice as long
         super().__init__(*layers)
+
+
+class MaxPool(nn.MaxPool3d):
+    """Pooling over 3 x 3 cells, each frame by itself, in the type of its input.
+
+    A CPU's autocast would widen bf16 to fp32 here, and with it all that is joined to the result.
+    """
+
+    def __init__(self, stride: int, valid: bool = False) -> None:
+        super().__init__((1, 3, 3), stride=(1, stride, stride), padding=0 if valid else (0, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
 
 
 class StemBlock(nn.Sequential):
@@ -83,7 +97,7 @@ class StemBlock(nn.Sequential):
             Convolution(settings, 3, c32, 3, stride=first),
             Convolution(settings, c32, c32, 3),
             Convolution(settings, c32, c64, 3),
-            nn.MaxPool3d((1, 3, 3), stride=(1, pool, pool), padding=(0, 1, 1)),
+            MaxPool(stride=pool),
             Convolution(settings, c64, c80, 1),
             Convolution(settings, c80, c192, 3),
             Convolution(settings, c192, c256, 3, stride=last),
@@ -163,7 +177,7 @@ class ReductionA(nn.Module):
     def __init__(self, settings: NetworkSettings, channels: int) -> None:
         super().__init__()
         c192, c256, c384 = (scaled(c, settings.width) for c in (192, 256, 384))
-        self.branch0 = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2))
+        self.branch0 = MaxPool(stride=2, valid=True)
         self.branch1 = Convolution(settings, channels, c384, 3, stride=2, valid=True)
         self.branch2 = nn.Sequential(
             Convolution(settings, channels, c192, 1),
@@ -182,7 +196,7 @@ class ReductionB(nn.Module):
     def __init__(self, settings: NetworkSettings, channels: int) -> None:
         super().__init__()
         c256, c384 = (scaled(c, settings.width) for c in (256, 384))
-        self.branch0 = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2))
+        self.branch0 = MaxPool(stride=2, valid=True)
         self.branch1 = nn.Sequential(
             Convolution(settings, channels, c256, 1),
             Convolution(settings, c256, c384, 3, stride=2, valid=True),

@@ -11,6 +11,7 @@ from fer3d.config import NetworkSettings, profile
 from fer3d.errors import InputError
 from fer3d.filters import landmark_filter
 from fer3d.network import (
+    STAGES,
     InceptionResnetA,
     LandmarkResidual,
     Network,
@@ -293,11 +294,17 @@ def test_channels_last_and_bfloat16():
     wanted = plain(clips, landmarks)
     torch.testing.assert_close(fast(clips, landmarks), wanted, rtol=1e-4, atol=1e-4)
     taken = {}
-    fast.block_a.register_forward_hook(lambda _module, _inputs, output: taken.update(a=output.dtype))
+    for stage in STAGES[:-1]:
+        fast.get_submodule(stage).register_forward_hook(
+            lambda _module, _inputs, output, stage=stage: taken.update(
+                {stage: (output.dtype, output.is_contiguous(memory_format=torch.channels_last_3d))}
+            )
+        )
     fast.head.lstm.register_forward_hook(lambda _module, inputs, _output: taken.update(lstm=inputs[0].dtype))
     with torch.autocast("cpu", torch.bfloat16):
         logits = fast(clips, landmarks)
-    assert taken == {"a": torch.bfloat16, "lstm": torch.float32} and logits.dtype == torch.float32
+    assert taken.pop("lstm") == logits.dtype == torch.float32
+    assert taken == dict.fromkeys(STAGES[:-1], (torch.bfloat16, True))  # no stage falls back to fp32 or reorders
     torch.testing.assert_close(logits, wanted, rtol=0.1, atol=0.05)
 
 
