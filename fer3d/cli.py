@@ -112,6 +112,7 @@ def train(
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
+    pretrained: Annotated[Path | None, typer.Option(help="Finished run to start from, of fer3d pretrain say.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train the network on all folds but one, or on whole databases, and test it on what was held out."""
@@ -121,7 +122,27 @@ def train(
     given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     chosen = pipeline.settings(profile, variant, **given)
     held_out = open_store(test) if test else None
-    metrics = training.train([open_store(path) for path in store], out, chosen, fold=fold, test=held_out)
+    stores = [open_store(path) for path in store]
+    metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
+    _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder of the run, for fer3d train --pretrained.")],
+    variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
+    people: Annotated[int, typer.Option(min=2, help="Invented people.")] = config.PretrainingSettings.people,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over their clips.")] = config.PretrainingSettings.epochs,
+    profile: ProfileName = "laptop",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people.")] = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Render people whom no database has and train on them: weights to start from, where there is little data."""
+    from fer3d import pipeline, pretraining
+
+    chosen = config.PretrainingSettings(people=people, epochs=epochs, seed=seed)
+    metrics = pretraining.pretrain(out, pipeline.settings(profile, variant), chosen, workers)
     _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
 
@@ -229,7 +250,7 @@ def _report(values: dict[str, Any], as_json: bool) -> None:
 
 
 def _write_index(database: str, root: Path, csv: Path) -> None:
-    """One row a sequence, as the reader found it."""
+    """One row a sequence, as the reader found it or why it left it out."""
     import pandas as pd
 
     from fer3d import databases, files
@@ -269,7 +290,7 @@ def _index_page(summary: dict[str, Any]) -> str:
     lines.append(f"published: {published.source}")
     reasons: dict[tuple[str, str], list[str]] = {}
     for entry in summary["skipped"]:
-        what = " ".join(filter(None, (_tail(entry["what"]), entry["file"])))
+        what = ": ".join(filter(None, (_tail(entry["what"]), entry["file"])))
         reasons.setdefault((entry["why"], entry["remedy"]), []).append(what)
     lines.append(_counts("left out or noted", len(summary["skipped"]), None))
     for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MOST_REASONS]:
@@ -287,7 +308,7 @@ _MOST_REASONS = 10
 def _tail(path: str) -> str:
     """The end of a path that tells which it is."""
     parts = path.split("/")
-    return "/".join(["...", *parts[-2:]]) if len(parts) > 3 else path
+    return "/".join(["...", *parts[-2:]]) if len(parts) > 2 else path
 
 
 def _counts(name: str, found: int, published: int | None) -> str:

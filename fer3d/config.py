@@ -177,6 +177,24 @@ class TrainingSettings(Settings):
 
 
 @dataclass(frozen=True)
+class PretrainingSettings(Settings):
+    """Rendered people to start from, an option beside the paper's training from scratch."""
+
+    people: int = 300
+    """Invented people, none of them in a stand-in; one in twenty is held out."""
+    recordings: int = 10
+    """Clips of each."""
+    epochs: int = 6
+    """Passes over them."""
+    batch_size: int = 16
+    """Clips in a step."""
+    lr: float = 0.03
+    """Learning rate at its peak."""
+    seed: int = 0
+    """The same seed gives the same people."""
+
+
+@dataclass(frozen=True)
 class StandinSettings(Settings):
     """How many invented people each database's stand-in shows, at least one a fold, and how often each."""
 

@@ -44,9 +44,11 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mmi": ordered(_BASIC),
         "fera": ordered(("anger", "fear", "happiness", "relief", "sadness")),
         "disfa": ordered((*_BASIC, "neutral")),
+        "people": ordered((*_BASIC, "contempt")),
     }
 )
-"""The classes that the paper recognises in each database (Section 4.1). FERA's joy is happiness."""
+"""The classes that the paper recognises in each database (Section 4.1); FERA's joy is happiness. ``people`` is no
+database of the paper: it is rendered for pre-training."""
 
 CKPLUS_CODES: Mapping[int, str] = MappingProxyType(
     {0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}

@@ -63,7 +63,7 @@ def prepare(
             "skipped": len(skipped),
         }
         partial = out.with_name(out.name + ".partial")
-        there = _fresh(out, info["release"])
+        there = fresh(out, info["release"])
         if there is None:
             if not parts:
                 raise InputError(f"{root} without a labelled sequence", "labelled sequences", f"fer3d index {database}")
@@ -89,7 +89,7 @@ def _key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
     return files.fingerprint([FORMAT, settings.as_dict(), record, [state(file) for file in sources]])
 
 
-def _fresh(out: Path, release: str) -> dict[str, Any] | None:
+def fresh(out: Path, release: str) -> dict[str, Any] | None:
     """``prepared.json`` of the store at ``out`` if it is whole and up to date; refuses what is no store."""
     if out.exists() and not (out / "prepared.json").is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}, which is no prepared store", "a store or a new folder", "another --out")
@@ -113,7 +113,7 @@ def _make_parts(
     with tqdm(
         total=len(parts), initial=len(there & parts.keys()), desc="clips", unit="sequence", disable=silent
     ) as bar:
-        for _ in _each_done(tasks, min(workers or _processors(), len(tasks))):
+        for _ in _each_done(tasks, min(workers or processors(), len(tasks))):
             bar.update()
 
 
@@ -122,7 +122,7 @@ def _each_done(tasks: list[tuple[Sequence, ClipSettings, Path]], workers: int) -
         yield from map(_make_part, tasks)
         return
     # Spawned, not forked: the caller may hold threads (a notebook's, torch's).
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent) as pool:
         try:
             yield from pool.map(_make_part, tasks)
         except BrokenProcessPool as error:
@@ -131,7 +131,7 @@ def _each_done(tasks: list[tuple[Sequence, ClipSettings, Path]], workers: int) -
             ) from error
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A worker of a parent that was killed would wait for work forever."""
     parent = multiprocessing.parent_process()
 
@@ -143,7 +143,7 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _processors() -> int:
+def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -82,7 +82,8 @@ def open_store(path: Path) -> Store:
     info = files.read_json(path / "prepared.json")
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise _damaged(path, "of another version")
-    if not info.keys() >= _INFO or str(info["database"]) not in labels.TITLES or not isinstance(info["settings"], dict):
+    whole = info.keys() >= _INFO and isinstance(info["settings"], dict)
+    if not whole or str(info["database"]) not in labels.CLASSES:
         raise _damaged(path, "with an incomplete prepared.json")
     clips = ClipSettings.from_params(info["settings"])
     manifest = _table(path, "manifest.csv", MANIFEST)

@@ -37,7 +37,13 @@ from fer3d.store import Store
 
 
 def train(
-    stores: Sequence[Store], out: Path, profile: Profile, *, fold: int = 0, test: Store | None = None
+    stores: Sequence[Store],
+    out: Path,
+    profile: Profile,
+    *,
+    fold: int = 0,
+    test: Store | None = None,
+    pretrained: Path | None = None,
 ) -> dict[str, Any]:
     """One training and its test, as the run folder ``out``; returns the contents of its ``metrics.json``.
 
@@ -49,24 +55,28 @@ def train(
         profile: its ``network``, ``training``, ``folds`` and ``clips.size`` count.
         test: the store of a database held out whole (cross-database); its clips whose label
             no training database has are left out and counted.
+        pretrained: a finished run, of any data, whose weights to start from. The paper starts from none.
 
     Raises:
         InputError: unusable settings, stores or splits; a folder that holds another run; a damaged
-            checkpoint; a full disk; a loss that is no number.
+            checkpoint; a full disk; a loss that is no number; pre-trained weights of another network.
     """
     _check(profile.training)
     task = _Task.of(stores, profile, fold, test)
+    task.data["pretrained"] = files.fingerprint(_identity(pretrained)) if pretrained else None
     fabric = devices.together(profile.training)
     with _turn(fabric, out), torch.random.fork_rng():
         identity = task.identity(profile)
         if not _finished(out, identity):
-            _run(fabric, task, profile, identity, out)
+            _run(fabric, task, profile, identity, out, pretrained)
         if fabric.is_global_zero:
             (out / _CHECKPOINT).unlink(missing_ok=True)
         return files.read_json(out / "metrics.json")
 
 
-def _run(fabric: Fabric, task: "_Task", profile: Profile, identity: dict[str, Any], out: Path) -> None:
+def _run(
+    fabric: Fabric, task: "_Task", profile: Profile, identity: dict[str, Any], out: Path, pretrained: Path | None
+) -> None:
     """Train, test, and leave the results in the folder."""
     settings, run = profile.training, files.fingerprint(identity)
     if fabric.is_global_zero:
@@ -75,6 +85,8 @@ def _run(fabric: Fabric, task: "_Task", profile: Profile, identity: dict[str, An
         files.write_json(out / "model.json", {**identity, "made_with": _versions(fabric)})
     torch.manual_seed(loop.seed(settings, 0))
     network = Network(profile.network, task.classes, profile.clips.size)
+    if pretrained:
+        start_from(network, pretrained)
     fit = asynchronous.fit if settings.async_workers else loop.fit
     log = fit(fabric, network, task.train, settings, out / _CHECKPOINT, run)
     if fabric.is_global_zero:
@@ -110,16 +122,15 @@ def load_model(run: Path) -> Model:
     Raises:
         InputError: no finished run, or weights that are truncated, tampered with or another run's.
     """
-    info = files.read_json(run / "model.json")
+    identity = _identity(run)
     try:
-        identity = {key: info[key] for key in _IDENTITY}
-        network_settings = NetworkSettings.from_params(info["network"])
-        training_settings = TrainingSettings.from_params(info["training"])
-        classes = labels.ordered(info["labels"])
-        if list(classes) != info["labels"]:
+        network_settings = NetworkSettings.from_params(identity["network"])
+        training_settings = TrainingSettings.from_params(identity["training"])
+        classes = labels.ordered(identity["labels"])
+        if list(classes) != identity["labels"]:
             raise ValueError("labels out of order")
         with torch.device("meta"):  # costs no memory, whatever the file asks for
-            network = Network(network_settings, classes, int(info["size"]))
+            network = Network(network_settings, classes, int(identity["size"]))
         learned, _ = weights.read(run / "model.safetensors", files.fingerprint(identity))
         network.load_state_dict(learned, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -127,6 +138,24 @@ def load_model(run: Path) -> Model:
             f"{run}, whose model.json and model.safetensors don't fit ({error})", "a run of fer3d train", "another run"
         ) from error
     return Model(network.eval(), training_settings)
+
+
+def start_from(network: Network, run: Path) -> None:
+    """Give a network the weights of a finished run, but for the last layer where the two learn other classes.
+
+    Raises:
+        InputError: see `load_model`; or a run of another network than this.
+    """
+    learned = load_model(run).network
+    given, wanted = learned.state_dict(), network.state_dict()
+    if learned.classes != network.classes:
+        given |= {name: value for name, value in wanted.items() if name.startswith("head.linear.")}
+    shapes, others = ({name: value.shape for name, value in some.items()} for some in (wanted, given))
+    if shapes != others:
+        raise InputError(
+            f"the weights of {run}, of another network", "the same variant, width and units", "another --pretrained"
+        )
+    network.load_state_dict(given)
 
 
 @torch.no_grad()
@@ -219,7 +248,15 @@ class _Task:
         )
 
 
-_IDENTITY = ("network", "training", "labels", "size", "data")
+def _identity(run: Path) -> dict[str, Any]:
+    """What a folder's run is; an `InputError` where that is no run."""
+    info = files.read_json(run / "model.json")
+    try:
+        return {key: info[key] for key in ("network", "training", "labels", "size", "data")}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run} without a whole model.json", "a run of fer3d train", "another run") from error
+
+
 _CHECKPOINT = "checkpoint.safetensors"
 
 
