@@ -37,8 +37,8 @@ _FRAMES: Mapping[str, Frame] = MappingProxyType(
         "round": Frame(22, 20, 1.0, 0.8),
         "square": Frame(25, 18, 0.55, 0.9),
         "oval": Frame(25, 16, 0.85, 0.8),
-        "half": Frame(25, 17, 0.6, 1.1, lower=False),
-        "heavy": Frame(25, 20, 0.6, 1.5),
+        "half": Frame(25, 17, 0.6, 0.95, lower=False),
+        "heavy": Frame(25, 20, 0.6, 1.3),
     }
 )
 """Every kind of `people.GLASSES` but "none"."""
@@ -107,7 +107,7 @@ def draw(
     metal = np.maximum(metal, _drawn(under.shape, [line - low for line in arms], min(rim, 1.2) * scale))
     shadow = cv2.GaussianBlur(metal, (0, 0), 1.6 * scale)
     fall = np.roll(shadow, (round(4 * scale), round(-0.03 * yaw * scale)), axis=(0, 1))
-    under *= 1 - 0.4 * fall[..., None]
+    under *= 1 - 0.22 * fall[..., None]
     for k, lens in enumerate(lenses):
         under += _glint(under.shape, lens - low, k, yaw)[..., None]
     light = np.clip(cv2.GaussianBlur(under.mean(-1), (0, 0), 6 * scale) / 130, 0.4, 1.4)
@@ -132,4 +132,4 @@ def _glint(shape: tuple[int, ...], lens: np.ndarray, side: int, yaw: float) -> n
     y, x = f32(np.mgrid[: shape[0], : shape[1]])
     slant = 0.8 * (x - middle[0]) / reach[0] + 0.6 * (y - middle[1]) / reach[1]
     streak = np.exp(-(((slant + 0.62 - 0.25 * side + 0.012 * yaw) / 0.13) ** 2))
-    return f32(mask / 255) * (5 + 26 * streak)
+    return f32(mask / 255) * (4 + 16 * streak)

@@ -186,19 +186,19 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         return
     here = place()
     x, y, ax = here.x, here.y, np.abs(here.x)
-    drift = 3.0 * blotches(rng, 16) + 2.0 * blotches(rng, 6)
+    drift = 2.0 * blotches(rng, 16) + 1.0 * blotches(rng, 6)
     inside = ramp(-here.off, -96, -84) * ramp(-y, -146, -116)
     cheeks = ramp(y - (32 + (74 - ax) * 0.74) + drift, -9, 10) * inside
     moustache = ramp(y - 57 - 0.10 * ax + drift * 0.4, -4, 6) * ramp(31 - ax + drift, -4, 8) * ramp(74 - y, -1, 3)
-    chin = ramp(26 - ax + drift, -5, 9) * ramp(y - 92 + drift, -5, 6) * ramp(-y, -140, -116)
-    corner = ramp(6 - np.abs(ax - 35) + drift, -4, 6) * ramp(y - 63, -3, 10) * ramp(-y, -122, -96)
-    bare = np.exp(-(((ax / 27) ** 2 + ((y - 78) / 10.5) ** 2) ** 3))
+    chin = ramp(30 - ax + drift, -5, 9) * ramp(y - 92 + drift, -5, 6) * ramp(-y, -140, -116)
+    corner = ramp(8 - np.abs(ax - 33) + drift, -5, 6) * ramp(y - 61, -3, 8) * ramp(-y, -126, -104)
+    bare = np.exp(-(((ax / 31) ** 2 + ((y - 77) / 13) ** 2) ** 3))
     goatee = np.maximum(chin, corner)
     area = {
         "stubble": np.maximum(cheeks, np.maximum(moustache, chin)),
-        "moustache": moustache,
-        "goatee": np.maximum(goatee, 0.9 * moustache),
-        "full": np.maximum(np.maximum(cheeks, chin), 0.9 * moustache),
+        "moustache": 0.75 * moustache,
+        "goatee": np.maximum(goatee, 0.5 * moustache),
+        "full": np.maximum(np.maximum(cheeks, chin), 0.5 * moustache),
     }[who.beard] * (1 - bare)
     dots = blotches(rng, 2.0)
     colour = np.array(who.hair, np.float32)
@@ -208,8 +208,8 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         bend = here.round + 0.22 * y * np.sign(x) + 2 * blotches(rng, 12)
         threads = 0.8 * grains(rng, bend, y, 1.8, 10) + 0.6 * grains(rng, bend, y, 4, 20)
         cover = ramp(area + 0.10 * threads + 0.05 * dots, 0.12, 0.95) * 0.9
-        colour = colour * np.exp(0.22 * threads)[..., None]
-        relief += 0.22 * cover * threads
+        colour = colour * np.exp(0.18 * threads)[..., None]
+        relief += 0.14 * cover * threads
     albedo += cover[..., None] * (colour - albedo)
 
 

@@ -220,14 +220,14 @@ def _lips(
     v, ends, arch = slit.across, slit.ends(1.6, s), slit.arch()
     red = cv2.GaussianBlur(slit.under, (0, 0), 3.5 * s) * f32(np.sqrt(np.array(who.lips) / np.array(who.skin)))
     u = slit.along * slit.length / s
-    red *= (1 + 0.05 * np.sin(2.2 * u + 3 * np.sin(9 * slit.along)))[..., None]
+    red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))[..., None]
     t = np.clip((v - top) / np.maximum(upper - top, 0.5), 0, 1)
-    _over(slit.under, red * (0.78 + 0.08 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
+    _over(slit.under, red * (0.78 + 0.08 * t)[..., None], _between(v, top, upper, 1.0 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
-    shine = 7 * who.lip_volume * _line(t - 0.33, 0.16) * arch**2
+    shine = 16 * who.lip_volume * _line(t - 0.35, 0.22) * arch**2
     lip = red * (0.97 - 0.14 * t**1.5)[..., None] + shine[..., None]
-    _over(slit.under, lip, _between(v, lower, bottom, 0.7 * s) * ends)
-    _dim(slit.under, 0.24 * _line(v - bottom - 1.6 * s, 2.4 * s) * arch)
+    _over(slit.under, lip, _between(v, lower, bottom, 1.1 * s) * ends)
+    _dim(slit.under, 0.16 * _line(v - bottom - 1.6 * s, 2.6 * s) * arch)
 
 
 def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: float) -> None:

@@ -182,9 +182,9 @@ def person(*name: object) -> Person:
     if beard_grows and style in ("long", "bob", "fringe", "tied"):
         style = "short"
     beard = str(rng.choice(BEARDS, p=[0.5, 0.25, 0.08, 0.05, 0.12])) if beard_grows else "none"
-    lip = skin * (np.array([0.76, 0.49, 0.52]) + rng.normal(0, 0.035, 3)) + np.array([0.01, 0.0, 0.004])
+    lip = skin * (np.array([0.84, 0.60, 0.62]) + rng.normal(0, 0.035, 3)) + np.array([0.01, 0.0, 0.004])
     if not beard_grows:
-        lip *= 1 - rng.uniform(0, 1) ** 2 * np.array([0.05, 0.35, 0.25])  # some are made up
+        lip *= 1 - rng.uniform(0, 1) ** 2 * np.array([0.05, 0.32, 0.22])  # some are made up
     iris = _between(_IRIS, rng.uniform(0, 1.2) if tone > 2.2 else rng.uniform(0, 4))
     side = rng.normal(0, 0.05, len(UNITS))
     reach = rng.normal(1, 0.1, len(UNITS)).clip(0.75, 1.25)

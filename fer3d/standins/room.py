@@ -69,7 +69,7 @@ def clothes(who: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     share = np.clip(1 - (ax / cut.width) ** (2 if cut.power < 1 else 1), 0, 1) ** cut.power
     top = np.where(ax < cut.width, meets + (cut.depth - meets) * share, shoulder - 2)
     cloth = np.clip((y - top) * scene.scale + 0.5, 0, 1)
-    breast = np.clip((y - shoulder) * scene.scale, 0, 1) * ramp(y + 0.12 * ax, 166, 190)
+    breast = np.clip((y - shoulder) * scene.scale, 0, 1) * np.maximum(ramp(y + 0.12 * ax, 166, 190), ramp(ax, 40, 48))
     light = _falling(x, y, shoulder, scene)
     woven = f32(who.clothes) * (_weave(who, x, y, rng) * _hems(who, ax, y, top))[..., None]
     bare = f32(who.skin) * (0.85 * _collarbones(ax, y))[..., None]

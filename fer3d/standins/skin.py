@@ -94,4 +94,14 @@ def _hollows() -> np.ndarray:
     lobe = (here.off - 104) * np.radians(75)
     bowl = 0.5 * np.exp(-((((lobe + 5) / 4.5) ** 2 + ((y - 17) / 10) ** 2) ** 2))
     rim = 0.35 * np.exp(-(((np.hypot(lobe + 1, (y - 12) / 2.1) - 8.5) / 1.6) ** 2)) * (lobe > -4) * (here.off > 80)
-    return f32(np.clip(1 - 0.9 * hole - crease - under - bowl - rim, 0.04, 1))
+    return f32(np.clip(1 - 0.9 * hole - crease - under - bowl - rim, 0.04, 1) * _throat())
+
+
+def _throat() -> np.ndarray:
+    """(HEIGHT, WIDTH) light on the neck: two muscles run from behind the ears to the pit, the windpipe between them."""
+    here = place()
+    ax, below = np.abs(here.x), ramp(here.y, 128, 150)
+    muscle = 52 - 0.62 * (here.y - 128)
+    ridge = np.exp(-(((ax - muscle) / 6) ** 2)) - np.exp(-(((ax - muscle + 13) / 7) ** 2))
+    pipe = np.exp(-((ax / 8) ** 2)) - np.exp(-(((ax - 13) / 5) ** 2))
+    return 1 + below * (0.16 * ridge + 0.10 * pipe) * (here.off < 100)

@@ -84,7 +84,7 @@ def lamps(rng: np.random.Generator, strength: float, hard: float, fill: float) -
     )
 
 
-def exposure(who: Person, level: float = 0.36) -> float:
+def exposure(who: Person, level: float = 0.43) -> float:
     """A camera's automatic exposure: dark skin is lifted, though not to the same grey."""
     return float((level / np.mean(who.skin)) ** 0.6)
 
