@@ -3,12 +3,16 @@
     python benchmarks/network.py [--threads 2] [--repeats 5] [--device cuda] [--compile]
 
 Every part is measured in turn, round after round, in one run, so that a ratio compares like
-with like; a time is the median of its rounds. The ceiling is the fastest of a few single
-3 x 3 x 3 convolutions on the same machine in the same run. Beside the network stands another
-that readers know, of r3d_18's shape. Prints a table and one JSON line a benchmark.
+with like; a time is the median of its rounds. Two ceilings, on the same machine in the same run:
+the fastest of a few single 3 x 3 x 3 convolutions ("of ceiling"), and the time of all of the
+network's own convolutions, each run by itself ("of its convolutions"): what is missing to 1 there
+are norms, ReLUs, pools and sums, what lies between the two are convolutions of few channels or of
+stride 2. Beside the network stands another that readers know, of r3d_18's shape. Prints a table and
+one JSON line a benchmark.
 """
 
 import argparse
+import copy
 import dataclasses
 import json
 import os
@@ -34,7 +38,8 @@ from fer3d.network import Network, shape_table
 LABELS = CLASSES["ckplus"]
 STRIDES = ((2, 1, 2), (1, 2, 2), (2, 2, 1))
 R3D_SIZE = 112
-"""The input that r3d_18 was made for. At 299 pixels its last bf16 backward pass never ended on two threads."""
+"""The input that r3d_18 was made for. It trains at no larger one here: at 299 pixels its last bf16 backward pass
+never ended on two threads."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Subject:
 
     def __init__(self, network: nn.Module, way: Way, batch: int, size: int, device: torch.device) -> None:
         layout = torch.channels_last_3d if way.channels_last else torch.contiguous_format
-        self.way, self.device = way, device
+        self.way, self.size, self.device = way, size, device
         self.network = network.to(device, memory_format=layout)
         self.call = torch.compile(self.network) if way.compiled else self.network
         self.clips = torch.randn(batch, 3, 10, size, size).to(device, memory_format=layout)
@@ -159,31 +164,69 @@ def ceilings(device: torch.device, repeats: int) -> dict[bool, float]:
     return best
 
 
+def convolutions(subject: Subject, backward: bool) -> dict[str, Callable[[], object]]:
+    """Each of the network's convolutions by itself, on an input of its own: only forward, or as in a training step."""
+    shapes: dict[str, torch.Size] = {}
+    layers = {name: layer for name, layer in subject.network.named_modules() if isinstance(layer, nn.Conv3d)}
+    hooks = [
+        layer.register_forward_hook(lambda _layer, inputs, _output, name=name: shapes.update({name: inputs[0].shape}))
+        for name, layer in layers.items()
+    ]
+    subject.forward()
+    for hook in hooks:
+        hook.remove()
+    dtype = torch.bfloat16 if subject.way.bf16 else torch.float32
+    layout = torch.channels_last_3d if subject.way.channels_last else torch.contiguous_format
+
+    def alone(name: str) -> Callable[[], object]:
+        layer = copy.deepcopy(layers[name]).to(dtype)
+        x = torch.randn(shapes[name]).to(subject.device, dtype, memory_format=layout)
+        x.requires_grad_(layer.in_channels > 3)  # nobody asks for the gradient of the clips
+        gradient = torch.randn_like(layer(x))
+
+        def run() -> None:
+            with torch.set_grad_enabled(backward):
+                y = layer(x)
+            if backward:
+                layer.weight.grad = x.grad = None
+                y.backward(gradient)
+
+        return run
+
+    return {name: alone(name) for name in layers}
+
+
 def compare(
     settings: NetworkSettings, size: int, batch: int, repeats: int, device: torch.device, compiled: bool
 ) -> pd.DataFrame:
-    """A row a way, and one for r3d_18's shape: seconds a clip, ratio to plain fp32, 10^9 operations a second."""
-    gmac = shape_table(Network(settings, LABELS, size))["gmac"].sum()
+    """A row a way, and for r3d_18's shape: clips a second, ratio to plain fp32, 10^9 operations a second."""
     chosen = ways(device, compiled)
+    fastest = ways(device, compiled=False)[-1]
+    ours = [way.name for way in chosen]
+    work = dict.fromkeys(ours, shape_table(Network(settings, LABELS, size))["gmac"].sum())
     subjects = {way.name: Subject(Network(settings, LABELS, size), way, batch, size, device) for way in chosen}
-    side = min(size, R3D_SIZE)
-    other = dataclasses.replace(chosen[-1], name=f"r3d_18's shape, {side} pixels", compiled=False)
-    subjects[other.name] = Subject(ResNet18In3D(len(LABELS)), other, batch, side, device)
-    work = dict.fromkeys(subjects, gmac) | {other.name: gmac_of(ResNet18In3D(len(LABELS)), side)}
+    for side in sorted({size, min(size, R3D_SIZE)}, reverse=True):
+        other = dataclasses.replace(fastest, name=f"r3d_18's shape, {side} pixels")
+        subjects[other.name] = Subject(ResNet18In3D(len(LABELS)), other, batch, side, device)
+        work[other.name] = gmac_of(ResNet18In3D(len(LABELS)), side)
     limit = ceilings(device, repeats)
     rows = []
     for kind, passes in (("forward", 1), ("training step", 3)):
-        seconds = medians({name: getattr(s, kind.split()[-1]) for name, s in subjects.items()}, repeats, device)
-        for name, subject in subjects.items():
+        trains = passes == 3
+        measured = {n: s for n, s in subjects.items() if n in ours or s.size <= R3D_SIZE or not trains}
+        seconds = medians({name: getattr(s, kind.split()[-1]) for name, s in measured.items()}, repeats, device)
+        own = sum(medians(convolutions(subjects[fastest.name], trains), repeats, device).values())
+        for name, subject in measured.items():
             rate = 2 * passes * work[name] * batch / seconds[name]
             rows.append(
                 {
                     "pass": kind,
                     "way": name,
                     "clips/s": batch / seconds[name],
-                    "ratio": seconds[chosen[0].name] / seconds[name] if name in {w.name for w in chosen} else None,
+                    "ratio": seconds[chosen[0].name] / seconds[name] if name in ours else None,
                     "GFLOP/s": rate,
                     "of ceiling": rate / limit[subject.way.bf16],
+                    "of its convolutions": own / seconds[name] if name == fastest.name else None,
                 }
             )
     return pd.DataFrame(rows)
