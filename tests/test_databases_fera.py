@@ -57,7 +57,7 @@ def test_whole_release(release: Path) -> None:
     }
     assert set(skipped) == {"train_003", "emotions"}
     assert "code 4, whose meaning is not told" in skipped["train_003"]
-    assert skipped["emotions"] == "not told for 3 sequences"
+    assert skipped["emotions"] == "no emotion told for 3 sequences"
     assert sequences["test_001"].origin == "test/labels/test_001.dat"
     assert sequences["au_train_001"].action_units == ((1, 0.0), (2, 0.0), (25, 0.0))
 

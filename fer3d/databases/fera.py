@@ -112,7 +112,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             yield Skipped(name, "no video", remedy="the videos unpacked beside the labels")
         yield from release.drain()
     if unlabelled:
-        yield Skipped("emotions", f"not told for {unlabelled} sequences", remedy=_TABLE)
+        yield Skipped("emotions", f"no emotion told for {unlabelled} sequences", remedy=_TABLE)
 
 
 def read_units(path: Path) -> pd.DataFrame:
