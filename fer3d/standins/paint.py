@@ -16,7 +16,7 @@ from fer3d.standins.raster import f32
 _EYES = (((36, 37, 38, 39), (36, 41, 40, 39)), ((42, 43, 44, 45), (42, 47, 46, 45)))
 _FAR_EYE = 48.0
 """Degrees of yaw beyond which the nose hides the far eye."""
-_IRIS, _PUPIL = 6.2, 2.3
+_IRIS, _PUPIL = 6.5, 2.3
 """Radii in millimetres."""
 
 
@@ -119,7 +119,7 @@ def eyes(
     picture: np.ndarray, who: Person, marks: np.ndarray, pose: Pose, key: tuple[float, float, float], scale: float
 ) -> None:
     """Paint both eyes. ``marks`` (68, 2) pixels; ``key`` points to the main light; ``scale`` pixels a millimetre."""
-    flat = _lengthened(marks, ((36, 39), (42, 45)), 1.1 * scale)
+    flat = _lengthened(marks, ((36, 39), (42, 45)), 1.8 * scale)
     far = int(pose.turn[1] > 0)  # a head turned to the right of the picture hides its right eye
     for k, (upper, lower) in enumerate(_EYES):
         if abs(pose.turn[1]) > _FAR_EYE and k == far:
@@ -151,12 +151,12 @@ def _eye(
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
-    lashes = _line(v - top + 0.3 * s, 1.6 * s) * ends * (0.75 + 0.25 * outwards)
-    wet = _line(v - bottom - 0.2 * s, 0.9 * s) * ends
+    lashes = _line(v - top + 0.6 * s, 2 * s) * ends * (0.75 + 0.25 * outwards)
+    wet = _line(v - bottom + 0.4 * s, 1.2 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
     fold_at = top - (3.2 + 0.35 * min(opening, 10)) * s * np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
     fold = _line(v - fold_at, 0.75 * s) * np.clip(1.4 - np.abs(2 * slit.along - 1), 0, 1)
-    _dim(slit.under, 0.9 * lashes + 0.75 * wet + 0.28 * who.eye_fold * fold)
+    _dim(slit.under, 0.9 * lashes + 0.9 * wet + 0.28 * who.eye_fold * fold)
 
 
 def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
@@ -189,7 +189,7 @@ def _eyeball(
     r = np.hypot(px, py) / s
     ring = np.clip(1.25 - 0.55 * np.abs(r / _IRIS - 0.55), 0.3, 1.3) * (1 - 0.6 * np.clip((r - 4.7) / 1.2, 0, 1))
     glow = ring * (0.8 + 0.35 * np.clip(py / (6 * s), -1, 1)) * (0.45 + 0.55 * shade)
-    _over(ball, np.sqrt(f32(who.iris)) * 255 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
+    _over(ball, np.sqrt(f32(who.iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
     ball *= 1 - 0.93 * np.clip((_PUPIL - r) * s + 0.5, 0, 1)[..., None]
     spark = _line(px / s - 2.4 * key[0], 0.8) * _line(py / s - 2.6 * key[1], 0.8)
     return ball + (190 * spark * min(lit, 1.0))[..., None]
@@ -197,7 +197,7 @@ def _eyeball(
 
 def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scale: float) -> None:
     """Paint lips and what lies between them. ``lift``: millimetres that the upper lip bares the teeth."""
-    flat = _lengthened(marks, ((48, 54), (60, 64)), 1.4 * scale)
+    flat = _lengthened(marks, ((48, 54), (60, 64)), 2.6 * scale)
     slit = _slit(picture, flat[48:68], flat[48], flat[54], 8 * scale)
     if slit is None:
         return
@@ -222,12 +222,12 @@ def _lips(
     u = slit.along * slit.length / s
     red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))[..., None]
     t = np.clip((v - top) / np.maximum(upper - top, 0.5), 0, 1)
-    _over(slit.under, red * (0.78 + 0.08 * t)[..., None], _between(v, top, upper, 1.0 * s) * ends)
+    _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
-    shine = 16 * who.lip_volume * _line(t - 0.35, 0.22) * arch**2
-    lip = red * (0.97 - 0.14 * t**1.5)[..., None] + shine[..., None]
-    _over(slit.under, lip, _between(v, lower, bottom, 1.1 * s) * ends)
-    _dim(slit.under, 0.16 * _line(v - bottom - 1.6 * s, 2.6 * s) * arch)
+    shine = 12 * who.lip_volume * _line(t - 0.35, 0.2) * arch**2
+    lip = red * (0.90 - 0.16 * t**1.5)[..., None] + shine[..., None]
+    _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
+    _dim(slit.under, 0.22 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
 
 def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: float) -> None:
@@ -256,4 +256,4 @@ def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
     inside = np.clip(np.minimum(slit.along, 1 - slit.along) * slit.length / (0.8 * s) + 1, 0, 1)
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside
     corner = _line(np.abs(2 * slit.along - 1) - 0.97, 0.05) * _line(off, 1.4 * s)
-    _dim(slit.under, 0.5 * seam + 0.35 * corner * (1 - seam))
+    _dim(slit.under, 0.6 * seam + 0.6 * corner * (1 - seam))

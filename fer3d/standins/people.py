@@ -40,8 +40,8 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
         10: {49: (-1, -5.6, 0.5), 50: (-0.6, -6.2, 1), 51: (0, -5.4, 1), 48: (-0.8, -1.6, 0),
              "nasolabial_l": (-1.2, -3.8, 2), "ala_l": (-0.8, -1.8, 0), 31: (-0.5, -1.2, 0), 32: (0, -0.8, 0),
              "cheek_l": (0, -1.5, 0.8)},
-        12: {48: (-8.6, -7.6, -5), 49: (-4.2, -3, -2.2), 50: (-1.6, -0.6, -0.8), 51: (0, 0.2, -0.8),
-             59: (-4.6, -4.2, -2.4), 58: (-1.8, -1.2, -1), 57: (0, -0.8, -1), "nasolabial_l": (-3.4, -3.6, 2.5),
+        12: {48: (-8.2, -7.6, -5), 49: (-5.4, -3.6, -2.6), 50: (-1.6, -0.6, -0.8), 51: (0, 0.2, -0.8),
+             59: (-6, -4.6, -2.8), 58: (-2.2, -1.2, -1), 57: (0, -0.8, -1), "nasolabial_l": (-3.4, -3.6, 2.5),
              "cheek_l": (-1.2, -3.6, 3), "jowl_l": (-3.4, -2.4, 0), "marionette_l": (-3, -2.5, -1), 31: (-0.9, -0.4, 0),
              "ala_l": (-1.2, -0.4, 0), "bag_l": (0, -1, 0.5), 4: (-1, 0, 0), 5: (-0.8, 0, 0)},
         14: {48: (-3.6, -1.2, -3.5), 49: (-1.5, 0.3, -1.2), 59: (-1.6, -0.9, -1.2), "marionette_l": (-0.6, -1.5, -1.5),
@@ -51,9 +51,9 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
         16: {58: (0, 6, 0.5), 57: (0, 6, 0.5), 59: (-0.6, 4, 0), 48: (0, 0.8, 0), "chin_l": (0, 1, 0)},
         17: {57: (0, -3.4, 1.5), 58: (0, -3.2, 1.5), 59: (0, -2.0, 0.6), 51: (0, -1.8, 1), 50: (0, -1.6, 1),
              49: (0, -1, 0.4), 48: (0.5, 0.8, 0), "chin_l": (0, -5, 2), 8: (0, -2.5, 0.5), 7: (0, -2, 0)},
-        20: {48: (-8, 2, -4), 49: (-4, 0.7, -1.8), 50: (-1.4, 0.8, -0.8), 59: (-4.4, 1.2, -2), 58: (-1.6, 0.4, -0.6),
-             51: (0, 0.8, -0.8), 57: (0, 0, -0.6), "jowl_l": (-3, 1.5, 0), "marionette_l": (-3.2, 1.6, -0.5),
-             "nasolabial_l": (-1.4, 0.6, 0)},
+        20: {48: (-7.4, 0.8, -3), 49: (-5.2, 0.8, -1.8), 50: (-2, 0.8, -0.8), 59: (-5.8, 0.8, -2),
+             58: (-2.2, 0.4, -0.6), 51: (0, 0.8, -0.8), 57: (0, 0, -0.6), "jowl_l": (-3, 1.5, 0),
+             "marionette_l": (-3.2, 1.6, -0.5), "nasolabial_l": (-1.4, 0.6, 0)},
         23: {51: (0, 1.8, -0.5), 50: (0.8, 2, -0.5), 49: (1.6, 1.5, 0), 57: (0, -2.8, -0.5), 58: (0.6, -2.7, -0.5),
              59: (1.6, -1.8, 0), 48: (2.8, 0, 0.5), "chin_l": (0, -1, 0.6)},
         25: {57: (0, 3.2, 0), 58: (0, 3.1, 0), 59: (0, 2, 0), 51: (0, -1.2, 0), 50: (0, -1.2, 0), 49: (0, -0.6, 0),
@@ -194,7 +194,7 @@ def person(*name: object) -> Person:
         skin=_colour(skin),
         shape=_shape(rng),
         features=MappingProxyType(features),
-        proportions=tuple(rng.normal([1.0, 1.0, 1.0], [0.03, 0.02, 0.03])),
+        proportions=tuple(1 + np.array(_HEAD_SPREAD) * rng.normal(size=3).clip(-2.2, 2.2)),
         lips=_colour(lip),
         iris=_colour(iris),
         hair=hair,
@@ -244,9 +244,24 @@ def _features(rng: np.random.Generator) -> tuple[dict[str, float], bool]:
     return strength, grows
 
 
+_SPREAD: Mapping[str, float] = MappingProxyType(
+    {
+        "eye distance": 2.2, "eye size": 1.0, "eye opening": 0.9, "eye slant": 1.3,
+        "brow height": 2.6, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
+        "nose width": 2.0, "nose length": 3.6, "nose bridge": 1.5,
+        "mouth height": 2.2, "mouth width": 3.2, "mouth slant": 1.0, "upper lip": 1.4, "lower lip": 1.7,
+        "chin length": 3.6, "jaw width": 5.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
+    }
+)  # fmt: skip
+"""Deviation of each measure of a face between people, in millimetres; nobody lies beyond 2.2 of them."""
+_HEAD_SPREAD = (0.055, 0.045, 0.03)
+"""Deviation of a head's width, height and depth, as shares."""
+
+
 def _shape(rng: np.random.Generator) -> np.ndarray:
-    """(CONTROLS, 3) offsets: wide or narrow eyes, nose, mouth and jaw, high or low brows and mouth."""
+    """(CONTROLS, 3) offsets of one person from the template, with the variety of `_SPREAD`."""
     shape = np.zeros((head.CONTROLS, 3))
+    drawn = {name: spread * float(np.clip(rng.normal(), -2.2, 2.2)) for name, spread in _SPREAD.items()}
 
     def move(points: tuple[int | str, ...], dx: float = 0, dy: float = 0, dz: float = 0) -> None:
         for point in points:
@@ -254,46 +269,43 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
             if (other := _mirror(point)) != point:
                 shape[head.control(other)] += (-dx, dy, dz)
 
-    def draw(deviation: float) -> float:
-        return float(np.clip(rng.normal(0, deviation), -2.2 * deviation, 2.2 * deviation))
-
     eyes = (36, 37, 38, 39, 40, 41)
     brows: tuple[int | str, ...] = (17, 18, 19, 20, 21)
     mouth: tuple[int | str, ...] = (48, 49, 50, 51, 57, 58, 59)
-    move((*eyes, *brows, "fold_l", "bag_l"), dx=draw(1.6))
-    opening, slant = draw(0.8), draw(1.2)
-    move((37, 38), dy=-opening)
-    move((40, 41), dy=opening * 0.4)
-    move((36,), dx=draw(1.0), dy=slant)
-    move((37, 41), dy=slant * 0.6)
-    height, arch, tilt = draw(2.4), draw(1.5), draw(1.5)
-    move((*brows, "fold_l"), dy=height)
-    move((18, 19), dy=-abs(arch))
-    move((17,), dy=tilt)
-    move((21,), dy=-tilt * 0.6, dx=draw(1.5))
-    nose_width, nose_length = draw(1.8), draw(2.2)
-    move((31, 32, "ala_l"), dx=-nose_width)
-    move((30, 31, 32, 33, "ala_l"), dy=nose_length)
-    move((29,), dy=nose_length * 0.6)
-    move((28, 29, 30), dz=draw(1.5))
-    mouth_down = 0.6 * nose_length + draw(1.6)
-    move(mouth, dy=mouth_down)
-    width = draw(2.6)
-    move((48,), dx=-width)
-    move((49, 59), dx=-width * 0.6)
-    upper, lower = draw(1.3), draw(1.6)
-    move((49, 50, 51), dy=-upper)
-    move((57, 58, 59), dy=lower)
-    move((48,), dy=draw(1.0))
-    chin, jaw = mouth_down + draw(2.6), draw(2.6)
+    move((*eyes, *brows, "fold_l", "bag_l"), dx=drawn["eye distance"])
+    move((36,), dx=-drawn["eye size"], dy=drawn["eye slant"])
+    move((37, 41), dx=-0.6 * drawn["eye size"], dy=drawn["eye slant"] * 0.6)
+    move((37, 38), dy=-drawn["eye opening"])
+    move((40, 41), dy=drawn["eye opening"] * 0.4)
+    move((*brows, "fold_l"), dy=drawn["brow height"])
+    move(("forehead_l", "temple_l"), dy=drawn["brow height"] * 0.5)
+    move((18, 19), dy=-abs(drawn["brow arch"]))
+    move((20,), dy=-abs(drawn["brow arch"]) * 0.5)
+    move((17,), dy=drawn["brow tilt"])
+    move((21,), dy=-drawn["brow tilt"] * 0.6, dx=drawn["brow gap"])
+    move((31, 32, "ala_l"), dx=-drawn["nose width"])
+    move((30, 31, 32, 33, "ala_l"), dy=drawn["nose length"])
+    move((29,), dy=drawn["nose length"] * 0.6)
+    move((28,), dy=drawn["nose length"] * 0.3)
+    move((28, 29, 30), dz=drawn["nose bridge"])
+    mouth_down = 0.7 * drawn["nose length"] + drawn["mouth height"]
+    move((*mouth, "nasolabial_l"), dy=mouth_down)
+    move((48,), dx=-drawn["mouth width"], dy=drawn["mouth slant"])
+    move((49, 59), dx=-drawn["mouth width"] * 0.6)
+    move((50, 58), dx=-drawn["mouth width"] * 0.25)
+    move((49, 50, 51), dy=-drawn["upper lip"])
+    move((57, 58, 59), dy=drawn["lower lip"])
+    chin = max(mouth_down + drawn["chin length"], 0.6 * mouth_down - 4)
     move((6, 7, 8, "chin_l"), dy=chin)
-    move((5, "marionette_l"), dy=chin * 0.7)
-    move((4,), dy=chin * 0.4)
-    move((3, 4, 5, "jowl_l"), dx=-jaw)
-    move((6, 2), dx=-jaw * 0.6)
-    move((0, 1, 2), dx=-draw(1.5))
-    move(("cheek_l",), dx=-draw(1.5), dz=draw(1.2))
-    uneven = np.clip(rng.normal(0, 0.35, (head.CONTROLS, 2)), -0.7, 0.7)
+    move((5, "marionette_l"), dy=chin * 0.8)
+    move((4,), dy=chin * 0.5)
+    move((3, "jowl_l"), dy=chin * 0.25)
+    move((3, 4, 5, "jowl_l"), dx=-drawn["jaw width"])
+    move((6, 2), dx=-drawn["jaw width"] * 0.6)
+    move((7,), dx=-drawn["jaw width"] * 0.3)
+    move((0, 1, 2), dx=-drawn["temple width"])
+    move(("cheek_l",), dx=-drawn["cheek width"], dz=drawn["cheek depth"])
+    uneven = np.clip(rng.normal(0, 0.3, (head.CONTROLS, 2)), -0.6, 0.6)
     shape[:, :2] += uneven
     return shape
 
