@@ -83,8 +83,8 @@ def grow(who: Person, rng: np.random.Generator) -> Hair:
     style, here = _LOOK[who.style], place()
     across, along = _flow(style, who, rng)
     if style.flow == "curl":
-        curls, small = (1.3 - 2 * np.abs(grains(rng, across, along, size, size)) for size in (11.0, 5.5))
-        locks, fine = curls, 0.7 * small + 0.5 * curls
+        curls, small = (1.3 - 2 * np.abs(grains(rng, across, along, size, size)) for size in (10.0, 4.2))
+        locks, fine = 1.5 * curls, 1.4 * small + 0.5 * curls
     else:
         locks = grains(rng, across, along, 4.2, 90)
         fine = 0.6 * grains(rng, across, along, 1.9, 45) + 0.75 * grains(rng, across, along, 1.1, 24)
@@ -165,13 +165,13 @@ def _height(who: Person, style: Style, edge: np.ndarray, locks: np.ndarray) -> n
     upper = ramp(-here.y, 30, 95)
     thick = style.side + (style.top - style.side) * upper
     if style.fall is not None:
-        thick = thick + 9 * ramp(here.y, -20, 90) * ramp(here.off, 70, 92)
+        thick = thick + (9 * ramp(here.y, -20, 90) + 9 * ramp(here.y, 70, 125)) * ramp(here.off, 70, 92)
     if style.flow == "back" and style.top > 10:
         thick = thick + 5 * np.exp(-((here.bearing / 45) ** 2)) * ramp(here.y, -125, -100)
     rise = 7.0 if style.front and style.fall else 15.0
-    uneven = 0.16 * locks if style.flow == "curl" else 0.07 * locks
+    uneven = 0.09 * locks if style.flow == "curl" else 0.07 * locks
     height = who.volume * thick * np.clip((edge - 2) / rise, 0, 1) ** 0.6 * np.clip(1 + uneven, 0.5, 1.6)
-    return _smooth(coarse(height))
+    return _smooth(coarse(np.minimum(height, 30)))  # further out the grid is too wide for the z-buffer
 
 
 def _smooth(grid: np.ndarray) -> np.ndarray:
@@ -191,13 +191,11 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
     cheeks = ramp(y - (32 + (74 - ax) * 0.74) + drift, -9, 10) * inside
     moustache = ramp(y - 57 - 0.10 * ax + drift * 0.4, -4, 6) * ramp(31 - ax + drift, -4, 8) * ramp(74 - y, -1, 3)
     chin = ramp(30 - ax + drift, -5, 9) * ramp(y - 92 + drift, -5, 6) * ramp(-y, -140, -116)
-    corner = ramp(8 - np.abs(ax - 33) + drift, -5, 6) * ramp(y - 61, -3, 8) * ramp(-y, -126, -104)
-    bare = np.exp(-(((ax / 31) ** 2 + ((y - 77) / 13) ** 2) ** 3))
-    goatee = np.maximum(chin, corner)
+    bare = np.exp(-(((ax / 35) ** 2 + ((y - 77) / 13) ** 2) ** 3))  # lips and their corners stay in sight
     area = {
         "stubble": np.maximum(cheeks, np.maximum(moustache, chin)),
         "moustache": 0.75 * moustache,
-        "goatee": np.maximum(goatee, 0.5 * moustache),
+        "goatee": np.maximum(chin, 0.5 * moustache),
         "full": np.maximum(np.maximum(cheeks, chin), 0.5 * moustache),
     }[who.beard] * (1 - bare)
     dots = blotches(rng, 2.0)

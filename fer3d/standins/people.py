@@ -147,8 +147,8 @@ GARMENTS = ("crew", "vee", "scoop", "shirt", "polo")
 # Albedo from very light to very dark, linear RGB.
 _SKIN = np.array(
     [
-        [0.80, 0.58, 0.47],
-        [0.71, 0.48, 0.36],
+        [0.79, 0.54, 0.42],
+        [0.70, 0.455, 0.33],
         [0.60, 0.375, 0.255],
         [0.46, 0.265, 0.165],
         [0.30, 0.16, 0.095],
@@ -181,7 +181,7 @@ def person(*name: object) -> Person:
     style = str(rng.choice(STYLES, p=[0.14, 0.10, 0.09, 0.12, 0.12, 0.12, 0.09, 0.06, 0.06, 0.06, 0.04]))
     if beard_grows and style in ("long", "bob", "fringe", "tied"):
         style = "short"
-    beard = str(rng.choice(BEARDS, p=[0.5, 0.25, 0.08, 0.05, 0.12])) if beard_grows else "none"
+    beard = str(rng.choice(BEARDS, p=[0.5, 0.32, 0.06, 0.05, 0.07])) if beard_grows else "none"
     lip = skin * (np.array([0.84, 0.60, 0.62]) + rng.normal(0, 0.035, 3)) + np.array([0.01, 0.0, 0.004])
     if not beard_grows:
         lip *= 1 - rng.uniform(0, 1) ** 2 * np.array([0.05, 0.32, 0.22])  # some are made up
