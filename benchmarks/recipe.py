@@ -1,66 +1,103 @@
-"""Does the recipe learn: held-out subjects, seed by seed, beside a linear classifier on the landmarks' motion.
+"""Little data: the network on held-out subjects, from scratch and pre-trained, beside a linear classifier.
 
-    OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE] [--out DIR] [--profile laptop] [--seeds 0 1 2] [--folds 0]
+    OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE] [--folds 5] [--seeds 0 1 2] [--pretrained RUN] [--csv FILE]
 
 Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing.
-``above`` says whether the 95 % interval over subjects lies wholly above the majority's rate,
-``less linear`` is the paired difference from the linear classifier on the same clips.
+RUN is what ``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. The linear
+classifier sees how far the same landmarks moved between the first and the last frame. Folds are
+pooled. ``above`` says whether the 95 % interval over subjects lies wholly above the majority's
+rate; ``less ...`` is the paired difference on the same clips with its interval. The row of all
+seeds counts each clip once a seed, and draws subjects. Finished trainings stay in ``--out``, so
+that several processes can share the seeds out and a last one collects.
 """
 
 import argparse
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from fer3d import config, evaluation, labels, paths, pipeline, splits, training
-from fer3d.store import open_store
+import pandas as pd
+
+from fer3d import config, evaluation, files, labels, paths, pipeline, splits, training
+from fer3d.store import Store, open_store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, default=paths.reports() / "recipe", help="where the trainings stay")
+    parser.add_argument("--csv", type=Path, help="also write the table to this file")
     parser.add_argument("--profile", default="laptop", choices=config.PROFILES)
     parser.add_argument("--variant", default="3d+landmarks", choices=config.VARIANTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--folds", type=int, nargs="+", default=[0])
+    parser.add_argument("--folds", type=int, default=1, help="how many of the profile's folds")
+    parser.add_argument("--pretrained", type=Path, help="a finished run to start from, compared with from scratch")
+    parser.add_argument("--epochs", type=int, default=8, help="of a training from pre-trained weights")
     chosen = parser.parse_args()
     profile = config.profile(chosen.profile)
+    profile = dataclasses.replace(profile, network=dataclasses.replace(profile.network, variant=chosen.variant))
     store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", profile.name)
 
+    folds, many = range(chosen.folds), len(chosen.seeds)
+    answers = linear(store, folds, profile.folds)
+    rows, of_all = [row("linear", "", [answers], {})], {"linear": pd.concat([answers] * many)}
+    for name, start in {"from scratch": None, "pre-trained": chosen.pretrained}.items():
+        if name == "pre-trained" and not start:
+            continue
+        epochs = chosen.epochs if start else profile.training.epochs
+        runs = chosen.out / profile.name / chosen.variant / name.replace(" ", "-")
+        tables = []
+        for seed in chosen.seeds:
+            recipe = dataclasses.replace(profile.training, seed=seed, epochs=epochs)
+            began = time.perf_counter()
+            tables.append(trained(store, dataclasses.replace(profile, training=recipe), folds, start, runs))
+            seconds = round(time.perf_counter() - began, 1)
+            rows.append(row(name, str(seed), tables[-1:], {"linear": answers}) | {"seconds": seconds})
+        rows.append(row(name, "all", tables, of_all))
+        of_all[name] = pd.concat(tables)
+    if chosen.csv:
+        files.write_csv(chosen.csv, pd.DataFrame(rows))
+
+
+def linear(store: Store, folds: Sequence[int], of: int) -> pd.DataFrame:
+    """The linear classifier's answers for those folds."""
     classes = labels.CLASSES[store.database]
-    held_out = [splits.fold_split(store.manifest, fold, profile.folds) for fold in chosen.folds]
-    linear = evaluation.pool(
+    held_out = [splits.fold_split(store.manifest, fold, of) for fold in folds]
+    return evaluation.pool(
         [evaluation.linear_baseline(store.manifest, store.landmarks, classes, *rows) for rows in held_out]
     )
-    show("linear", evaluation.evaluate(linear))
-    for seed in chosen.seeds:
-        network = dataclasses.replace(profile.network, variant=chosen.variant)
-        recipe = dataclasses.replace(profile.training, seed=seed)
-        started, runs = time.perf_counter(), []
-        for fold in chosen.folds:
-            runs.append(chosen.out / profile.name / chosen.variant / f"fold{fold}-seed{seed}")
-            training.train([store], runs[-1], dataclasses.replace(profile, network=network, training=recipe), fold=fold)
-        seconds = time.perf_counter() - started
-        pooled = evaluation.pool([evaluation.read_predictions(run) for run in runs])
-        difference = evaluation.compare(pooled, linear)
-        show(
-            f"{chosen.variant} seed {seed}",
-            evaluation.evaluate(pooled),
-            {"seconds": round(seconds, 1), "less_linear": [difference["difference"], *difference["interval"]]},
-        )
 
 
-def show(name: str, figures: dict, more: dict | None = None) -> None:
+def trained(
+    store: Store, profile: config.Profile, folds: Sequence[int], pretrained: Path | None, runs: Path
+) -> pd.DataFrame:
+    """The network's answers for those folds."""
+    places = [runs / f"fold{fold}-seed{profile.training.seed}" for fold in folds]
+    for fold, place in zip(folds, places, strict=True):
+        training.train([store], place, profile, fold=fold, pretrained=pretrained)
+    return evaluation.pool([evaluation.read_predictions(place) for place in places])
+
+
+def row(name: str, seed: str, tables: list[pd.DataFrame], others: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """A row of the table, printed: figures of one or all seeds, and how they differ from others' on the same clips."""
+    answers = pd.concat(tables)
+    figures = evaluation.evaluate(answers)
     low, high = figures["interval"]
+    told = {"name": name, "seed": seed, "n": figures["n"] // len(tables), "subjects": figures["subjects"]}
+    told |= {"accuracy": figures["accuracy"], "low": low, "high": high, "uar": figures["uar"]}
+    told |= {"majority": figures["majority"], "above": low > figures["majority"]}
+    for other, given in others.items():
+        difference = evaluation.compare(answers, given)
+        told[f"less {other}"] = difference["difference"]
+        told[f"less {other} low"], told[f"less {other} high"] = difference["interval"]
     print(
-        f"{name:22s} accuracy {figures['accuracy']:.3f} [{low:.3f} {high:.3f}]  uar {figures['uar']:.3f}  "
-        f"majority {figures['majority']:.3f}  above {low > figures['majority']}  n {figures['n']}",
-        *(f"{key} {value}" for key, value in (more or {}).items()),
-        flush=True,
+        "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in told.items())
     )
-    print(json.dumps({"benchmark": "recipe", "name": name, **figures, **(more or {})}), flush=True)
+    print(json.dumps({"benchmark": "recipe", **told}), flush=True)
+    return told
 
 
 if __name__ == "__main__":
