@@ -39,7 +39,7 @@ from fer3d.network import Network, shape_table
 KINDS = {
     "optimiser": ("sgd", "multi_tensor", "optimizer"),
     "copies": ("memcpy", "memset", "copy_", "to_copy"),
-    "augmentation": ("grid_sampl", "affine_grid"),
+    "sampling": ("grid_sampl", "affine_grid"),
     "pooling": ("pool",),
     "LSTM": ("lstm", "rnn"),
     "batch norm": ("batch_norm", "bn_fw", "bn_bw", "batchnorm"),
