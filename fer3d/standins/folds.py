@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 
 from fer3d.standins.canvas import place
@@ -105,7 +106,7 @@ def brightness(relief: np.ndarray, units: np.ndarray, age: float) -> np.ndarray:
         depth = sum(share * float(units[fold.side, UNITS.index(unit)]) / 5 for unit, share in fold.units.items())
         if depth > 0.02:
             _patch(relief, fold)[:] += (grip * min(depth, 1.1)) * fold.relief
-    return np.clip(128 + 128 * relief, 20, 250).astype(np.uint8)
+    return cv2.convertScaleAbs(np.maximum(relief, -0.85), alpha=128, beta=128)
 
 
 def _patch(relief: np.ndarray, fold: Fold) -> np.ndarray:

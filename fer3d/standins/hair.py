@@ -171,7 +171,7 @@ def _height(who: Person, style: Style, edge: np.ndarray, locks: np.ndarray) -> n
     rise = 7.0 if style.front and style.fall else 15.0
     uneven = 0.09 * locks if style.flow == "curl" else 0.07 * locks
     height = who.volume * thick * np.clip((edge - 2) / rise, 0, 1) ** 0.6 * np.clip(1 + uneven, 0.5, 1.6)
-    return _smooth(coarse(np.minimum(height, 30)))  # further out the grid is too wide for the z-buffer
+    return _smooth(_smooth(coarse(np.minimum(height, 30))))  # further out the grid is too wide for the z-buffer
 
 
 def _smooth(grid: np.ndarray) -> np.ndarray:
@@ -205,7 +205,9 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
     else:
         bend = here.round + 0.22 * y * np.sign(x) + 2 * blotches(rng, 12)
         threads = 0.8 * grains(rng, bend, y, 1.8, 10) + 0.6 * grains(rng, bend, y, 4, 20)
-        cover = ramp(area + 0.10 * threads + 0.05 * dots, 0.12, 0.95) * 0.62  # skin shows through: a dark full beard would pass for the neck
+        cover = (
+            ramp(area + 0.10 * threads + 0.05 * dots, 0.12, 0.95) * 0.62
+        )  # skin shows through: a dark full beard would pass for the neck
         colour = colour * np.exp(0.18 * threads)[..., None]
         relief += 0.14 * cover * threads
     albedo += cover[..., None] * (colour - albedo)
