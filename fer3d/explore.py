@@ -11,7 +11,9 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
 import ipywidgets as widgets
+import matplotlib
 import numpy as np
 import pandas as pd
 import torch
@@ -24,9 +26,12 @@ from fer3d.store import Store
 
 
 class Explorer(widgets.VBox):
-    """Controls over a picture. ``draw`` gets each control's value under the control's name and returns a figure."""
+    """Controls over a picture. ``draw`` gets each control's value under the control's name.
 
-    def __init__(self, draw: Callable[..., Figure], **controls: widgets.ValueWidget) -> None:
+    It returns a figure, or the picture itself (H, W, 3) uint8 RGB where it has to be quick.
+    """
+
+    def __init__(self, draw: Callable[..., Figure | np.ndarray], **controls: widgets.ValueWidget) -> None:
         self.draw, self.controls = draw, controls
         self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
         super().__init__([widgets.HBox(list(controls.values()), layout=_WRAP), self.picture])
@@ -36,9 +41,7 @@ class Explorer(widgets.VBox):
 
     def _redraw(self, _change: Any = None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        buffer = io.BytesIO()
-        self.draw(**values).savefig(buffer, format="png", metadata={"Software": "fer3d"})
-        self.picture.value = buffer.getvalue()
+        self.picture.value = _png(self.draw(**values))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live widget, and for readers without a kernel its first picture."""
@@ -46,6 +49,16 @@ class Explorer(widgets.VBox):
         names = ", ".join(self.controls)
         picture = base64.b64encode(self.picture.value).decode()
         return bundle | {"image/png": picture, "text/plain": f"Explorer ({names}): run this cell to use it"}
+
+
+def _png(drawn: Figure | np.ndarray) -> bytes:
+    if isinstance(drawn, Figure):
+        buffer = io.BytesIO()
+        drawn.savefig(buffer, format="png", metadata={"Software": "fer3d"})
+        return buffer.getvalue()
+    written, encoded = cv2.imencode(".png", drawn[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    assert written
+    return encoded.tobytes()
 
 
 _WRAP = widgets.Layout(flex_flow="row wrap")
@@ -90,48 +103,92 @@ UNITS = {
     4: "brow lowerer",
     5: "upper lid raiser",
     6: "cheek raiser",
+    7: "lid tightener",
     9: "nose wrinkler",
+    10: "upper lip raiser",
     12: "lip corner puller",
+    14: "dimpler",
     15: "lip corner depressor",
+    16: "lower lip depressor",
+    17: "chin raiser",
     20: "lip stretcher",
+    23: "lip tightener",
+    25: "lips part",
     26: "jaw drop",
+    27: "mouth stretch",
 }
-"""Action units of the Facial Action Coding System on the board, by number."""
+"""Action units of the Facial Action Coding System that the invented people have, by number."""
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=10)
 def _renderer(person: int) -> render.Renderer:
     who = people.person("board", person)
-    return render.Renderer(who, scene.Scene(exposure=studio.exposure(who), noise=1.0))
+    return render.Renderer(who, scene.Scene(300, 330, 1.1, (0.5, 0.45), exposure=studio.exposure(who), noise=1.0))
 
 
-def posed(person: int, units: Mapping[int, float], size: int = 160) -> tuple[np.ndarray, np.ndarray]:
+@functools.lru_cache(maxsize=64)
+def _lit(person: int, light: int) -> render.Renderer:
+    """A person with a lamp that stands so many degrees to the right of the camera, and a weak one opposite."""
+    across, forward = np.sin(np.radians(light)), np.cos(np.radians(light))
+    key = scene.Light((0.87 * across, -0.5, 0.87 * forward), (0.9, 0.9, 0.9))
+    return _renderer(person).relit((key, scene.Light((-across, 0.0, 0.3), (0.15, 0.15, 0.15))))
+
+
+def posed(
+    person: int,
+    units: Mapping[int, float],
+    turn: tuple[float, float, float] = (0, 0, 0),
+    light: int = -40,
+    size: int = 160,
+) -> tuple[np.ndarray, np.ndarray]:
     """An invented person with action units at intensities 0 to 5, as the detector sees them.
 
+    ``turn`` is pitch, yaw and roll in degrees, ``light`` where the lamp stands, degrees to the right of the camera.
     Returns the crop (size, size, 3) uint8 and the 66 points found in it, NaN where no face is found.
     """
     intensity = people.neutral()
     for unit, value in units.items():
         intensity[:, people.UNITS.index(unit)] = value
-    frame, _ = _renderer(person).frame(people.Pose(intensity))
+    frame, _ = _lit(person, light).frame(people.Pose(intensity, turn=turn))
     settings = ClipSettings(size=size)
     face = faces.detect(frame, settings)
     if face is None:
-        return frame, np.full((66, 2), np.nan, np.float32)
+        return cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA), np.full((66, 2), np.nan, np.float32)
     return faces.crop(frame, face, settings)
 
 
 def action_units() -> Explorer:
-    """Notebook 02: a stand-in's face, its points and its filter at 38 x 38, with a slider for each action unit."""
+    """Notebook 02: a stand-in's face, its points and its filter at 38 x 38; sliders for each unit, pose and light."""
 
-    def draw(person: int, **levels: float) -> Figure:
-        picture, points = posed(person, {unit: levels[f"AU{unit}"] for unit in UNITS})
+    def draw(person: int, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
+        picture, points = posed(person, {unit: levels[f"AU{unit}"] for unit in UNITS}, (pitch, yaw, roll), light, 400)
         grid = filters.landmark_filter(torch.from_numpy(points[None, None]), len(picture), 38)[0, 0, 0].numpy()
-        raised = ", ".join(f"AU{unit} {UNITS[unit]}" for unit in UNITS if levels[f"AU{unit}"]) or "neutral"
-        return plots.face_filters(picture, points, {"38 x 38, window 7": grid}, f"Stand-in: {raised}")
+        raised = [unit for unit in UNITS if levels[f"AU{unit}"]]
+        named = " + ".join(f"AU{unit}" for unit in raised) + (f" {UNITS[raised[0]]}" if len(raised) == 1 else "")
+        found = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(grid > 0):.0%} covered"
+        return _board(picture, points, grid, (f"Stand-in, {named or 'neutral'}", found))
 
-    sliders = {f"AU{unit}": slider(f"AU{unit}", 0, 0, 5) for unit in UNITS}
-    return Explorer(draw, person=slider("person", 0, 0, 9), **sliders)
+    controls = {"person": slider("person", 0, 0, 9)}
+    controls |= {
+        "pitch": slider("pitch", 0, -20, 20),
+        "yaw": slider("yaw", 0, -40, 40),
+        "roll": slider("roll", 0, -20, 20),
+    }
+    controls |= {"light": slider("light", -40, -80, 80, 10)}
+    return Explorer(draw, **controls, **{f"AU{unit}": slider(f"AU{unit}", 0, 0, 5) for unit in UNITS})
+
+
+def _board(picture: np.ndarray, points: np.ndarray, grid: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
+    """A face with its points beside its filter, (H, W, 3) uint8: matplotlib would take most of a tenth of a second."""
+    face, side = picture.copy(), len(picture)
+    for x, y in points[~np.isnan(points).any(axis=1)]:
+        cv2.circle(face, (round(16 * x), round(16 * y)), 40, (0, 158, 115), -1, cv2.LINE_AA, 4)
+    weights = matplotlib.colormaps[plots.AMOUNT](grid, bytes=True)[..., :3]
+    panels = (face, cv2.resize(weights, (side, side), interpolation=cv2.INTER_NEAREST))
+    framed = [cv2.copyMakeBorder(panel, 44, 8, 8, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for panel in panels]
+    for panel, title in zip(framed, titles, strict=True):
+        cv2.putText(panel, title[:54], (8, 29), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.hstack(framed)
 
 
 def clips(stores: Mapping[str, Store], titles: Mapping[str, str]) -> Explorer:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from fer3d import explore
+from fer3d.standins import people, render, scene
 from fer3d.store import MANIFEST, REJECTED, Store
 
 RNG = np.random.default_rng(0)
@@ -99,3 +100,20 @@ def test_a_posed_face_carries_its_points():
         return (marks[64, 1] - marks[61, 1]) / (marks[33, 1] - marks[27, 1])
 
     assert opening(points) > opening(closed) + 0.1
+
+
+def test_the_board_has_every_unit_of_the_invented_people():
+    assert tuple(explore.UNITS) == people.UNITS
+    assert set(explore.action_units().controls) == {"person", "pitch", "yaw", "roll", "light"} | {
+        f"AU{unit}" for unit in people.UNITS
+    }
+
+
+def test_another_light_shows_what_a_new_renderer_would():
+    who, lamps = people.person("lit", 1), (scene.Light((0.8, -0.4, 0.4), (0.9, 0.8, 0.7)),)
+    one = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0))
+    new = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0, lights=lamps))
+    pose = people.Pose(people.neutral())
+    before = one.frame(pose)[0].astype(int)
+    assert np.array_equal(one.relit(lamps).frame(pose)[0], new.frame(pose)[0])
+    assert np.abs(one.frame(pose)[0] - before).max() <= 1 < np.abs(new.frame(pose)[0] - before).max()

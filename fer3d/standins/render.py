@@ -8,7 +8,8 @@ truth and picture agree. All arithmetic on light uses its square root, in which 
 and shading multiply.
 """
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -47,6 +48,14 @@ class Renderer:
         self._clothes, self._clothes_cover = room.clothes(self.who, self.scene)
         size = (self.scene.height + _LOOSE, self.scene.width + _LOOSE) + (() if self.scene.grey else (3,))
         self._grain = np.rint(self._rng.normal(0, self.scene.noise, size)).astype(np.int16)
+
+    def relit(self, lights: tuple[Light, ...]) -> "Renderer":
+        """The same person before the same camera in other light; the person is not painted again."""
+        other = copy.copy(self)
+        other.scene = replace(self.scene, lights=lights)
+        other._shadow = _shadow(self._rest, lights[0])
+        other._clothes, other._clothes_cover = room.clothes(self.who, other.scene)
+        return other
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """(height, width, 3) uint8 RGB, and (68, 2) float32 the true landmarks in its pixels."""
