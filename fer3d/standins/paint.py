@@ -119,7 +119,7 @@ def eyes(
     picture: np.ndarray, who: Person, marks: np.ndarray, pose: Pose, key: tuple[float, float, float], scale: float
 ) -> None:
     """Paint both eyes. ``marks`` (68, 2) pixels; ``key`` points to the main light; ``scale`` pixels a millimetre."""
-    flat = _lengthened(marks, ((36, 39), (42, 45)), 1.8 * scale)
+    flat = _lengthened(marks, ((36, 39), (42, 45)), 2.4 * scale)
     far = int(pose.turn[1] > 0)  # a head turned to the right of the picture hides its right eye
     for k, (upper, lower) in enumerate(_EYES):
         if abs(pose.turn[1]) > _FAR_EYE and k == far:
@@ -154,7 +154,8 @@ def _eye(
     lashes = _line(v - top + 0.6 * s, 2 * s) * ends * (0.75 + 0.25 * outwards)
     wet = _line(v - bottom + 0.4 * s, 1.2 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
-    fold_at = top - (3.2 + 0.35 * min(opening, 10)) * s * np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
+    arch = np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
+    fold_at = top - np.clip(6.5 - 0.35 * opening, 1.6, 5) * s * arch  # a lid that opens slides under it
     fold = _line(v - fold_at, 0.75 * s) * np.clip(1.4 - np.abs(2 * slit.along - 1), 0, 1)
     _dim(slit.under, 0.9 * lashes + 0.7 * wet + 0.28 * who.eye_fold * fold)
 
@@ -197,7 +198,7 @@ def _eyeball(
 
 def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scale: float) -> None:
     """Paint lips and what lies between them. ``lift``: millimetres that the upper lip bares the teeth."""
-    flat = _lengthened(marks, ((48, 54), (60, 64)), 2.6 * scale)
+    flat = _lengthened(marks, ((48, 54), (60, 64)), 2.4 * scale)
     slit = _slit(picture, flat[48:68], flat[48], flat[54], 8 * scale)
     if slit is None:
         return
@@ -217,7 +218,7 @@ def _lips(
     slit: _Slit, who: Person, top: np.ndarray, upper: np.ndarray, lower: np.ndarray, bottom: np.ndarray, s: float
 ) -> None:
     """The red of both lips, in the light that falls on the skin there; the upper one faces down and is darker."""
-    v, ends, arch = slit.across, slit.ends(1.6, s), slit.arch()
+    v, ends, arch = slit.across, slit.ends(0.9, s), slit.arch()
     red = cv2.GaussianBlur(slit.under, (0, 0), 3.5 * s) * f32(np.sqrt(np.array(who.lips) / np.array(who.skin)))
     u = slit.along * slit.length / s
     red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))[..., None]
@@ -255,5 +256,5 @@ def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
     off = slit.across - middle
     inside = np.clip(np.minimum(slit.along, 1 - slit.along) * slit.length / (0.8 * s) + 1, 0, 1)
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside
-    corner = _line(np.abs(2 * slit.along - 1) - 0.97, 0.05) * _line(off, 1.4 * s)
-    _dim(slit.under, 0.6 * seam + 0.6 * corner * (1 - seam))
+    corner = _line(np.abs(2 * slit.along - 1) - 0.95, 0.06) * _line(off, 1.4 * s)
+    _dim(slit.under, 0.6 * seam + 0.75 * corner * (1 - seam))

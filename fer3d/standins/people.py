@@ -46,16 +46,16 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
              "ala_l": (-1.2, -0.4, 0), "bag_l": (0, -1, 0.5), 4: (-1, 0, 0), 5: (-0.8, 0, 0)},
         14: {48: (-3.6, -1.2, -3.5), 49: (-1.5, 0.3, -1.2), 59: (-1.6, -0.9, -1.2), "marionette_l": (-0.6, -1.5, -1.5),
              "nasolabial_l": (-1, -0.6, 1), "jowl_l": (-0.8, -0.6, 1)},
-        15: {48: (0, 5.4, -1), 49: (0, 3, 0), 59: (-0.2, 4.0, -0.5), 58: (0, 2.2, 0), 57: (0, 1.4, 0), 50: (0, 0.8, 0),
-             "marionette_l": (0, 3, 1), "nasolabial_l": (0, 2, 0), "jowl_l": (0, 2, 0.5)},
+        15: {48: (0.8, 5.4, -1), 49: (0.5, 3, 0), 59: (0.5, 4.0, -0.5), 58: (0, 2.2, 0), 57: (0, 1.4, 0),
+             50: (0, 0.8, 0), "marionette_l": (0, 3, 1), "nasolabial_l": (0, 2, 0), "jowl_l": (0, 2, 0.5)},
         16: {58: (0, 6, 0.5), 57: (0, 6, 0.5), 59: (-0.6, 4, 0), 48: (0, 0.8, 0), "chin_l": (0, 1, 0)},
-        17: {57: (0, -3.4, 1.5), 58: (0, -3.2, 1.5), 59: (0, -2.0, 0.6), 51: (0, -1.8, 1), 50: (0, -1.6, 1),
+        17: {57: (0, -2.8, 1.5), 58: (0, -2.7, 1.5), 59: (0, -1.8, 0.6), 51: (0, -1.8, 1), 50: (0, -1.6, 1),
              49: (0, -1, 0.4), 48: (0.5, 0.8, 0), "chin_l": (0, -5, 2), 8: (0, -2.5, 0.5), 7: (0, -2, 0)},
-        20: {48: (-7.4, 0.8, -3), 49: (-5.2, 0.8, -1.8), 50: (-2, 0.8, -0.8), 59: (-5.8, 0.8, -2),
+        20: {48: (-6.4, 0.6, -2), 49: (-4.8, 0.8, -1.4), 50: (-2, 0.8, -0.8), 59: (-5.2, 0.8, -2),
              58: (-2.2, 0.4, -0.6), 51: (0, 0.8, -0.8), 57: (0, 0, -0.6), "jowl_l": (-3, 1.5, 0),
              "marionette_l": (-3.2, 1.6, -0.5), "nasolabial_l": (-1.4, 0.6, 0)},
-        23: {51: (0, 1.8, -0.5), 50: (0.8, 2, -0.5), 49: (1.6, 1.5, 0), 57: (0, -2.8, -0.5), 58: (0.6, -2.7, -0.5),
-             59: (1.6, -1.8, 0), 48: (2.8, 0, 0.5), "chin_l": (0, -1, 0.6)},
+        23: {51: (0, 1.8, -0.5), 50: (0.8, 2, -0.5), 49: (1.6, 1.5, 0), 57: (0, -2.2, -0.5), 58: (0.6, -2.1, -0.5),
+             59: (1.6, -1.5, 0), 48: (2.8, 0, 0.5), "chin_l": (0, -1, 0.6)},
         25: {57: (0, 3.2, 0), 58: (0, 3.1, 0), 59: (0, 2, 0), 51: (0, -1.2, 0), 50: (0, -1.2, 0), 49: (0, -0.6, 0),
              48: (0.3, 0.4, 0)},
         26: {57: (0, 11, -2), 58: (0, 10.8, -2), 59: (0.3, 8, -1.6), 48: (1, 3.6, -0.6), 8: (0, 12, -4),
@@ -246,15 +246,15 @@ def _features(rng: np.random.Generator) -> tuple[dict[str, float], bool]:
 
 _SPREAD: Mapping[str, float] = MappingProxyType(
     {
-        "eye distance": 2.2, "eye size": 1.0, "eye opening": 0.9, "eye slant": 1.3,
-        "brow height": 2.6, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
-        "nose width": 2.0, "nose length": 3.6, "nose bridge": 1.5,
-        "mouth height": 2.2, "mouth width": 3.2, "mouth slant": 1.0, "upper lip": 1.4, "lower lip": 1.7,
-        "chin length": 3.6, "jaw width": 5.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
+        "eye distance": 2.2, "eye size": 1.0, "eye opening": 0.9, "eye slant": 1.5,
+        "brow height": 3.2, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
+        "nose width": 2.0, "nose length": 4.0, "nose bridge": 1.5,
+        "mouth height": 2.5, "mouth width": 3.4, "mouth slant": 1.0, "upper lip": 1.4, "lower lip": 1.7,
+        "chin length": 4.0, "jaw width": 5.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
     }
 )  # fmt: skip
 """Deviation of each measure of a face between people, in millimetres; nobody lies beyond 2.2 of them."""
-_HEAD_SPREAD = (0.055, 0.045, 0.03)
+_HEAD_SPREAD = (0.06, 0.055, 0.03)
 """Deviation of a head's width, height and depth, as shares."""
 
 
@@ -300,6 +300,7 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
     move((5, "marionette_l"), dy=chin * 0.8)
     move((4,), dy=chin * 0.5)
     move((3, "jowl_l"), dy=chin * 0.25)
+    move((2,), dy=chin * 0.1)
     move((3, 4, 5, "jowl_l"), dx=-drawn["jaw width"])
     move((6, 2), dx=-drawn["jaw width"] * 0.6)
     move((7,), dx=-drawn["jaw width"] * 0.3)
@@ -349,5 +350,5 @@ def controls(who: Person, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 _INNER_TABLE = np.array([_INNER.get(unit, (0, 0)) for unit in UNITS])
 _REST_GAP = 0.4
 """Millimetres between the inner lips at rest that closing may take."""
-_LOWER_LIP = 6.0
+_LOWER_LIP = 4.5
 """Millimetres of a lower lip that pressing may take."""
