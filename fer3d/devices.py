@@ -7,13 +7,14 @@ trains together, anything else trains alone.
 import logging
 import os
 import sys
-from datetime import timedelta
+import warnings
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
-from torch.distributed import is_torchelastic_launched
+from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from fer3d.config import TrainingSettings
 from fer3d.errors import InputError
@@ -51,18 +52,29 @@ def alone(settings: TrainingSettings) -> Fabric:
 def together(settings: TrainingSettings) -> Fabric:
     """All processes that ``torchrun`` started, connected; without ``torchrun``, the same as `alone`."""
     fabric = alone(settings)
-    if not is_torchelastic_launched():
+    if not distributed.is_torchelastic_launched():
         return fabric
     processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
     if processes == here and sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else restarts wait for names to be resolved
-    patience = timedelta(days=7)  # torchrun itself sees a process die; a clock would only end a long test
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else the machine's own name must be resolved
+    # Kernels of 1 x 1 x 1 have two names for one layout, of which DDP's buckets take the other.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
+    if not distributed.is_initialized():
+        _meet("nccl" if fabric.device.type == "cuda" else "gloo")
     fabric = Fabric(
         accelerator=fabric.device.type,
         devices=here,
         num_nodes=processes // here,
-        strategy=DDPStrategy(timeout=patience),
+        strategy="ddp",
         precision=fabric._precision.precision,
     )
     fabric.launch()
     return fabric
+
+
+def _meet(backend: str) -> None:
+    """Connect the processes. What torchrun notes about them outlives them, so each attempt has a name of its own:
+    otherwise processes that were started again would look for the dead ones."""
+    store, rank, processes = next(rendezvous("env://"))
+    attempt = PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    distributed.init_process_group(backend, store=attempt, rank=rank, world_size=processes)

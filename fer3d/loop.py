@@ -29,6 +29,7 @@ from fer3d.batches import Clips, batches, normalised
 from fer3d.config import TrainingSettings
 from fer3d.errors import InputError
 from fer3d.network import Network
+from fer3d.processes import see_the_whole_batch
 
 Log = list[dict[str, float]]
 
@@ -41,6 +42,8 @@ def fit(
     sgd = optimiser(network, settings)
     log = resume(checkpoint, run, network, sgd)
     _check_shares(fabric, clips, settings)
+    if fabric.world_size > 1:
+        see_the_whole_batch(network, fabric.device)
     compiled: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
     wrapped, optimizer = fabric.setup(compiled, sgd)
     wrapped.train()
