@@ -72,7 +72,7 @@ def grains(rng: np.random.Generator, across: np.ndarray, along: np.ndarray, widt
     """
     tile = rng.standard_normal((256, 256), dtype=np.float32)
     tile = cv2.GaussianBlur(np.pad(tile, 8, mode="wrap"), (0, 0), 1.0)[8:-8, 8:-8] * f32(3.5)
-    at = f32(across * (2 / width) % 256), f32(along * (2 / length) % 256)
+    at = f32(across * f32(2 / width)), f32(along * f32(2 / length))
     return cv2.remap(tile, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 

@@ -121,7 +121,7 @@ def _drawn(shape: tuple[int, ...], lines: list[np.ndarray], width: float) -> np.
     mask = np.zeros(shape[:2], np.uint8)
     fixed = [np.rint(line * 2**_SHARP).astype(np.int32) for line in lines]
     cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, _SHARP)
-    return f32(mask / 255) * min(0.8, 0.7 * width)
+    return f32(mask / 255) * min(0.85, 0.8 * width)
 
 
 def _glint(shape: tuple[int, ...], lens: np.ndarray, side: int, yaw: float) -> np.ndarray:

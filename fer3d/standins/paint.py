@@ -146,18 +146,18 @@ def _eye(
     open_eye = (slit.along > 0) & (slit.along < 1)
     light = max(float(slit.under.mean()), 12.0) / (np.sqrt(np.mean(who.skin)) * 255)
     lit = float(np.clip(0.38 + 0.75 * light, 0.6, 1.2))
-    shade = (1 - 0.42 * np.exp(-np.clip(v - top, 0, None) / (2.1 * s))) * (1 - 0.25 * np.abs(2 * slit.along - 1) ** 3)
+    shade = (1 - 0.34 * np.exp(-np.clip(v - top, 0, None) / (1.8 * s))) * (1 - 0.25 * np.abs(2 * slit.along - 1) ** 3)
     ball = _eyeball(slit, who, _middle(slit, upper, lower), shade, lit, pose, key, s, inner)
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
-    lashes = _line(v - top + 0.6 * s, 2 * s) * ends * (0.75 + 0.25 * outwards)
-    wet = _line(v - bottom + 0.4 * s, 1.2 * s) * ends
+    lashes = _line(v - top + 0.7 * s, 1.7 * s) * ends * (0.75 + 0.25 * outwards)
+    wet = _line(v - bottom + 0.1 * s, 1.0 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
     arch = np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
     fold_at = top - np.clip(6.5 - 0.35 * opening, 1.6, 5) * s * arch  # a lid that opens slides under it
     fold = _line(v - fold_at, 0.75 * s) * np.clip(1.4 - np.abs(2 * slit.along - 1), 0, 1)
-    _dim(slit.under, 0.9 * lashes + 0.7 * wet + 0.28 * who.eye_fold * fold)
+    _dim(slit.under, 0.85 * lashes + 0.5 * wet + 0.28 * who.eye_fold * fold)
 
 
 def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
@@ -184,7 +184,7 @@ def _eyeball(
 ) -> np.ndarray:
     """(h, w, 3) white, iris, pupil and the light's reflection, as if no lid were there."""
     pink = 0.5 * _line(slit.along - inner, 0.06)[..., None] * f32([0.1, 0.6, 0.55])
-    ball = f32([222, 212, 206]) * (0.93 * lit * shade)[..., None] * (1 - pink)
+    ball = f32([234, 225, 220]) * (0.93 * lit * shade)[..., None] * (1 - pink)
     px = (slit.along - 0.5) * slit.length - (0.19 * pose.gaze[0] + 4 * np.sin(np.radians(pose.turn[1]))) * s
     py = slit.across - middle - 0.19 * pose.gaze[1] * s
     r = np.hypot(px, py) / s
