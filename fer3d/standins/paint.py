@@ -151,13 +151,14 @@ def _eye(
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
-    lashes = _line(v - top + 0.7 * s, 1.7 * s) * ends * (0.75 + 0.25 * outwards)
-    wet = _line(v - bottom + 0.1 * s, 1.0 * s) * ends
+    # dark lids are what the points follow: paler ones halve the opening that is found
+    lashes = _line(v - top + 0.6 * s, 2 * s) * ends * (0.75 + 0.25 * outwards)
+    wet = _line(v - bottom + 0.4 * s, 1.4 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
     arch = np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
     fold_at = top - np.clip(6.5 - 0.35 * opening, 1.6, 5) * s * arch  # a lid that opens slides under it
     fold = _line(v - fold_at, 0.75 * s) * np.clip(1.4 - np.abs(2 * slit.along - 1), 0, 1)
-    _dim(slit.under, 0.85 * lashes + 0.5 * wet + 0.28 * who.eye_fold * fold)
+    _dim(slit.under, 0.92 * lashes + 0.92 * wet + 0.28 * who.eye_fold * fold)
 
 
 def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
@@ -190,7 +191,7 @@ def _eyeball(
     r = np.hypot(px, py) / s
     ring = np.clip(1.25 - 0.55 * np.abs(r / _IRIS - 0.55), 0.3, 1.3) * (1 - 0.6 * np.clip((r - 4.7) / 1.2, 0, 1))
     glow = ring * (0.8 + 0.35 * np.clip(py / (6 * s), -1, 1)) * (0.45 + 0.55 * shade)
-    _over(ball, np.sqrt(f32(who.iris)) * 205 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
+    _over(ball, np.sqrt(f32(who.iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
     ball *= 1 - 0.93 * np.clip((_PUPIL - r) * s + 0.5, 0, 1)[..., None]
     spark = _line(px / s - 2.4 * key[0], 0.8) * _line(py / s - 2.6 * key[1], 0.8)
     return ball + (190 * spark * min(lit, 1.0))[..., None]
@@ -223,10 +224,10 @@ def _lips(
     u = slit.along * slit.length / s
     red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))[..., None]
     t = np.clip((v - top) / np.maximum(upper - top, 0.5), 0, 1)
-    _over(slit.under, red * (0.75 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
+    _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
     shine = 12 * who.lip_volume * _line(t - 0.35, 0.2) * arch**2
-    lip = red * (0.95 - 0.16 * t**1.5)[..., None] + shine[..., None]
+    lip = red * (0.90 - 0.16 * t**1.5)[..., None] + shine[..., None]
     _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
     _dim(slit.under, 0.22 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
