@@ -112,15 +112,23 @@ def train(
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
+    recipe: Annotated[str, typer.Option(help="default, or paper: what its text states and nothing more.")] = "default",
+    async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0: synchronous.")] = 0,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
     pretrained: Annotated[Path | None, typer.Option(help="Finished run to start from, of fer3d pretrain say.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train the network on all folds but one, or on whole databases, and test it on what was held out."""
+    """Train the network on all folds but one, or on whole databases, and test it on what was held out.
+
+    Killed at any moment, the same command goes on. Two processes on one machine:
+
+    torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
+    """
     from fer3d import pipeline, training
     from fer3d.store import open_store
 
     given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    chosen = pipeline.settings(profile, variant, **given)
+    chosen = pipeline.settings(profile, variant, recipe, compile=compiled, async_workers=async_workers, **given)
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)

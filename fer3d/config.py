@@ -17,6 +17,7 @@ from fer3d.errors import InputError
 
 Variant = Literal["2d", "3d", "3d+landmarks"]
 VARIANTS: tuple[str, ...] = typing.get_args(Variant)
+RECIPES = ("default", "paper")
 ClipNorm = Literal["parts", "whole", "none"]
 
 
@@ -259,3 +260,23 @@ def profile(name: str) -> Profile:
     if name not in PROFILES:
         raise InputError(f"profile {name!r}", f"one of {', '.join(PROFILES)}", "--profile laptop")
     return PROFILES[name]
+
+
+def in_recipe(chosen: Profile, recipe: str) -> Profile:
+    """The profile as it is (``default``), or with what the paper's text states and nothing more (``paper``).
+
+    Then: SGD with momentum 0.9 and weight decay 1e-4 at a constant rate of 0.01, no layer that
+    normalises, no augmentation, pictures from -1 to 1. Epochs and batch size, which the text leaves
+    open, stay the profile's, and so does what makes the network smaller.
+    """
+    if recipe not in RECIPES:
+        raise InputError(f"recipe {recipe!r}", f"one of {', '.join(RECIPES)}", "--recipe paper")
+    if recipe == "default":
+        return chosen
+    stated = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": False, "schedule": "constant"}
+    unsaid = {"warmup_epochs": 0, "clip_norm": "none", "mirror": False, "rotation": 0, "scale": 0, "shift": 0}
+    return dataclasses.replace(
+        chosen,
+        network=dataclasses.replace(chosen.network, norm="none"),
+        training=TrainingSettings.from_params(stated | unsaid, chosen.training),
+    )

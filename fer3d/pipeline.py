@@ -99,9 +99,9 @@ def store(database: str, profile: str) -> Store:
     return open_store(folder)
 
 
-def settings(profile: str, variant: str, **training: Any) -> config.Profile:
-    """A profile with one of the three variants and, where named, other training settings."""
-    base = config.profile(profile)
+def settings(profile: str, variant: str, recipe: str = "default", **training: Any) -> config.Profile:
+    """A profile with one of the three variants, in one of the two recipes and, where named, other training settings."""
+    base = config.in_recipe(config.profile(profile), recipe)
     return dataclasses.replace(
         base,
         network=config.NetworkSettings.from_params({"variant": variant}, base.network),
@@ -109,14 +109,14 @@ def settings(profile: str, variant: str, **training: Any) -> config.Profile:
     )
 
 
-def training(job: Training, profile: str, run: Path, seed: int = 0) -> Path:
+def training(job: Training, profile: str, run: Path, seed: int = 0, recipe: str = "default") -> Path:
     """The folder of a finished training of a run; trained where it is missing, gone on with where interrupted.
 
     A folder of other settings or other data is stale and made anew.
     """
     from fer3d.training import train
 
-    chosen, folder = settings(profile, job.variant, seed=seed), job.folder(run)
+    chosen, folder = settings(profile, job.variant, recipe, seed=seed), job.folder(run)
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
     made_of = {
         "fer3d": __version__,

@@ -54,6 +54,19 @@ def test_an_unknown_profile_lists_the_known() -> None:
         config.profile("big")
 
 
+def test_the_papers_recipe_is_what_its_text_states() -> None:
+    laptop = config.profile("laptop")
+    paper = config.in_recipe(laptop, "paper")
+    told = ("lr", "momentum", "weight_decay", "nesterov", "schedule", "warmup_epochs", "clip_norm", "mirror")
+    assert [getattr(paper.training, name) for name in told] == [0.01, 0.9, 1e-4, False, "constant", 0, "none", False]
+    assert (paper.training.rotation, paper.training.scale, paper.training.shift) == (0, 0, 0)
+    assert paper.network == dataclasses.replace(laptop.network, norm="none")
+    assert (paper.training.epochs, paper.training.batch_size) == (laptop.training.epochs, laptop.training.batch_size)
+    assert config.in_recipe(laptop, "default") == laptop
+    with pytest.raises(InputError, match="default, paper"):
+        config.in_recipe(laptop, "papers")
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         ClipSettings().size = 1  # type: ignore[misc]
@@ -64,7 +77,7 @@ def test_profiles_differ_only_in_size_width_and_effort() -> None:
         "clips": {"size"},
         "network": {"width", "stem_strides", "window"},
         "training": {"epochs", "batch_size", "lr"},
-        "standins": set(labels.TITLES),
+        "standins": {*labels.TITLES, "recordings"},
     }
     reference = config.profile("paper")
     for name in config.PROFILES:
