@@ -144,24 +144,28 @@ BEARDS = ("none", "stubble", "goatee", "moustache", "full")
 GLASSES = ("none", "round", "square", "oval", "half", "heavy")
 GARMENTS = ("crew", "vee", "scoop", "shirt", "polo")
 
-# Albedo from very light to very dark, linear RGB.
-_SKIN = np.array(
-    [
-        [0.79, 0.54, 0.42],
-        [0.70, 0.455, 0.33],
-        [0.60, 0.375, 0.255],
-        [0.46, 0.265, 0.165],
-        [0.30, 0.16, 0.095],
-        [0.17, 0.088, 0.055],
-        [0.10, 0.053, 0.036],
-    ]
-)
-_HAIR = np.array(
-    [[0.012, 0.010, 0.009], [0.035, 0.02, 0.012], [0.09, 0.045, 0.022], [0.22, 0.12, 0.05], [0.42, 0.28, 0.13],
-     [0.20, 0.06, 0.02]]
+# Colours as linear RGB. A person's lies anywhere between two neighbours.
+SKIN_TONES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        "very light": (0.79, 0.54, 0.42), "light": (0.70, 0.455, 0.33), "medium light": (0.60, 0.375, 0.255),
+        "medium": (0.46, 0.265, 0.165), "medium dark": (0.30, 0.16, 0.095), "dark": (0.17, 0.088, 0.055),
+        "very dark": (0.10, 0.053, 0.036),
+    }
 )  # fmt: skip
+HAIR_COLOURS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        "black": (0.012, 0.010, 0.009), "dark brown": (0.035, 0.02, 0.012), "brown": (0.09, 0.045, 0.022),
+        "dark blond": (0.22, 0.12, 0.05), "blond": (0.42, 0.28, 0.13), "red": (0.20, 0.06, 0.02),
+    }
+)  # fmt: skip
+IRIS_COLOURS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        "dark brown": (0.05, 0.025, 0.012), "brown": (0.10, 0.05, 0.02), "hazel": (0.13, 0.12, 0.05),
+        "green": (0.09, 0.17, 0.13), "blue": (0.12, 0.22, 0.34),
+    }
+)  # fmt: skip
+_SKIN, _HAIR, _IRIS = (np.array(list(scale.values())) for scale in (SKIN_TONES, HAIR_COLOURS, IRIS_COLOURS))
 _GREY_HAIR = np.array([0.15, 0.147, 0.143])
-_IRIS = np.array([[0.05, 0.025, 0.012], [0.10, 0.05, 0.02], [0.13, 0.12, 0.05], [0.09, 0.17, 0.13], [0.12, 0.22, 0.34]])
 
 
 def stream(*name: object) -> np.random.Generator:
