@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from fer3d import explore, labels, pipeline
+from fer3d import explore, pipeline
 
 
 def redraws(explorer: explore.Explorer, changes: int) -> np.ndarray:
@@ -45,8 +45,9 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=60, help="changes of a control (default: 60)")
     asked = parser.parse_args()
     stores = {name: pipeline.store(name, "tiny") for name in pipeline.DATABASES}
-    titles = {name: labels.TITLES[name] for name in stores}
-    made = {"action units": explore.action_units(), "clips": explore.clips(stores, titles)}
+    titles = {name: pipeline.title(name) for name in stores}
+    roots = {name: pipeline.release_folder(name, "tiny") for name in stores}
+    made = {"action units": explore.action_units(), "clips": explore.clips(stores, titles, roots)}
     rows = []
     for name, explorer in made.items():
         took = redraws(explorer, asked.changes)

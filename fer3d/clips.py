@@ -17,13 +17,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence
 from fer3d.faces import Face, FaceTracker, Rejected, choose_view, crop, crop_square
-from fer3d.video import read_frames, upright
+from fer3d.video import View, read_frames, upright
 
 LAST_FRAMES = frozenset({"ckplus"})
 """Databases whose sequences end at the apex: only their last ten frames are used (paper)."""
@@ -87,7 +88,7 @@ def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | Omitted]:
         elif not whole_tens and settings.short == "drop":
             yield Omitted(shots[0].index, f"sequence of {len(shots)} frames")
         elif not whole_tens:
-            yield _clip(_lengthened(shots, settings), settings, padded=settings.num_frames - len(shots))
+            yield _clip(lengthened(shots, settings), settings, padded=settings.num_frames - len(shots))
 
 
 def _shots(sequence: Sequence, tracker: FaceTracker) -> Iterator[_Shot]:
@@ -96,10 +97,7 @@ def _shots(sequence: Sequence, tracker: FaceTracker) -> Iterator[_Shot]:
     if sequence.database in LAST_FRAMES:
         images = images[-tracker.settings.num_frames :]
     first = len(sequence.images) - len(images)
-    view = sequence.views[0]
-    if len(sequence.views) > 1:
-        few = itertools.islice(read_frames(sequence.source, images), 0, 81, 20)
-        view = choose_view(list(few), sequence.views, tracker.settings)
+    view = view_of(sequence, tracker.settings)
     for index, stored in enumerate(read_frames(sequence.source, images), start=first):
         if sequence.frame_labels is None:
             label = sequence.label
@@ -109,6 +107,14 @@ def _shots(sequence: Sequence, tracker: FaceTracker) -> Iterator[_Shot]:
             return  # more frames than labels: the rest has none
         frame = upright(stored, view)
         yield _Shot(index, label, frame, tracker.step(frame))
+
+
+def view_of(sequence: Sequence, settings: ClipSettings) -> View:
+    """How a recording's frames become upright: where it may be in several ways, five frames decide."""
+    if len(sequence.views) == 1:
+        return sequence.views[0]
+    few = itertools.islice(read_frames(sequence.source, sequence.images), 0, 81, 20)
+    return choose_view(list(few), sequence.views, settings)
 
 
 def _tens(shots: Iterable[_Shot], ten: int) -> Iterator[list[_Shot]]:
@@ -127,7 +133,7 @@ def _tens(shots: Iterable[_Shot], ten: int) -> Iterator[list[_Shot]]:
         yield group
 
 
-def _lengthened(shots: list[_Shot], settings: ClipSettings) -> list[_Shot]:
+def lengthened(shots: list[Any], settings: ClipSettings) -> list[Any]:
     """Fewer than ten frames made ten: the first repeated in front, or all spread out evenly."""
     if settings.short == "repeat_first":
         return [shots[0]] * (settings.num_frames - len(shots)) + shots

@@ -8,7 +8,9 @@ executed without a browser. What a reader without a kernel sees is the first pic
 import base64
 import functools
 import io
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,7 +21,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from fer3d import faces, filters, plots
+from fer3d import databases, faces, filters, plots, video
+from fer3d.clips import lengthened, view_of
 from fer3d.config import ClipSettings
 from fer3d.standins import people, render, scene, studio
 from fer3d.store import Store
@@ -179,39 +182,111 @@ def action_units() -> Explorer:
 
 
 def _board(picture: np.ndarray, points: np.ndarray, grid: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
-    """A face with its points beside its filter, (H, W, 3) uint8: matplotlib would take most of a tenth of a second."""
-    face, side = picture.copy(), len(picture)
-    for x, y in points[~np.isnan(points).any(axis=1)]:
-        cv2.circle(face, (round(16 * x), round(16 * y)), 40, (0, 158, 115), -1, cv2.LINE_AA, 4)
+    """A face with its points beside its filter."""
     weights = matplotlib.colormaps[plots.AMOUNT](grid, bytes=True)[..., :3]
-    panels = (face, cv2.resize(weights, (side, side), interpolation=cv2.INTER_NEAREST))
-    framed = [cv2.copyMakeBorder(panel, 44, 8, 8, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for panel in panels]
-    for panel, title in zip(framed, titles, strict=True):
-        cv2.putText(panel, title[:54], (8, 29), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    filtered = cv2.resize(weights, picture.shape[:2], interpolation=cv2.INTER_NEAREST)
+    return _beside((_dotted(picture, points), filtered), titles)
+
+
+def _dotted(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A copy with its points (66, 2); those that are missing are not drawn."""
+    picture = picture.copy()
+    for x, y in points[~np.isnan(points).any(axis=1)]:
+        cv2.circle(picture, (round(16 * x), round(16 * y)), 40, _GREEN, -1, cv2.LINE_AA, 4)
+    return picture
+
+
+def _beside(
+    panels: Sequence[np.ndarray], titles: Sequence[str], edge: tuple[int, int, int] = (255, 255, 255)
+) -> np.ndarray:
+    """Panels of one height under their titles, (H, W, 3) uint8: matplotlib alone would take a tenth of a second."""
+    framed = []
+    for panel, title in zip(panels, titles, strict=True):
+        panel = cv2.copyMakeBorder(panel, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=edge)
+        framed.append(cv2.copyMakeBorder(panel, 40, 5, 5, 5, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
+        letters = panel.shape[1] // 8
+        cv2.putText(framed[-1], title[:letters], (8, 27), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     return np.hstack(framed)
 
 
-def clips(stores: Mapping[str, Store], titles: Mapping[str, str]) -> Explorer:
-    """Notebook 01: any frame of any clip of the prepared stores, its neighbours, and their 66 points."""
-    most = max(map(len, stores.values()))
-    frames = next(iter(stores.values())).frames.shape[1]
+_GREEN, _BLUE, _ORANGE, _RED = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
 
-    def draw(database: str, clip: int, frame: int, points: bool) -> Figure:
-        store = stores[database]
-        row = clip % len(store)
-        about = store.manifest.iloc[row]
-        title = f"{titles[database]}, clip {row} of {len(store)}: {about['sequence']}, {about['label']}"
-        near = [t for t in (frame - 1, frame, frame + 1) if 0 <= t < frames]
-        marks = store.landmarks[row, near] if points else None
-        return plots.film_strip(store.frames[row, near], title, marks, [f"frame {t}" for t in near], columns=3)
+
+def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping[str, Path]) -> Explorer:
+    """Notebook 01: any frame of any clip, as recorded with box, crop and points, and as stored; rejected frames marked.
+
+    ``roots`` are the releases that the stores were made from. A recording that is no longer there shows its crop alone.
+    """
+    most = max(map(len, stores.values()))
+    ten = next(iter(stores.values())).frames.shape[1]
+
+    @functools.lru_cache(maxsize=len(stores))
+    def sequences(database: str) -> dict[str, databases.Sequence]:
+        scanned = databases.scan(database, roots[database], stores[database].settings)
+        return {found.name: found for found in scanned if isinstance(found, databases.Sequence)}
+
+    @functools.lru_cache(maxsize=4)
+    def recorded(database: str, row: int) -> list[tuple[np.ndarray, faces.Face | faces.Rejected]]:
+        about, settings = stores[database].manifest.iloc[row], stores[database].settings
+        sequence = sequences(database).get(str(about["sequence"]))
+        if sequence is None:
+            return []
+        view, first = view_of(sequence, settings), int(about["first_frame"])
+        images = sequence.images[first : first + ten]
+        skipped = 0 if images else first
+        stored = itertools.islice(video.read_frames(sequence.source, images), skipped, skipped + ten)
+        frames = [video.upright(frame, view) for frame in stored]
+        shots = list(zip(frames, faces.FaceTracker(settings).track(frames), strict=True))
+        return shots if len(shots) == ten else lengthened(shots, settings)
+
+    def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
+        store, row = stores[database], clip % len(stores[database])
+        about, (n_faces, score) = store.manifest.iloc[row], store.detections[row, frame]
+        points, grow = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
+        crop = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
+        crop = _dotted(crop, (points + 0.5) * grow - 0.5) if landmarks else crop
+        rejected = bool(np.isnan(points).any())
+        told = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
+        title = f"{about['sequence']}, {about['label']}, frame {frame} of {ten}"
+        panels, shots = [crop], recorded(database, row)
+        if shots:
+            found = [face for _, face in shots if isinstance(face, faces.Face)]
+            panels.insert(0, _marked(*shots[frame], found, store.settings, landmarks))
+        names = [title, f"{titles[database]}, clip {row} of {len(store)}: {told}"]
+        return _beside(panels, names[: len(panels)], *([_RED] if rejected else []))
 
     return Explorer(
         draw,
         database=choice("database", [(titles[name], name) for name in stores]),
         clip=slider("clip", 0, 0, most - 1),
-        frame=slider("frame", frames - 1, 0, frames - 1),
-        points=widgets.Checkbox(True, description="landmarks"),
+        frame=slider("frame", ten - 1, 0, ten - 1),
+        landmarks=widgets.Checkbox(True, description="landmarks"),
     )
+
+
+_SIDE = 400
+
+
+def _marked(
+    frame: np.ndarray,
+    face: faces.Face | faces.Rejected,
+    found: list[faces.Face],
+    settings: ClipSettings,
+    landmarks: bool,
+) -> np.ndarray:
+    """A recorded frame, `_SIDE` high, with its box (orange), its points and the square that is cut out (blue)."""
+    scale = _SIDE / frame.shape[0]
+    picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
+    if isinstance(face, faces.Face):
+        picture = _dotted(picture, (face.points + 0.5) * scale - 0.5) if landmarks else picture
+        left, top, side = (round(scale * value) for value in face.box)
+        cv2.rectangle(picture, (left, top), (left + side, top + side), _ORANGE, 1, cv2.LINE_AA)
+        found = found if settings.crop_per == "clip" else [face]
+    if found:
+        square = faces.crop_square(np.stack([one.points for one in found]), settings)
+        turned = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
+        cv2.polylines(picture, [cv2.boxPoints(turned).astype(np.int32)], True, _BLUE, 2, cv2.LINE_AA)
+    return picture
 
 
 def activations(stages: Mapping[str, np.ndarray]) -> Explorer:

@@ -3,11 +3,13 @@
 import base64
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import scenes
 
-from fer3d import explore
+from fer3d import databases, explore
 from fer3d.standins import people, render, scene
 from fer3d.store import MANIFEST, REJECTED, Store
 
@@ -26,7 +28,7 @@ def store(clips: int) -> Store:
         np.stack([POINTS] * clips),
         np.ones((clips, 10, 2), np.float32),
         pd.DataFrame(columns=list(REJECTED)),
-        {"database": "ckplus"},
+        {"database": "ckplus", "settings": {"size": 32}},
     )
 
 
@@ -34,7 +36,9 @@ PREDICTIONS = pd.DataFrame(
     {"clip": ["a", "b", "c"], "label": ["anger", "anger", "fear"], "prediction": ["fear", "fear", "fear"]}
 )
 EXPLORERS = {
-    "clips": lambda: explore.clips({"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}),
+    "clips": lambda: explore.clips(
+        {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
+    ),
     "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS),
     "action_units": explore.action_units,
     "activations": lambda: explore.activations(
@@ -46,6 +50,34 @@ EXPLORERS = {
 
 def picture_of(explorer: explore.Explorer) -> bytes:
     return bytes(explorer.picture.value)
+
+
+@pytest.fixture(autouse=True)
+def _release(tmp_path, monkeypatch):
+    """A release with one recording of the stores: ten frames, the sixth without a face."""
+    images = tuple(tmp_path / f"{t}.png" for t in range(14))
+    for image, frame in zip(images, scenes.walk(14, blank=(9,)), strict=True):
+        cv2.imwrite(str(image), frame[..., ::-1])
+    recording = databases.Sequence("ckplus", "S005", "S005_001", tmp_path, images, label="anger")
+    monkeypatch.setattr(databases, "scan", lambda database, *_: iter([recording] if database == "ckplus" else []))
+
+
+def test_the_browser_marks_points_box_crop_and_rejected_frames(monkeypatch):
+    """Drawn on the recorded frame; the frame that the tracker rejects has neither points nor box."""
+    one = store(1)
+    one.manifest["first_frame"] = 4
+    one.landmarks[0, 5] = np.nan
+    explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
+
+    def share(frame, colour, landmarks=True):
+        drawn = explorer.draw(database="ckplus", clip=0, frame=frame, landmarks=landmarks)
+        return np.mean(np.abs(drawn[:, :540].astype(int) - colour).sum(-1) < 30)
+
+    assert share(4, explore._GREEN) > 10 * share(4, explore._GREEN, landmarks=False)
+    assert share(4, explore._ORANGE) > 2 * share(5, explore._ORANGE)
+    assert share(4, explore._BLUE) > 0.002 and share(5, explore._BLUE) > 0.002
+    assert share(5, explore._RED) > share(4, explore._RED) + 0.002
+    assert share(5, explore._GREEN) < 0.1 * share(4, explore._GREEN)
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
