@@ -4,8 +4,8 @@ Mimics the FERA 2011 training partitions (Section 4.1 of the paper): ``emotion_t
 with a label beside each video (a word, a number, or a word in the name, since the
 original's way is not known for certain) and ``au_training`` with a row of action units a
 frame. ``actors.csv`` and ``emotion_codes.csv`` tell what the original's files do not.
-Departs: at most ten actors, a few emotion videos each instead of about 22, and two videos with action units
-instead of 87.
+Departs: at most ten actors, a few emotion videos each instead of about 22, half as long; two videos with action
+units instead of 87.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from fer3d.labels import CLASSES
 from fer3d.standins import acting, people, studio
 
 FPS = 25
-FRAMES = (28, 46)
+FRAMES = (20, 31)
 """Frames of a recording: at least, and fewer than."""
 _ACTORS = 10
 _COLUMNS = 46

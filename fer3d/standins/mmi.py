@@ -5,7 +5,8 @@ Mimics a download of the MMI Facial Expression Database (Section 4.1 of the pape
 units with onset, apex and offset. Kept: subjects filmed lying on the side (720 x 576),
 upright ones (640 x 480), dual views through a mirror, profile-only sessions, emotion codes
 above 6, sessions without an emotion. Departs: only the stem of a face is profile here, a
-head turned by 75 degrees; nobody shows an emotion twice.
+head turned by 75 degrees; nobody shows an emotion twice; recordings are half as long as the
+original's, so that each of their tens shows the expression come or go.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from fer3d.labels import MMI_CODES
 from fer3d.standins import acting, people, studio
 
 FPS = 24
-FRAMES = (30, 49)
+FRAMES = (20, 30)
 """Frames of a recording: at least, and fewer than."""
 _CODES = {name: code for code, name in MMI_CODES.items()}
 _OTHER_CODES = (7, 8, 9)
