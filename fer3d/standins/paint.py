@@ -227,7 +227,7 @@ def _lips(
     _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
     shine = 12 * who.lip_volume * _line(t - 0.35, 0.2) * arch**2
-    lip = red * (1.0 - 0.2 * t**2)[..., None] + shine[..., None]
+    lip = red * (1.04 - 0.24 * t**2)[..., None] + shine[..., None]
     _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
     _dim(slit.under, 0.12 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
@@ -258,4 +258,4 @@ def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
     inside = np.clip(np.minimum(slit.along, 1 - slit.along) * slit.length / (0.8 * s) + 1, 0, 1)
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside
     corner = _line(np.abs(2 * slit.along - 1) - 0.95, 0.06) * _line(off, 1.4 * s)
-    _dim(slit.under, 0.6 * seam + 0.75 * corner * (1 - seam))
+    _dim(slit.under, 0.6 * seam + 0.85 * corner * (1 - seam))

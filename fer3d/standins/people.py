@@ -51,7 +51,7 @@ _MOVES: Mapping[int, Mapping[int | str, tuple[float, ...]]] = MappingProxyType(
         16: {58: (0, 6, 0.5), 57: (0, 6, 0.5), 59: (-0.6, 4, 0), 48: (0, 0.8, 0), "chin_l": (0, 1, 0)},
         17: {57: (0, -2.8, 1.5), 58: (0, -2.7, 1.5), 59: (0, -1.8, 0.6), 51: (0, -1.8, 1), 50: (0, -1.6, 1),
              49: (0, -1, 0.4), 48: (0.5, 0.8, 0), "chin_l": (0, -5, 2), 8: (0, -2.5, 0.5), 7: (0, -2, 0)},
-        20: {48: (-5.6, 0.2, -1), 49: (-4.4, 0.6, -1), 50: (-2, 0.8, -0.8), 59: (-4.8, 0.6, -1),
+        20: {48: (-5.2, 0, -1), 49: (-4.4, 0.6, -1), 50: (-2, 0.8, -0.8), 59: (-4.8, 0.6, -1),
              58: (-2.2, 0.4, -0.6), 51: (0, 0.8, -0.8), 57: (0, 0, -0.6), "jowl_l": (-3, 1.5, 0),
              "marionette_l": (-3.2, 1.6, -0.5), "nasolabial_l": (-1.4, 0.6, 0)},
         23: {51: (0, 1.8, -0.5), 50: (0.8, 2, -0.5), 49: (1.6, 1.5, 0), 57: (0, -2.2, -0.5), 58: (0.6, -2.1, -0.5),
@@ -251,14 +251,14 @@ def _features(rng: np.random.Generator) -> tuple[dict[str, float], bool]:
 _SPREAD: Mapping[str, float] = MappingProxyType(
     {
         "eye distance": 2.2, "eye size": 1.0, "eye opening": 0.9, "eye slant": 1.5,
-        "brow height": 3.2, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
-        "nose width": 2.0, "nose length": 4.0, "nose bridge": 1.5,
-        "mouth height": 2.5, "mouth width": 3.4, "mouth slant": 1.0, "upper lip": 1.4, "lower lip": 1.7,
-        "chin length": 4.0, "jaw width": 5.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
+        "brow height": 3.7, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
+        "nose width": 2.3, "nose length": 4.6, "nose bridge": 1.5,
+        "mouth height": 2.9, "mouth width": 3.6, "mouth slant": 1.0, "upper lip": 1.4, "lower lip": 1.7,
+        "chin length": 4.4, "jaw width": 5.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
     }
 )  # fmt: skip
 """Deviation of each measure of a face between people, in millimetres; nobody lies beyond 2.2 of them."""
-_HEAD_SPREAD = (0.06, 0.055, 0.03)
+_HEAD_SPREAD = (0.06, 0.07, 0.03)
 """Deviation of a head's width, height and depth, as shares."""
 
 
