@@ -2,9 +2,9 @@
 
     python benchmarks/filters.py [--threads 2] [--repeats 5]
 
-Two plain loops on NumPy arrays: Eq. 2 as it reads, over all pixels and all landmarks of a
-frame; and a better one, over the cells of each landmark's window. They run on one clip, the
-filter on a batch; times are told a clip. All results are compared bit for bit first.
+Two plain loops on NumPy arrays, both with Eq. 2 as it reads: over all pixels and all landmarks of a
+frame; and over each landmark's window, cell by cell. They run on one clip, the filter on a batch;
+times are told a clip. All results are compared bit for bit first.
 """
 
 import argparse
@@ -18,34 +18,36 @@ from network import LABELS, Subject, about, arguments, medians, report, ways
 from torch import Tensor
 
 from fer3d.config import profile
-from fer3d.filters import window_weights
 from fer3d.network import Network, grids
 
+CALLS = 10
+"""Calls of the filter in a row, of which one alone would be too short to time."""
 
-def by_pixels(points: np.ndarray, size: int, grid: int, weights: np.ndarray) -> np.ndarray:
-    """Eq. 2 as it reads: each pixel of each frame asks every landmark. (T, L, 2) to (T, grid, grid)."""
-    half = len(weights) // 2
+
+def by_pixels(points: np.ndarray, size: int, grid: int, half: int, slope: float) -> np.ndarray:
+    """Each pixel of each frame asks every landmark. (T, L, 2) to (T, grid, grid)."""
     filled = np.zeros((len(points), grid, grid), np.float32)
     for frame, cells in zip(points, filled, strict=True):
         for row in range(grid):
             for column in range(grid):
                 for x, y in frame:
-                    dx, dy = column - int(x * grid // size), row - int(y * grid // size)
-                    if abs(dx) <= half and abs(dy) <= half:
-                        cells[row, column] = max(cells[row, column], weights[dy + half, dx + half])
+                    dx, dy = abs(column - int(x * grid // size)), abs(row - int(y * grid // size))
+                    if dx <= half and dy <= half:
+                        cells[row, column] = max(cells[row, column], 1 - slope * (dx + dy))
     return filled
 
 
-def by_windows(points: np.ndarray, size: int, grid: int, weights: np.ndarray) -> np.ndarray:
+def by_windows(points: np.ndarray, size: int, grid: int, half: int, slope: float) -> np.ndarray:
     """The same from the landmarks' side: each writes into the cells of its window."""
-    half = len(weights) // 2
     filled = np.zeros((len(points), grid, grid), np.float32)
     for frame, cells in zip(points, filled, strict=True):
         for x, y in frame:
             column, row = int(x * grid // size), int(y * grid // size)
-            for r in range(max(0, row - half), min(grid, row + half + 1)):
-                for c in range(max(0, column - half), min(grid, column + half + 1)):
-                    cells[r, c] = max(cells[r, c], weights[r - row + half, c - column + half])
+            for dy in range(-half, half + 1):
+                for dx in range(-half, half + 1):
+                    r, c = row + dy, column + dx
+                    if 0 <= r < grid and 0 <= c < grid:
+                        cells[r, c] = max(cells[r, c], 1 - slope * (abs(dx) + abs(dy)))
     return filled
 
 
@@ -55,7 +57,6 @@ def compare(name: str, batch: int, step_batch: int, chosen: argparse.Namespace) 
     sides = grids(size, settings.stem_strides)[:2]
     network = Network(settings, LABELS, size)
     subject = Subject(network, ways(device, compiled=False)[-1], step_batch, size, device)
-    weights = window_weights(settings.window, settings.slope, settings.distance).numpy()
     landmarks = torch.rand(batch, 10, 66, 2).mul(size).to(device)
     first = landmarks[0].cpu().numpy()
 
@@ -63,7 +64,7 @@ def compare(name: str, batch: int, step_batch: int, chosen: argparse.Namespace) 
         return [made for side in sides if (made := network.filter(points, side)) is not None]
 
     def plain(loop: Callable[..., np.ndarray]) -> list[np.ndarray]:
-        return [loop(first, size, side, weights) for side in sides]
+        return [loop(first, size, side, settings.window // 2, settings.slope) for side in sides]
 
     made = [w[0, 0].cpu().numpy() for w in fast(landmarks)]
     equal = all(map(np.array_equal, made * 2, plain(by_pixels) + plain(by_windows)))
@@ -72,14 +73,14 @@ def compare(name: str, batch: int, step_batch: int, chosen: argparse.Namespace) 
         {
             "pixels": lambda: plain(by_pixels),
             "windows": lambda: plain(by_windows),
-            "filter": lambda: fast(landmarks),
+            "filter": lambda: [fast(landmarks) for _ in range(CALLS)],
             "share": lambda: fast(subject.landmarks),
             "step": subject.step,
         },
         repeats,
         device,
     )
-    a_clip = seconds["filter"] / batch
+    a_clip = seconds["filter"] / CALLS / batch
     return {
         "profile": name,
         "grids": " ".join(map(str, sides)),

@@ -13,6 +13,7 @@ The paper leaves open what follows; each line is tested.
 - A weight that a large window would make negative is 0.
 """
 
+import itertools
 import math
 from typing import Literal
 
@@ -41,21 +42,26 @@ def window_weights(
             [0.9000, 1.0000, 0.9000],
             [0.8000, 0.9000, 0.8000]])
     """
+    _check(window, slope, distance)
+    offset = (torch.arange(window, device=device) - window // 2).abs()
+    dy, dx = offset[:, None], offset[None, :]
+    if distance == "chebyshev":
+        return _weights(torch.maximum(dy, dx), slope, distance)
+    return _weights(dy * dy + dx * dx if distance == "euclidean" else dy + dx, slope, distance)
+
+
+def _check(window: int, slope: float, distance: Distance) -> None:
     if window < 1 or window % 2 == 0:
         raise InputError(f"window = {window}", "an odd number of cells", "window = 7")
     if not (math.isfinite(slope) and slope >= 0):
         raise InputError(f"slope = {slope}", "a finite number, 0 or more", "slope = 0.1")
-    offset = (torch.arange(window, device=device) - window // 2).abs().double()
-    dy, dx = offset[:, None], offset[None, :]
-    match distance:
-        case "manhattan":
-            distances = dy + dx
-        case "euclidean":
-            distances = torch.sqrt(dy * dy + dx * dx)
-        case "chebyshev":
-            distances = torch.maximum(dy, dx)
-        case _:
-            raise InputError(f"distance = {distance!r}", "manhattan, euclidean or chebyshev", "distance = 'manhattan'")
+    if distance not in ("manhattan", "euclidean", "chebyshev"):
+        raise InputError(f"distance = {distance!r}", "manhattan, euclidean or chebyshev", "distance = 'manhattan'")
+
+
+def _weights(measure: Tensor, slope: float, distance: Distance) -> Tensor:
+    """Eq. 2 for distances in whole numbers, the Euclidean ones squared."""
+    distances = measure.double().sqrt() if distance == "euclidean" else measure.double()
     return (1 - slope * distances).clamp(min=0).float()
 
 
@@ -63,10 +69,10 @@ def landmark_cells(landmarks: Tensor, size: int, grid: int) -> Tensor:
     """The grid's cell of each landmark: (..., 2) pixels of a ``size`` x ``size`` crop to (..., 2) float cells (x, y).
 
     Whole numbers, below 0 or from ``grid`` on outside the crop; NaN stays NaN. In double
-    precision the product is exact, so that every device finds the same cell for a landmark
-    on a cell's edge.
+    precision the product of single precision coordinates is exact and no quotient is rounded up
+    to a whole number, so that every device finds the same cell for a landmark on a cell's edge.
     """
-    return (landmarks.double() * grid) // size
+    return (landmarks.double() * grid / size).floor()
 
 
 @torch.no_grad()
@@ -91,24 +97,52 @@ def landmark_filter(
         raise ValueError(f"size {size} and grid {grid}, wanted 1 or more")
     if overlap not in ("max", "sum"):
         raise InputError(f"overlap = {overlap!r}", "max or sum", "overlap = 'max'")
-    weights = window_weights(window, slope, distance, landmarks.device)
-    batch, frames, half = *landmarks.shape[:2], window // 2
+    _check(window, slope, distance)
+    half, side = window // 2, grid + 2 * (window // 2)
 
-    # Each window is written whole into a grid with a margin, which is then cut off. A missing
-    # landmark, or one too far outside, lies where its window stays within the margin.
-    side = grid + 2 * window
-    cells = landmark_cells(landmarks, size, grid).nan_to_num(nan=-window).clamp(-half - 1, grid + half)
-    x, y = (cells.long() + window).unbind(-1)
-    offset = torch.arange(-half, half + 1, device=landmarks.device)
-    index = (y * side + x)[..., None] + (offset[:, None] * side + offset).flatten()  # (B, T, L, window * window)
-    index = index.flatten(2)
-    values = weights.flatten().repeat(landmarks.shape[2]).expand(index.shape)
+    # Cells of a map with a margin for the landmarks outside, and under it a line for the missing ones.
+    x, y = (landmark_cells(landmarks, size, grid) + half).unbind(-1)
+    near = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+    index = torch.where(near, y * side + x, side * side).long()
+    shape = (*landmarks.shape[:2], side + 1, side)
+    inside = (..., slice(half, half + grid), slice(half, half + grid))
 
     if overlap == "max":
-        filled = values.new_zeros(batch, frames, side * side).scatter_reduce(2, index, values, "amax")
+        widest = {"manhattan": 2 * half, "euclidean": 2 * half * half, "chebyshev": half}[distance]
+        nearest = _nearest(index, shape, half, distance, widest)[inside]
+        by_measure = _weights(torch.arange(2 * widest + 2, device=landmarks.device), slope, distance)
+        by_measure[widest + 1 :] = 0
+        filled = by_measure.index_select(0, nearest.int().flatten()).view(nearest.shape)
     else:  # in double precision, where these sums are exact and so don't depend on their order
-        filled = values.new_zeros(batch, frames, side * side, dtype=torch.double).scatter_add(2, index, values.double())
-    return filled.float().view(batch, 1, frames, side, side)[..., window:-window, window:-window].contiguous()
+        counts = torch.zeros(shape, dtype=torch.double, device=landmarks.device).flatten(2)
+        counts = counts.scatter_add(2, index, torch.ones_like(index, dtype=torch.double)).view(shape)
+        weights, total = window_weights(window, slope, distance, landmarks.device), torch.zeros_like(counts[inside])
+        for row, column in itertools.product(range(window), range(window)):
+            total += weights[row, column] * counts[..., row : row + grid, column : column + grid]
+        filled = total.float()
+    return filled.unsqueeze(1)
+
+
+def _nearest(index: Tensor, shape: tuple[int, ...], half: int, distance: Distance, widest: int) -> Tensor:
+    """Each cell's distance to the nearest landmark of its frame, as `_weights` wants it; above ``widest``: none.
+
+    The larger weight is the nearer landmark's, and a distance is put together from what lies across and
+    what lies along. So a window of k x k cells takes 2 k operations on whole maps of bytes, not k x k.
+    """
+    small = torch.uint8 if 2 * widest + 1 < 256 else torch.int32
+    nearest = torch.full(shape, widest + 1, dtype=small, device=index.device).flatten(2)
+    nearest = nearest.scatter_(2, index, 0).flatten()
+    for stride in (1, shape[-1]):  # as the maps lie in memory: what runs over a line's end stays in the margin
+        away = nearest.clone()
+        for cells in range(1, half + 1):
+            if distance == "chebyshev":
+                away.clamp_(min=cells)
+            else:
+                away += 2 * cells - 1 if distance == "euclidean" else 1
+            step = cells * stride
+            for here, there in ((nearest[step:], away[:-step]), (nearest[:-step], away[step:])):
+                torch.minimum(here, there, out=here)
+    return nearest.view(shape)
 
 
 def coverage(filter: Tensor) -> float:
