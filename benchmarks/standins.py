@@ -1,21 +1,18 @@
-"""How good the invented people are: speed, detection, landmarks that follow, difficulty.
+"""How good the invented people are: speed, detection, landmarks that follow.
 
     python benchmarks/standins.py [--people 60] [--workers 2]
 
 Speed: frames a second on one core at 640 x 480, and the set-up of a person. Detection: share
 of the frames, by yaw, that OpenCV's Haar cascade and dlib's HOG detector find. Following:
 change of six measures since the first frame, true against detected, as in Section 3.2's
-path (`fer3d.faces`). Difficulty: a linear classifier on the displacement of the detected
-points (last frame less first) of a CK+ stand-in, subject-independent.
+path (`fer3d.faces`).
 """
 
 import argparse
 import concurrent.futures
 import multiprocessing
 import os
-import tempfile
 import time
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -24,19 +21,13 @@ import cv2
 import dlib
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from fer3d import databases, standins
 from fer3d.config import ClipSettings
 from fer3d.faces import KEPT, Face, FaceTracker
 from fer3d.labels import CLASSES
 from fer3d.standins import acting, people, studio
 from fer3d.standins.render import Renderer
 from fer3d.standins.scene import Scene
-from fer3d.video import read_frames
 
 MEASURES = ("brow height", "inner brow", "mouth opening", "corner lift", "eye opening", "mouth width")
 HAAR = cv2.data.haarcascades + "haarcascade_frontalface_default.xml"
@@ -123,20 +114,6 @@ def follow(k: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[tuple[np.n
     return changes, points, pd.DataFrame(found)
 
 
-def ends(sequence: databases.Sequence) -> np.ndarray | None:
-    """(66, 2) displacement of the upright, scaled points from first to last frame; None where a face is lost."""
-    cv2.setNumThreads(1)
-    tracker, shapes = FaceTracker(ClipSettings()), []
-    for frame in read_frames(sequence.source, (sequence.images[0], sequence.images[-1])):
-        face = tracker.step(frame)
-        if not isinstance(face, Face):
-            return None
-        flat = face.points[:, 0] + 1j * face.points[:, 1]
-        flat = (flat - flat[27:31].mean()) / (flat[45] - flat[36])
-        shapes.append(np.stack([flat.real, flat.imag], 1))
-    return shapes[1] - shapes[0]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=60)
@@ -156,23 +133,7 @@ def main() -> None:
         print(pd.DataFrame(rows, index=MEASURES).round(2).to_string())
         pairs = [pair for one in points for pair in one]
         print(f"error {_error(pairs):.2f} % of the inter-ocular distance")
-        print(f"a mean face laid on the truth: {_mean_face(pairs):.2f} %\n")
-        with tempfile.TemporaryDirectory() as folder:
-            standins.write("ckplus", Path(folder) / "ckplus", asked.people, seed=1, workers=asked.workers)
-            scanned = [
-                s for s in databases.scan("ckplus", Path(folder) / "ckplus") if isinstance(s, databases.Sequence)
-            ]
-            labelled = [s for s in scanned if s.label]
-            moved = list(pool.map(ends, labelled, chunksize=4))
-    kept = [(s, d) for s, d in zip(labelled, moved, strict=True) if d is not None]
-    names = np.array([s.label for s, _ in kept])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=3000))
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    said = cross_val_predict(
-        model, np.array([d.ravel() for _, d in kept]), names, groups=[s.subject for s, _ in kept], cv=folds
-    )
-    majority = max(np.mean(names == name) for name in set(names))
-    print(f"difficulty: linear classifier {np.mean(said == names):.3f} of {len(names)}, majority {majority:.3f}")
+        print(f"a mean face laid on the truth: {_mean_face(pairs):.2f} %")
 
 
 def _error(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
