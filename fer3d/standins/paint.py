@@ -227,9 +227,9 @@ def _lips(
     _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
     shine = 12 * who.lip_volume * _line(t - 0.35, 0.2) * arch**2
-    lip = red * (1.04 - 0.24 * t**2)[..., None] + shine[..., None]
+    lip = red * (1.03 - 0.13 * t**2)[..., None] + shine[..., None]
     _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
-    _dim(slit.under, 0.12 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
+    _dim(slit.under, 0.06 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
 
 def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: float) -> None:
