@@ -46,7 +46,9 @@ def scattered(size, points=9, frames=3, batch=2, seed=0):
 
 @pytest.mark.parametrize("overlap", ["max", "sum"])
 @pytest.mark.parametrize("distance", ["manhattan", "euclidean", "chebyshev"])
-@pytest.mark.parametrize(("size", "grid", "window", "slope"), [(299, 18, 7, 0.1), (64, 7, 3, 0.3), (64, 5, 13, 0.1)])
+@pytest.mark.parametrize(
+    ("size", "grid", "window", "slope"), [(299, 18, 7, 0.1), (64, 7, 3, 0.3), (64, 5, 13, 0.1), (64, 9, 31, 0.02)]
+)
 def test_equals_the_loop_bit_for_bit(size, grid, window, slope, distance, overlap):
     points = scattered(size)
     options = {"window": window, "slope": slope, "distance": distance, "overlap": overlap}
