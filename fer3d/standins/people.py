@@ -258,7 +258,7 @@ _SPREAD: Mapping[str, float] = MappingProxyType(
     }
 )  # fmt: skip
 """Deviation of each measure of a face between people, in millimetres; nobody lies beyond 2.2 of them."""
-_HEAD_SPREAD = (0.06, 0.07, 0.03)
+_HEAD_SPREAD = (0.06, 0.055, 0.03)
 """Deviation of a head's width, height and depth, as shares."""
 
 
@@ -299,7 +299,7 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
     move((50, 58), dx=-drawn["mouth width"] * 0.25)
     move((49, 50, 51), dy=-drawn["upper lip"])
     move((57, 58, 59), dy=drawn["lower lip"])
-    chin = max(mouth_down + drawn["chin length"], 0.6 * mouth_down - 4)
+    chin = max(mouth_down + drawn["chin length"], 0.6 * mouth_down - 2.5)
     move((6, 7, 8, "chin_l"), dy=chin)
     move((5, "marionette_l"), dy=chin * 0.8)
     move((4,), dy=chin * 0.5)
