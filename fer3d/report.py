@@ -125,7 +125,8 @@ def write(run: Path) -> Path:
     )
     shell.filters["percent"] = lambda share: f"{100 * share:.1f}"
     made_with = files.read_json(found[0].folders[0] / "model.json")["made_with"]
-    text = shell.get_template(TEMPLATE).render(run=run, results=found, pages=pages, made_with=made_with)
+    data = {name: told for result in found for name, told in result.made_of["data"].items()}
+    text = shell.get_template(TEMPLATE).render(run=run, results=found, data=data, pages=pages, made_with=made_with)
     files.write_text(run / "index.html", text)
     return run / "index.html"
 

@@ -13,6 +13,8 @@ from fer3d import config, labels, paths, pipeline, training
 from fer3d.errors import InputError
 from fer3d.pipeline import Training
 
+TOLD = {"clips": 9, "padded": 1, "rejected": 0}
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None]]
     made: list[tuple[list[str], str | None]] = []
 
     def store(database: str, profile: str) -> SimpleNamespace:
-        return SimpleNamespace(database=database, info={"fingerprint": f"{database} {profile}"})
+        return SimpleNamespace(database=database, info=TOLD | {"fingerprint": f"{database} {profile}"})
 
     def train(stores, out, profile, *, fold=0, test=None):
         made.append(([store.database for store in stores], test and test.database))

@@ -16,6 +16,7 @@ from fer3d import config, evaluation, files, labels, pipeline, report
 from fer3d.errors import InputError
 
 CLASSES = labels.CLASSES["ckplus"]
+TOLD = {"clips": 36, "padded": 5, "rejected": 4, "fingerprint": "abc"}
 
 
 def finish(run: Path, job: pipeline.Training, truth: Sequence[str], right: int, data: Sequence[str]) -> None:
@@ -36,7 +37,7 @@ def finish(run: Path, job: pipeline.Training, truth: Sequence[str], right: int, 
     files.write_csv(folder / "predictions.csv", predictions)
     files.write_json(folder / "model.json", {"made_with": {"torch": "2.13.0", "device": "cpu"}})
     profile = pipeline.settings("tiny", job.variant).as_dict()
-    files.write_json(folder / "made_of.json", {"fer3d": "0", "profile": profile, "data": dict.fromkeys(data, "abc")})
+    files.write_json(folder / "made_of.json", {"fer3d": "0", "profile": profile, "data": dict.fromkeys(data, TOLD)})
     left_out = {"contempt": 2} if job.trained_on else {}
     files.write_json(folder / "metrics.json", evaluation.evaluate(predictions) | {"left_out": left_out})
 
@@ -148,6 +149,13 @@ def test_numbers_stand_beside_the_papers_and_baselines(run: Path) -> None:
     assert "3d 50.0 16.7 to 83.3 stand-in result 89.50 37.5 66.7 18 6 1 of 5 folds" in words
     for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI stand-in", "contempt left out (2)"):
         assert wanted in words
+
+
+def test_short_sequences_and_what_was_left_out_are_counted(run: Path) -> None:
+    words = " ".join(Links(run / "index.html").words.split())
+    for name in ("CK+ stand-in", "MMI stand-in"):
+        assert f"{name} 36 5 4 abc" in words
+    assert "the setting short, here repeat_first" in words
 
 
 def test_the_command_of_a_row_gives_its_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
