@@ -58,7 +58,7 @@ def fit(
             for number in range(len(log), settings.epochs):
                 started = time.perf_counter()
                 epoch = loop.Epoch.of(number, len(clips), settings)
-                for taken in workers.until_all_wait():
+                for taken in workers.until_done(number):
                     bar.update(min(number * len(epoch.batches) + taken, bar.total) - bar.n)
                 log.append(loop.row(epoch, workers.told.sum(dim=0), started))
                 loop.save(checkpoint, run, network, sgd, log)
@@ -76,23 +76,28 @@ class _Workers:
     ) -> None:
         # Spawned, not forked: the caller may hold threads. PyTorch ends them when the caller is killed.
         context, count = multiprocessing.get_context("spawn"), settings.async_workers
-        self._count = count
-        self._taken = context.Value("q", 0)
+        # The caller waits for nothing that a killed worker could hold: it reads, and it opens gates.
+        self._taken = context.Value("q", 0, lock=False)
         """Steps of the epoch that a worker has taken on."""
-        self._meeting = context.Barrier(count + 1)
-        """Where all wait at the end of an epoch."""
+        self._lock = context.Lock()
+        """Held to take one on, by workers only."""
+        self._done = torch.zeros(count, dtype=torch.int64).share_memory_()
+        """Epochs that each worker has ended."""
+        self._gates = [context.Semaphore(0) for _ in range(count)]
+        """Where each worker waits for the next epoch."""
         self.told = torch.zeros(count, 2).share_memory_()
         """Each worker's sum of losses and number of recognised clips in the epoch."""
         momentum = [sgd.state[parameter]["momentum_buffer"] for parameter in network.parameters()]
         threads = max(1, torch.get_num_threads() // count)
-        args = (network, momentum, clips.places, settings, first, threads, self._taken, self._meeting, self.told)
+        shared = (self._taken, self._lock, self._done, self._gates, self.told)
+        args = (network, momentum, clips.places, settings, first, threads, shared)
         self._processes = start_processes(_work, args, count, join=False, start_method="spawn")
 
-    def until_all_wait(self) -> Iterator[int]:
-        """Until the last step of the epoch is done, now and then the number of steps taken on."""
-        while self._meeting.n_waiting < self._count:
+    def until_done(self, epoch: int) -> Iterator[int]:
+        """Until the last step of the epoch is done; now and then the number of steps taken on."""
+        while int(self._done.min()) <= epoch:
             try:
-                self._processes.join(timeout=0.05)
+                self._processes.join(timeout=0.02)
             except (ProcessRaisedException, ProcessExitedException) as error:
                 what = str(error).strip().splitlines()[-1]
                 raise InputError(
@@ -106,7 +111,8 @@ class _Workers:
         """Let the workers begin the next epoch, or end after the last."""
         self._taken.value = 0
         self.told.zero_()
-        self._meeting.wait()
+        for gate in self._gates:
+            gate.release()
 
     def end(self) -> None:
         """End all, wherever they are: what they did is in the shared weights."""
@@ -123,12 +129,11 @@ def _work(
     settings: TrainingSettings,
     first: int,
     threads: int,
-    taken: Any,
-    meeting: Any,
-    told: Tensor,
+    shared: tuple[Any, Any, Tensor, Any, Tensor],
 ) -> None:
     """One worker: steps on the shared weights until no epoch is left. It reads the stores' memory maps itself."""
     torch.set_num_threads(threads)
+    taken, lock, done, gates, told = shared
     clips = Clips.at(places, network.classes)
     fabric = devices.alone(settings)
     sgd = loop.optimiser(network, settings)
@@ -138,14 +143,15 @@ def _work(
     for number in range(first, settings.epochs):
         torch.manual_seed(loop.seed(settings, number + 1, rank + 1))  # dropout
         epoch = loop.Epoch.of(number, len(clips), settings)
-        while (mine := _next(taken)) < len(epoch.batches):
+        while (mine := _next(taken, lock)) < len(epoch.batches):
             sgd.param_groups[0]["lr"] = epoch.rates[mine]
             told[rank] += loop.step(fabric, wrapped, optimizer, clips, epoch.batches[mine], epoch.drawn, settings)
-        meeting.wait()
+        done[rank] = number + 1
+        gates[rank].acquire()
 
 
-def _next(taken: Any) -> int:
+def _next(taken: Any, lock: Any) -> int:
     """Take on the next step."""
-    with taken.get_lock():
+    with lock:
         taken.value += 1
         return taken.value - 1

@@ -132,7 +132,8 @@ def train(
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
-    _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+    if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
+        _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
 
 @app.command()
@@ -151,7 +152,8 @@ def pretrain(
 
     chosen = config.PretrainingSettings(people=people, epochs=epochs, seed=seed)
     metrics = pretraining.pretrain(out, pipeline.settings(profile, variant), chosen, workers)
-    _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+    if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
+        _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
 
 @app.command()
