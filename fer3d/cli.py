@@ -53,7 +53,9 @@ def standins(
     database: Database,
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
     subjects: Annotated[int, typer.Option(min=1, help="Invented people.")] = 12,
-    recordings: Annotated[int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")] = 3,
+    recordings: Annotated[
+        int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")
+    ] = config.StandinSettings.recordings,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     hostile: Annotated[bool, typer.Option("--hostile", help="With the quirks and faults of real copies.")] = False,
     workers: Workers = None,

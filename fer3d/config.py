@@ -207,7 +207,7 @@ class StandinSettings(Settings):
     """Videos of some 25 frames each; ten actors at most, as in the original."""
     disfa: int = 5
     """One long video each; 27 at most, as in the original."""
-    recordings: int = 2
+    recordings: int = 3
     """What a person shows: labelled videos in MMI (six at most) and FERA, feelings of 40 frames in DISFA's one video
     (six at most)."""
     seed: int = 0
