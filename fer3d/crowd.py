@@ -10,10 +10,8 @@ The store's arrays are filled person by person under a hidden name; a killed run
 the person it was at, and ends with the same bytes.
 """
 
-import multiprocessing
+import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from tqdm import tqdm
 from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.faces import EYE_CORNERS, KEPT, crop_square, cut_out
-from fer3d.preparation import die_with_parent, fresh, processors
+from fer3d.preparation import each_done, fresh
 from fer3d.standins import acting, people, studio
 from fer3d.store import FORMAT, MANIFEST, REJECTED, of_a_clip
 
@@ -46,47 +44,48 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
     growing = out.with_name(f".{out.name}.growing")
     with files.lock(out):
         if fresh(out, release) is None:
-            shown = _fill(growing, settings, clips, release, workers or processors())
+            shown = _fill(growing, settings, clips, release, workers)
             _finish(growing, shown, clips, release)
             shutil.rmtree(out, ignore_errors=True)
             growing.rename(out)
 
 
 def _fill(
-    growing: Path, settings: PretrainingSettings, clips: ClipSettings, release: str, workers: int
+    growing: Path, settings: PretrainingSettings, clips: ClipSettings, release: str, workers: int | None
 ) -> list[list[str]]:
     """Fill the arrays from where a killed run stopped; returns the emotions that each person showed."""
-    told, of_all = growing / "shown.json", settings.people * settings.recordings
+    told, kinds = growing / "shown.json", of_a_clip(clips)
     if not told.exists() or files.read_json(told)["release"] != release:
         shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir(parents=True)
-        for name, (kind, shape) in of_a_clip(clips).items():
-            np.lib.format.open_memmap(growing / f"{name}.npy", mode="w+", dtype=kind, shape=(of_all, *shape))
+        for name, (kind, shape) in kinds.items():
+            whole = (settings.people * settings.recordings, *shape)
+            with (growing / f"{name}.npy").open("wb") as array:
+                header = {"descr": kind, "fortran_order": False, "shape": whole}
+                np.lib.format.write_array_header_1_0(array, header)
         files.write_json(told, {"release": release, "shown": []})
     for half in growing.glob(".*.part"):  # of a process that was killed while writing
         half.unlink()
-    arrays = {name: np.load(growing / f"{name}.npy", mmap_mode="r+") for name in of_a_clip(clips)}
     shown = files.read_json(told)["shown"]
     with tqdm(total=settings.people, initial=len(shown), desc="people", unit="person", disable=None) as bar:
-        for emotions, parts in _each(partial(film, settings, clips), range(len(shown), settings.people), workers):
-            first = len(shown) * settings.recordings
-            for name, array in arrays.items():
-                array[first : first + settings.recordings] = parts[name]
-                array.flush()
+        for emotions, parts in each_done(partial(film, settings, clips), range(len(shown), settings.people), workers):
+            for name, (kind, _) in kinds.items():
+                _put(growing / f"{name}.npy", parts[name].astype(kind).tobytes(), len(shown))
             shown.append(emotions)
             files.write_json(told, {"release": release, "shown": shown})
             bar.update()
     return shown
 
 
-def _each(film_one: "partial[Filmed]", numbers: range, workers: int) -> Iterator[Filmed]:
-    """The people of those numbers, in order."""
-    if workers == 1:
-        yield from map(film_one, numbers)
-        return
-    # Spawned, not forked: the caller may hold threads.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent) as pool:
-        yield from pool.map(film_one, numbers)
+def _put(array: Path, numbers: bytes, person: int) -> None:
+    """Write one person's share of an array in its place, to the disk. Not by memory map: a full disk would kill."""
+    with array.open("r+b") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        file.seek(person * len(numbers), os.SEEK_CUR)
+        file.write(numbers)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _finish(growing: Path, shown: list[list[str]], clips: ClipSettings, release: str) -> None:

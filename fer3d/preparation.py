@@ -15,11 +15,11 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import dlib
@@ -35,6 +35,9 @@ from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
 from fer3d.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, of_a_clip, open_store
 from fer3d.video import VideoError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 def prepare(
@@ -113,25 +116,27 @@ def _make_parts(
     with tqdm(
         total=len(parts), initial=len(there & parts.keys()), desc="clips", unit="sequence", disable=silent
     ) as bar:
-        for _ in _each_done(tasks, min(workers or processors(), len(tasks))):
+        for _ in each_done(_make_part, tasks, workers):
             bar.update()
 
 
-def _each_done(tasks: list[tuple[Sequence, ClipSettings, Path]], workers: int) -> Iterator[None]:
+def each_done(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
+    """The results in order, by so many processes (None: one a processor)."""
+    workers = min(workers or _processors(), len(tasks))
     if workers <= 1:
-        yield from map(_make_part, tasks)
+        yield from map(work, tasks)
         return
     # Spawned, not forked: the caller may hold threads (a notebook's, torch's).
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
         try:
-            yield from pool.map(_make_part, tasks)
+            yield from pool.map(work, tasks)
         except BrokenProcessPool as error:
             raise InputError(
                 "a worker process that died", "memory enough for each", "--workers 1 (what is finished stays)"
             ) from error
 
 
-def die_with_parent() -> None:
+def _die_with_parent() -> None:
     """A worker of a parent that was killed would wait for work forever."""
     parent = multiprocessing.parent_process()
 
@@ -143,7 +148,7 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def processors() -> int:
+def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
