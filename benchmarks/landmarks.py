@@ -59,8 +59,8 @@ def sitting(k: int) -> tuple[np.ndarray, np.ndarray]:
     rest = acting.resting(rng, acting.Manner())
     base = rng.normal(0, [2.0, 4.0, 1.5])
     found = []
-    for emotion in ("neutral", *CLASSES["ckplus"]):
-        units = np.maximum(rest, acting.apex(rng, emotion, acting.Manner(foreign=0.8 * (emotion != "neutral"))))
+    for emotion in (None, *CLASSES["ckplus"]):
+        units = rest if emotion is None else np.maximum(rest, acting.apex(rng, emotion, acting.Manner()))
         pitch, yaw, roll = (float(v) for v in base + rng.normal(0, 1, 3))
         picture, truth = renderer.frame(people.Pose(units=units, turn=(pitch, yaw, roll)))
         face = tracker.step(picture)
@@ -91,24 +91,20 @@ def measured(points: np.ndarray) -> np.ndarray:
 
 def following(sittings: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """A row a measure: correlation of true and detected change with its interval over people, and the slope."""
-    changes = [
-        np.stack([np.diff(measured(points)[[0, k]], axis=0)[0] for k in range(1, len(points))])
-        for pair in sittings
-        for points in pair
-    ]
-    pairs = [np.stack(pair) for pair in zip(changes[::2], changes[1::2], strict=True)]
+    changes = [np.stack([measured(points)[1:] - measured(points)[0] for points in pair]) for pair in sittings]
     rows = []
     for m, name in enumerate(MEASURES):
-        true, seen = np.concatenate([pair[..., m] for pair in pairs], axis=1)
 
-        def correlation(chosen: np.ndarray, m: int = m) -> float:
-            return float(np.corrcoef(np.concatenate([pairs[k][..., m] for k in chosen], axis=1))[0, 1])
+        def of(chosen: np.ndarray, m: int = m) -> np.ndarray:
+            return np.concatenate([changes[k][..., m] for k in chosen], axis=1)
 
-        spread = bootstrap((np.arange(len(pairs)),), correlation, n_resamples=1000, method="percentile", rng=0)
-        low, high = spread.confidence_interval
+        everyone = np.arange(len(changes))
+        spread = bootstrap(
+            (everyone,), lambda chosen: np.corrcoef(of(chosen))[0, 1], n_resamples=1000, method="percentile", rng=0
+        )
+        true, seen = of(everyone)
         slope = np.polyfit(true, seen, 1)[0]
-        r = np.corrcoef(true, seen)[0, 1]
-        rows.append((name, r, low, high, slope, len(true), len(pairs)))
+        rows.append((name, np.corrcoef(true, seen)[0, 1], *spread.confidence_interval, slope, len(true), len(changes)))
     return pd.DataFrame(rows, columns=["measure", "r", "r_low", "r_high", "slope", "n", "people"]).round(3)
 
 
