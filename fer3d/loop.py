@@ -10,6 +10,8 @@ the same steps as in one process. See `asynchronous` for the paper's own way, wh
 """
 
 import math
+import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +46,7 @@ def fit(
     _check_shares(fabric, clips, settings)
     if fabric.world_size > 1:
         see_the_whole_batch(network, fabric.device)
-    compiled: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
-    wrapped, optimizer = fabric.setup(compiled, sgd)
+    wrapped, optimizer = fabric.setup(_compiled(network) if settings.compile else network, sgd)
     wrapped.train()
     with progress(log, clips, settings, silent=not fabric.is_global_zero) as bar:
         for number in range(len(log), settings.epochs):
@@ -62,6 +63,14 @@ def fit(
             if fabric.is_global_zero:
                 save(checkpoint, run, network, sgd, log)
     return pd.DataFrame(log)
+
+
+def _compiled(network: Network) -> nn.Module:
+    """The network compiled, with the same weights; an `InputError` where there is no compiler for it."""
+    compiler = os.environ.get("CXX", "g++")
+    if not shutil.which(compiler):
+        raise InputError(f"compile without {compiler}", "a C++ compiler", "compile = False, or installing g++")
+    return torch.compile(network)  # type: ignore[return-value]
 
 
 def _check_shares(fabric: Fabric, clips: Clips, settings: TrainingSettings) -> None:

@@ -90,7 +90,7 @@ def _run(
     fit = asynchronous.fit if settings.async_workers else loop.fit
     log = fit(fabric, network, task.train, settings, out / _CHECKPOINT, run)
     if fabric.is_global_zero:
-        weights.write(out / "model.safetensors", network.state_dict(), run)
+        weights.write(out / "model.safetensors", network.state_dict(), run, identity)
         files.write_csv(out / "log.csv", log)
         predictions = predict(Model(network, settings), *task.test)
         files.write_csv(out / "predictions.csv", predictions)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from dots import PROFILE, moving_dots, results, with_network, with_training
+from safetensors import safe_open
 
 from fer3d import evaluation, labels, loop, splits, training, weights
 from fer3d.config import ClipSettings
@@ -108,7 +110,15 @@ def flip(data):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda d: d[: len(d) // 2], lambda d: d[:4], lambda d: b"", lambda d: b"PK" * 99, flip]
+    "damage",
+    [
+        lambda d: d[: len(d) // 2],
+        lambda d: d[:4],
+        lambda d: b"",
+        lambda d: b"PK" * 99,
+        flip,
+        lambda d: d.replace(b"epoch", b"epoxy", 1),
+    ],
 )
 def test_damaged_checkpoint_is_one_line(store, tmp_path, monkeypatch, damage):
     out = tmp_path / "run"
@@ -155,6 +165,9 @@ def test_model_refuses_what_does_not_fit(straight):
         ("model.json", lambda d: d.replace(b"0.125", b"0.25")),
         ("model.json", lambda d: d.replace(b'"width"', b'"wide"')),
         ("model.json", lambda d: d.replace(b'"fear"', b'"fright"')),
+        ("model.json", lambda d: d.replace(b'"anger"', b'"?"').replace(b'"fear"', b'"anger"').replace(b"?", b"fear")),
+        ("model.json", lambda d: d.replace(b"mmi-0-32", b"mmi-1-32")),
+        ("model.safetensors", lambda d: d.replace(b"mmi-0-32", b"mmi-1-32")),
         ("model.json", lambda d: d.replace(b'"size": 32', b'"size": 3200000')),
         ("model.json", lambda d: d.replace(b'"width": 0.125', b'"width": 1e12')),
         ("model.safetensors", lambda d: b""),
@@ -171,6 +184,15 @@ def test_damaged_model_is_one_line(straight, tmp_path, name, damage):
     with pytest.raises(InputError) as error:
         training.load_model(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_weights_say_what_they_are(straight):
+    with safe_open(straight / "model.safetensors", "pt") as opened:
+        told = json.loads(opened.metadata()["fer3d"])["state"]
+    assert told["labels"] == list(labels.CLASSES["mmi"])
+    assert told["network"] == PROFILE.network.as_dict() | {"stem_strides": [2, 2, 1]}
+    assert told["training"] == PROFILE.training.as_dict()
+    assert told["data"]["train"] == [{"database": "mmi", "fingerprint": "mmi-0-32"}]
 
 
 def test_no_run_to_load(tmp_path):
@@ -228,6 +250,23 @@ def test_learns_what_moves(tmp_path):
     log = pd.read_csv(tmp_path / "run" / "log.csv")
     assert log["loss"].iloc[-1] < 0.7 * log["loss"].iloc[0]
     assert list(log["epoch"]) == list(range(1, 9))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_compiled_network_is_trained_the_same(store, straight, tmp_path, monkeypatch):
+    """With a backend that changes nothing: the real one takes minutes and rounds otherwise."""
+    graphs = []
+    backend = lambda graph, _examples: (graphs.append(graph), graph.forward)[1]  # noqa: E731
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    training.train([store], tmp_path / "run", with_training(compile=True))
+    assert graphs
+    assert results(tmp_path / "run")[1:] == results(straight)[1:]
+
+
+def test_compile_without_a_compiler_is_one_line(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InputError, match="installing g"):
+        training.train([store], tmp_path / "run", with_training(compile=True))
 
 
 def test_the_callers_random_numbers_are_left_alone(store, tmp_path):

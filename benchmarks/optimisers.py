@@ -1,0 +1,76 @@
+"""Three optimisers: the default, the paper's asynchronous workers, and the paper's recipe as its text states it.
+
+    OMP_NUM_THREADS=1 python benchmarks/optimisers.py [STORE] [--out DIR] [--csv FILE] [--profile laptop]
+        [--epochs 12] [--seeds 0 1 2]
+
+Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing. Fold 0
+is held out; each training has the same number of steps. Notebook 04 shows the table that ``--csv`` writes.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from fer3d import config, files, paths, pipeline, training
+from fer3d.store import open_store
+
+CHOICES = {
+    "synchronous (default)": ("default", 0),
+    "asynchronous, 2 workers": ("default", 2),
+    "the paper's recipe": ("paper", 0),
+}
+"""Recipe and asynchronous workers of each."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, default=paths.reports() / "optimisers", help="where the trainings stay")
+    parser.add_argument("--csv", type=Path, help="the table, for notebook 04")
+    parser.add_argument("--profile", default="laptop", choices=config.PROFILES)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    chosen = parser.parse_args()
+    store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", chosen.profile)
+    rows = []
+    for seed in chosen.seeds:
+        for name, (recipe, workers) in CHOICES.items():
+            given = {"epochs": chosen.epochs, "seed": seed, "async_workers": workers, "device": "cpu"}
+            profile = pipeline.settings(chosen.profile, "3d+landmarks", recipe, **given)
+            out = chosen.out / profile.name / name.replace(" ", "-") / f"seed{seed}"
+            rows.append(
+                {"optimiser": name, "seed": seed, **figures(training.train([store], out, profile), out, profile)}
+            )
+            print(json.dumps({"benchmark": "optimisers", **rows[-1]}), flush=True)
+    table = pd.DataFrame(rows).sort_values(["optimiser", "seed"])
+    print(table.to_string(index=False))
+    if chosen.csv:
+        files.write_csv(chosen.csv, table)
+
+
+def figures(metrics: dict, out: Path, profile: config.Profile) -> dict:
+    """Steps, time and accuracy of a finished training."""
+    batches = -(-metrics["train_clips"] // profile.training.batch_size)
+    last = pd.read_csv(out / "log.csv").iloc[-1]
+    low, high = metrics["interval"]
+    return {
+        "epochs": metrics["epochs"],
+        "steps": batches * metrics["epochs"],
+        "processes": max(1, profile.training.async_workers),
+        "threads": files.read_json(out / "model.json")["made_with"]["threads"],
+        "seconds": metrics["seconds"],
+        "loss": round(last["loss"], 3),
+        "train_accuracy": round(last["train_accuracy"], 3),
+        "accuracy": round(metrics["accuracy"], 3),
+        "low": round(low, 3),
+        "high": round(high, 3),
+        "majority": round(metrics["majority"], 3),
+        "n": metrics["n"],
+        "subjects": metrics["subjects"],
+    }
+
+
+if __name__ == "__main__":
+    main()
