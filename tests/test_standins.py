@@ -64,6 +64,13 @@ def test_influence_moves_each_control_point_by_itself() -> None:
     assert np.abs(at_landmarks - np.diag(np.diag(at_landmarks))).max() < 0.25
 
 
+def test_nothing_holds_the_skin_between_the_landmarks_of_a_brow() -> None:
+    """What the five of them do together, the brow between them does too: it neither waves nor folds."""
+    places, moved = head.places(), head.influence()[17:22, :-68].sum(0).reshape(head.ROWS, head.COLS)
+    between = np.concatenate([np.linspace(places[k], places[k + 1], 8) for k in range(17, 21)])
+    assert head.sample(moved, between).min() > 0.85
+
+
 def test_landmarks_are_mirror_images() -> None:
     flat = head.sample(head.template(), head.places()[:68])
     assert np.allclose(flat[head.MIRROR] * [-1, 1, 1], flat, atol=0.05)
@@ -123,6 +130,25 @@ def test_units_move_landmarks_the_right_way(renderer: Renderer, unit: int, above
 
     change = distance(_pose(**{f"au{unit}": 5})) - distance(_pose())
     assert change > 2 if grows else change < -2
+
+
+def test_points_follow_mouth_and_brows() -> None:
+    """Over several people: an opening mouth and rising brows are found, at least two thirds of them."""
+    changes = []
+    for k in range(4):
+        renderer, found = _renderer("follow", k), []
+        for pose in (_pose(), _pose(au1=4, au2=3, au25=3, au26=3)):
+            picture, truth = renderer.frame(pose)
+            face = detect(picture, ClipSettings())
+            assert face is not None
+            full = np.zeros((68, 2))
+            full[KEPT] = face.points
+            found.append(
+                [(marks[66, 1] - marks[62, 1], marks[27, 1] - marks[19:25, 1].mean()) for marks in (truth, full)]
+            )
+        changes.append(np.subtract(found[1], found[0]))
+    true, seen = np.mean(changes, axis=0)
+    assert (true > 4).all() and (seen > true * 2 / 3).all()
 
 
 def test_sides_move_apart(renderer: Renderer) -> None:
