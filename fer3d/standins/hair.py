@@ -206,7 +206,7 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         bend = here.round + 0.22 * y * np.sign(x) + 2 * blotches(rng, 12)
         threads = 0.8 * grains(rng, bend, y, 1.8, 10) + 0.6 * grains(rng, bend, y, 4, 20)
         # skin shows through: a dark full beard would pass for the neck
-        cover = ramp(area + 0.10 * threads + 0.05 * dots, 0.12, 0.95) * 0.62
+        cover = ramp(area + 0.10 * threads + 0.05 * dots, 0.12, 0.95) * 0.52
         colour = colour * np.exp(0.18 * threads)[..., None]
         relief += 0.14 * cover * threads
     albedo += cover[..., None] * (colour - albedo)

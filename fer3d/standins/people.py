@@ -198,7 +198,7 @@ def person(*name: object) -> Person:
         skin=_colour(skin),
         shape=_shape(rng),
         features=MappingProxyType(features),
-        proportions=tuple(1 + np.array(_HEAD_SPREAD) * rng.normal(size=3).clip(-2.2, 2.2)),
+        proportions=tuple(1 + np.array(_HEAD_SPREAD) * rng.normal(size=3).clip(-1.8, 1.8)),
         lips=_colour(lip),
         iris=_colour(iris),
         hair=hair,
@@ -251,13 +251,13 @@ def _features(rng: np.random.Generator) -> tuple[dict[str, float], bool]:
 _SPREAD: Mapping[str, float] = MappingProxyType(
     {
         "eye distance": 2.2, "eye size": 1.0, "eye opening": 0.9, "eye slant": 1.5,
-        "brow height": 3.7, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
+        "brow height": 3.2, "brow arch": 1.4, "brow tilt": 1.6, "brow gap": 1.4,
         "nose width": 2.3, "nose length": 4.6, "nose bridge": 1.5,
         "mouth height": 2.9, "mouth width": 3.6, "mouth slant": 1.0, "upper lip": 1.4, "lower lip": 1.7,
-        "chin length": 4.4, "jaw width": 5.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
+        "chin length": 4.4, "jaw width": 4.0, "temple width": 2.5, "cheek width": 1.5, "cheek depth": 1.2,
     }
 )  # fmt: skip
-"""Deviation of each measure of a face between people, in millimetres; nobody lies beyond 2.2 of them."""
+"""Deviation of each measure of a face between people, in millimetres; nobody lies beyond 1.8 of them."""
 _HEAD_SPREAD = (0.06, 0.055, 0.03)
 """Deviation of a head's width, height and depth, as shares."""
 
@@ -265,7 +265,7 @@ _HEAD_SPREAD = (0.06, 0.055, 0.03)
 def _shape(rng: np.random.Generator) -> np.ndarray:
     """(CONTROLS, 3) offsets of one person from the template, with the variety of `_SPREAD`."""
     shape = np.zeros((head.CONTROLS, 3))
-    drawn = {name: spread * float(np.clip(rng.normal(), -2.2, 2.2)) for name, spread in _SPREAD.items()}
+    drawn = {name: spread * float(np.clip(rng.normal(), -1.8, 1.8)) for name, spread in _SPREAD.items()}
 
     def move(points: tuple[int | str, ...], dx: float = 0, dy: float = 0, dz: float = 0) -> None:
         for point in points:
