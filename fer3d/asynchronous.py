@@ -125,7 +125,7 @@ def _work(
     rank: int,
     network: Network,
     momentum: Sequence[Tensor],
-    places: Sequence[tuple[Path, str, np.ndarray]],
+    places: Sequence[tuple[Path, str, int, np.ndarray]],
     settings: TrainingSettings,
     first: int,
     threads: int,

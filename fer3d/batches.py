@@ -33,18 +33,23 @@ class Clips:
         return len(self._of)
 
     @property
-    def places(self) -> list[tuple[Path, str, np.ndarray]]:
-        """Where the clips lie: each store's folder, its fingerprint and the chosen rows."""
-        return [(store.path.absolute(), str(store.info["fingerprint"]), rows) for store, rows in self._parts]
+    def places(self) -> list[tuple[Path, str, int, np.ndarray]]:
+        """Where the clips lie: each store's folder, its fingerprint and length, and the chosen rows."""
+        return [
+            (store.path.absolute(), str(store.info["fingerprint"]), len(store), rows) for store, rows in self._parts
+        ]
 
     @classmethod
-    def at(cls, places: Sequence[tuple[Path, str, np.ndarray]], classes: Sequence[str]) -> Self:
-        """The same clips in another process, from memory maps of its own."""
+    def at(cls, places: Sequence[tuple[Path, str, int, np.ndarray]], classes: Sequence[str]) -> Self:
+        """The same clips in another process, from memory maps of its own.
+
+        An `InputError` where another store lies there by now, or one of which only a part was meant.
+        """
         parts = []
-        for path, fingerprint, rows in places:
+        for path, fingerprint, clips, rows in places:
             store = open_store(path)
-            if store.info["fingerprint"] != fingerprint:
-                raise InputError(f"a store at {path} that changed meanwhile", "the same store", "training again")
+            if (store.info["fingerprint"], len(store)) != (fingerprint, clips):
+                raise InputError(f"another store than before at {path}", "the same store", "training again")
             parts.append((store, rows))
         return cls(parts, classes)
 

@@ -1,9 +1,14 @@
 """What the network is fed."""
 
-import numpy as np
-import torch
+import dataclasses
 
-from fer3d.batches import batches, normalised
+import numpy as np
+import pytest
+import torch
+from dots import moving_dots, written
+
+from fer3d.batches import Clips, batches, normalised
+from fer3d.errors import InputError
 
 
 def test_each_clip_is_normalised_by_itself():
@@ -38,3 +43,17 @@ def test_still_picture_and_motion_weigh_the_same():
 def test_batches_are_of_nearly_equal_size():
     sizes = [len(part) for part in batches(np.arange(33), 16)]
     assert sizes == [11, 11, 11]
+
+
+def test_another_process_opens_the_stores_itself(tmp_path):
+    store = written(moving_dots(), tmp_path / "dots")
+    clips = Clips([(store, np.array([5, 2, 7]))], ("anger", *store.classes[1:]))
+    again = Clips.at(clips.places, clips.classes)
+    for ours, theirs in zip(
+        again.batch(np.arange(3), torch.device("cpu")), clips.batch(np.arange(3), torch.device("cpu")), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+    part = dataclasses.replace(store, manifest=store.manifest[:9], frames=store.frames[:9])
+    for other in (part, dataclasses.replace(store, info={**store.info, "fingerprint": "another"})):
+        with pytest.raises(InputError, match="another store"):
+            Clips.at(Clips([(other, np.arange(3))], store.classes).places, store.classes)
