@@ -104,8 +104,15 @@ def _run(
 def _turn(fabric: Fabric, out: Path) -> Iterator[None]:
     """One training at a time in a folder: its first process holds the lock, the others wait for that."""
     with files.lock(out) if fabric.is_global_zero else contextlib.nullcontext():
-        fabric.barrier()
-        yield
+        try:
+            fabric.barrier()
+            yield
+        except RuntimeError as error:
+            if "gloo" not in str(error):
+                raise
+            raise InputError(
+                "another process that ended", "all that torchrun started", "torchrun --max-restarts 3, which goes on"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dots import moving_dots, results, with_training, written
 from safetensors.torch import load_file
 from together import TOGETHER
 
-from fer3d import training
+from fer3d import loop, training
 from fer3d.errors import InputError
 
 
@@ -69,3 +69,12 @@ def test_a_clip_for_each_process(monkeypatch, store, tmp_path):
     monkeypatch.setattr("lightning_fabric.Fabric.world_size", 2)
     with pytest.raises(InputError, match="batches of 1 clips for 2 processes"):
         training.train([store], tmp_path / "run", with_training(batch_size=1))
+
+
+def test_the_others_say_in_one_line_that_a_process_ended(monkeypatch, store, tmp_path):
+    def lonely(*_):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer")
+
+    monkeypatch.setattr(loop, "fit", lonely)
+    with pytest.raises(InputError, match="another process that ended"):
+        training.train([store], tmp_path / "run", TOGETHER)
