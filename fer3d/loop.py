@@ -40,6 +40,7 @@ def fit(
     fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint: Path, run: str
 ) -> pd.DataFrame:
     """Train in place, from the checkpoint where there is one; returns the log, a row an epoch."""
+    # Channels last pays in bf16; in fp32 on a CPU it is worth 4 % at 64 pixels and costs 10 % at 299.
     network.to(device=fabric.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     sgd = optimiser(network, settings)
     log = resume(checkpoint, run, network, sgd)
