@@ -3,7 +3,9 @@
 Gradients are averaged by PyTorch's DDP. What else looks at the whole batch must be told about
 the other processes' shares: batch normalisation takes the mean and the variance of all clips, and
 dropout draws for all clips and keeps its own. Then the number of processes changes nothing but
-rounding. On GPUs PyTorch's own `SyncBatchNorm` does the first; it refuses the CPU.
+rounding. That grows from step to step, slowly without normalisation, fast with it: there weights
+agree closely for the first few steps and later only in kind, as two seeds do. On GPUs PyTorch's own
+`SyncBatchNorm` counts all clips; it refuses the CPU.
 """
 
 from typing import Any
