@@ -10,34 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer3d.config import TrainingSettings
-
-
-def _mirror_order() -> tuple[int, ...]:
-    """For each of the 66 points the one that takes its place in a mirror.
-
-    The 66 are the 300-W scheme's 68 without the inner mouth corners 60 and 64. In the 68,
-    each run of left points below faces the run of right points beside it.
-    """
-    faces = {8: 8, 27: 27, 28: 28, 29: 29, 30: 30, 33: 33, 51: 51, 57: 57, 62: 62, 66: 66}
-    runs = (
-        (range(0, 8), range(16, 8, -1)),  # jaw
-        (range(17, 22), range(26, 21, -1)),  # brows
-        (range(31, 33), range(35, 33, -1)),  # nostrils
-        (range(36, 40), range(45, 41, -1)),  # upper lids with the corners
-        (range(40, 42), range(47, 45, -1)),  # lower lids
-        (range(48, 51), range(54, 51, -1)),  # upper edge of the lips
-        (range(58, 60), range(56, 54, -1)),  # lower edge of the lips
-        ((61, 67), (63, 65)),  # inner lips
-    )
-    for left, right in runs:
-        for a, b in zip(left, right, strict=True):
-            faces[a], faces[b] = b, a
-    kept = sorted(faces)
-    return tuple(kept.index(faces[point]) for point in kept)
-
-
-MIRROR = _mirror_order()
-"""``points[..., MIRROR, :]`` renames the 66 points of a mirrored face."""
+from fer3d.landmarks import MIRROR
 
 
 def draw(clips: int, generator: torch.Generator) -> Tensor:

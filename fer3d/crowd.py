@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
-from fer3d.faces import EYE_CORNERS, KEPT, crop_square, cut_out
+from fer3d.faces import crop_square, cut_out
+from fer3d.landmarks import EYE_CORNERS, KEPT
 from fer3d.preparation import each_done, fresh
 from fer3d.standins import acting, people, studio
 from fer3d.store import FORMAT, MANIFEST, REJECTED, of_a_clip

@@ -41,12 +41,8 @@ import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
+from fer3d.landmarks import EYE_CORNERS, KEPT, MIRROR
 from fer3d.video import View, upright
-
-KEPT = np.delete(np.arange(68), (60, 64))
-"""Which of the 68 points of 300-W are the paper's 66 (counted from 0)."""
-EYE_CORNERS = (36, 45)
-"""The outer eye corners among the 66; their distance is the inter-ocular distance (iod)."""
 
 SEARCH_SIDE = 1024
 """A frame whose longer side exceeds this is shrunk to it for the search of the whole frame."""
@@ -204,7 +200,7 @@ _NEAR = (0.1, 0.25, 0.25, 0.25)
 the face was expected, then, as often as the fit may be repeated, from the box of the points themselves."""
 _FIT_BOX, _FIT_SIZE = 300, 450
 """Side of the box and of the picture in which points are fitted: one scale for near and far faces."""
-_SMOOTH = 9
+_SMOOTH = 7
 """Pixels averaged in that picture: the predictor compares single ones, and noise and glasses shake it."""
 _SETTLED = 0.06
 """A box that moves, grows and turns (radians) by less than this share of its side stays."""
@@ -249,13 +245,22 @@ def _look(grey: np.ndarray, box: Square) -> tuple[Square, float] | None:
 
 
 def _predict(grey: np.ndarray, box: Square) -> np.ndarray:
-    """dlib's points (66, 2) for a box, found in a cut of one scale, as dlib rounds to whole pixels of its picture."""
+    """dlib's points (66, 2) for a box, found in a cut of one scale, as dlib rounds to whole pixels of its picture.
+
+    The mean of those in the picture and in its mirror: the predictor errs to different sides there.
+    """
     picture, matrix = cut_out(grey, dataclasses.replace(box, side=box.side * _FIT_SIZE / _FIT_BOX), _FIT_SIZE)
-    first = (_FIT_SIZE - _FIT_BOX) // 2
     smooth = cv2.blur(picture, (_SMOOTH, _SMOOTH))
-    shape = _predictor()(smooth, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
-    points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
+    mirrored = _points(np.ascontiguousarray(smooth[:, ::-1]))[MIRROR, :] * (-1, 1) + (_FIT_SIZE - 1, 0)
+    points = (_points(smooth) + mirrored) / 2
     return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
+
+
+def _points(picture: np.ndarray) -> np.ndarray:
+    """dlib's points (66, 2) of the face in the middle of a picture of `_FIT_SIZE`, in its pixels."""
+    first = (_FIT_SIZE - _FIT_BOX) // 2
+    shape = _predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
+    return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
 
 
 def _chosen(faces: list[Face], shape: tuple[int, ...], last: Face | None) -> Face | None:

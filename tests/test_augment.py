@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from fer3d.augment import MIRROR, augment, draw
+from fer3d.augment import augment, draw
 from fer3d.config import TrainingSettings
+from fer3d.landmarks import MIRROR
 
 SIZE = 64
 STILL = TrainingSettings(mirror=False, rotation=0, scale=0, shift=0)

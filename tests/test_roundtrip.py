@@ -17,6 +17,7 @@ from fer3d import clips, databases, faces, labels, preparation, standins
 from fer3d.config import ClipSettings
 from fer3d.databases import Sequence, Skipped, disfa, fera
 from fer3d.faces import Face, FaceTracker, Rejected
+from fer3d.landmarks import KEPT
 from fer3d.standins import disfa as disfa_standin
 from fer3d.standins import fera as fera_standin
 from fer3d.standins import mmi as mmi_standin
@@ -259,7 +260,7 @@ def test_the_detector_sets_lying_and_mirrored_faces_upright(tmp_path: Path, monk
     for row in (row for row in meant if row.left_out is None):
         (clip,) = clips.cut(found[row.name], FaceTracker(ClipSettings(size=128)))
         assert isinstance(clip, clips.Clip)
-        true = row.points[0][faces.KEPT]
+        true = row.points[0][KEPT]
         moved = clip.landmarks[0] - clip.landmarks[0].mean(0)
         scale = np.ptp(moved[:, 0]) / np.ptp(true[:, 0])
         assert np.abs(moved - scale * (true - true.mean(0))).mean() < 0.08 * np.ptp(moved[:, 0])

@@ -14,7 +14,8 @@ import pytest
 from fer3d import standins
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
-from fer3d.faces import KEPT, Face, detect
+from fer3d.faces import Face, detect
+from fer3d.landmarks import KEPT
 from fer3d.standins import acting, ckplus, head, mmi, people, studio
 from fer3d.standins.people import UNITS, Pose, neutral
 from fer3d.standins.raster import rasterise
