@@ -14,7 +14,6 @@ that several processes can share the seeds out and a last one collects.
 import argparse
 import dataclasses
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,8 @@ def main() -> None:
         tables = []
         for seed in chosen.seeds:
             recipe = dataclasses.replace(profile.training, seed=seed, epochs=epochs)
-            began = time.perf_counter()
-            tables.append(trained(store, dataclasses.replace(profile, training=recipe), folds, start, runs))
-            seconds = round(time.perf_counter() - began, 1)
+            table, seconds = trained(store, dataclasses.replace(profile, training=recipe), folds, start, runs)
+            tables.append(table)
             rows.append(row(name, str(seed), tables[-1:], {"linear": answers}) | {"seconds": seconds})
         rows.append(row(name, "all", tables, of_all))
         of_all[name] = pd.concat(tables)
@@ -73,12 +71,14 @@ def linear(store: Store, folds: Sequence[int], of: int) -> pd.DataFrame:
 
 def trained(
     store: Store, profile: config.Profile, folds: Sequence[int], pretrained: Path | None, runs: Path
-) -> pd.DataFrame:
-    """The network's answers for those folds."""
+) -> tuple[pd.DataFrame, float]:
+    """The network's answers for those folds, and the seconds that its trainings took."""
     places = [runs / f"fold{fold}-seed{profile.training.seed}" for fold in folds]
-    for fold, place in zip(folds, places, strict=True):
-        training.train([store], place, profile, fold=fold, pretrained=pretrained)
-    return evaluation.pool([evaluation.read_predictions(place) for place in places])
+    seconds = [
+        training.train([store], place, profile, fold=fold, pretrained=pretrained)["seconds"]
+        for fold, place in zip(folds, places, strict=True)
+    ]
+    return evaluation.pool([evaluation.read_predictions(place) for place in places]), round(sum(seconds), 1)
 
 
 def row(name: str, seed: str, tables: list[pd.DataFrame], others: dict[str, pd.DataFrame]) -> dict[str, Any]:
