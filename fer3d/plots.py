@@ -55,7 +55,7 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     places = np.arange(len(counts))
     for k, (name, column) in enumerate(counts.items()):
         bars = axes.barh(places + (k + 0.5) * height - 0.4, column, height * 0.9, color=PALETTE[k], label=name)
-        axes.bar_label(bars, padding=3, fontsize=9)
+        axes.bar_label(bars, [str(count) if count else "" for count in column], padding=3, fontsize=9)
     axes.set(yticks=places, yticklabels=list(counts.index), xlabel="number")
     axes.set_xlim(0, counts.to_numpy().max() * 1.12 + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -132,11 +132,11 @@ def crop(
 
 
 def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -> Figure:
-    """How sure the detector was of each clip, and why frames were rejected (reason: how many)."""
+    """How sure the detector was of each frame (NaN: no face), and what was left out why (reason: how many)."""
     figure, (left, right) = _new(9, 3, title, 1, 2)
     left.hist(np.asarray(scores, float), bins=20, color=BLUE)
-    left.set(xlabel="detection score of a clip", ylabel="clips")
-    left.set_title(f"n = {len(scores)} clips", fontsize=10)
+    left.set(xlabel="detection score of a frame", ylabel="frames")
+    left.set_title(f"n = {np.isfinite(scores).sum()} frames with a face", fontsize=10)
     names = list(reasons) or ["nothing rejected"]
     bars = right.barh(names, [reasons.get(name, 0) for name in names], color=VERMILION)
     right.bar_label(bars, padding=3)
