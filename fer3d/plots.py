@@ -392,7 +392,7 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
     for axes, (measure, groups) in zip(panels, values.items(), strict=True):
         boxes = axes.boxplot(
             [np.asarray(v, float) for v in groups.values()],
-            tick_labels=[f"{name}\nn = {len(v)}" for name, v in groups.items()],
+            tick_labels=[f"{name}\nn = {len(v)}".replace(" stand-in", "\nstand-in") for name, v in groups.items()],
             patch_artist=True,
             widths=0.6,
             medianprops={"color": "black"},
