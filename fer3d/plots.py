@@ -400,6 +400,7 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
         for k, box in enumerate(boxes["boxes"]):
             box.set_facecolor(PALETTE[k])
         axes.set_ylabel(measure)
+        axes.tick_params(axis="x", labelsize=8)
     return _open(figure)
 
 
