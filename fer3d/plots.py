@@ -307,7 +307,7 @@ def curves(log: pd.DataFrame, title: str) -> Figure:
     for axes, column, name in zip(panels, ("loss", "train_accuracy"), ("loss", "accuracy"), strict=True):
         axes.plot(log["epoch"], log[column], marker="." if len(log) < 50 else None, color=BLUE)
         axes.set(xlabel="epoch", ylabel=f"{name} on the training clips")
-        axes.set_ylim(0, 1.02 if name == "accuracy" else None)
+        axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(log[column].max(), 1e-9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _open(figure)
 
