@@ -111,10 +111,16 @@ def planned(tmp_path: Path, *settings: str) -> Counter[str]:
 
 def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     once = {"data_prep": 1, "lesson": 2, "cross_database": 1, "report": 1, "all": 1, "prepare": 4}
-    assert planned(tmp_path, "profile=tiny") == {**once, "standin": 4, "training": 4, "evaluation": 1}
+    assert planned(tmp_path, "profile=tiny") == {
+        **once,
+        "standin": 4,
+        "training": 3,
+        "quick_training": 1,
+        "evaluation": 1,
+    }
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path))
     full = planned(tmp_path, "profile=tiny", "full=true")
-    assert full == {**once, "standin": 3, "training": 64, "evaluation": 4}
+    assert full == {**once, "standin": 3, "training": 44, "quick_training": 20, "evaluation": 4}
 
 
 def test_one_reproduction_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
