@@ -200,3 +200,10 @@ def test_another_database_is_named(tmp_path: Path) -> None:
     ckplus_sequence(tmp_path, "S005", "001", 2, 1)
     with pytest.raises(InputError, match="looks like CK"):
         databases.scan("mmi", tmp_path)
+
+
+def test_another_database_is_named_though_a_look_alike_lies_in_it(tmp_path: Path) -> None:
+    ckplus_sequence(tmp_path, "S005", "001", 2, 1)
+    (tmp_path / "ckextended.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
+    with pytest.raises(InputError, match=r"looks like CK.*fer3d index ckplus"):
+        databases.scan("mmi", tmp_path)

@@ -116,13 +116,13 @@ def _check(database: str, root: Path) -> None:
     release = Release(root)
     if folder and READERS[database].looks_like(release):
         return
+    for other, reader in READERS.items():  # first: a copy of another database may have a look-alike in it
+        if folder and other != database and reader.looks_like(release):
+            raise InputError(f"{shown}, which looks like {TITLES[other]}", wanted, f"fer3d index {other} {shown}")
     if lookalike := lookalikes.recognise(root):
         raise InputError(f"{shown}, which is {lookalike}", wanted, again)
     if not folder:
         raise InputError(f"the file {shown}", wanted, again)
-    for other, reader in READERS.items():
-        if other != database and reader.looks_like(release):
-            raise InputError(f"{shown}, which looks like {TITLES[other]}", wanted, f"fer3d index {other} {shown}")
     passed_over = next(release.drain(), None)
     problem = "holds no such files" if any(release.listing(release.root)) else "is empty"
     if passed_over:
