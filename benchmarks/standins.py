@@ -11,9 +11,11 @@ hard their expressions are.
 
 import argparse
 import concurrent.futures
+import functools
 import json
 import multiprocessing
 import time
+from typing import Any
 
 import cv2
 import dlib
@@ -79,13 +81,20 @@ def recorded(database: str, profile: str) -> pd.DataFrame:
 def finds(picture: np.ndarray, truth: np.ndarray) -> dict[str, bool]:
     """Whether each detector finds the face with these true points: the tip of its nose lies about a box's middle."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    of_haar = cv2.CascadeClassifier(HAAR).detectMultiScale(grey, 1.1, 4, minSize=(80, 80))
-    of_hog = [(box.left(), box.top(), box.width(), box.height()) for box in dlib.get_frontal_face_detector()(grey, 0)]
+    haar, hog = detectors()
+    of_haar = haar.detectMultiScale(grey, 1.1, 4, minSize=(80, 80))
+    of_hog = [(box.left(), box.top(), box.width(), box.height()) for box in hog(grey, 0)]
     x, y = truth[30]
     return {
         name: any(abs(a + w / 2 - x) < w / 3 and abs(b + h / 2 - y) < h / 3 for a, b, w, h in boxes)
         for name, boxes in (("Haar", of_haar), ("HOG", of_hog))
     }
+
+
+@functools.cache
+def detectors() -> tuple[Any, Any]:
+    """Both, loaded once a process."""
+    return cv2.CascadeClassifier(HAAR), dlib.get_frontal_face_detector()
 
 
 def main() -> None:
