@@ -75,7 +75,7 @@ def _compiled(network: Network) -> nn.Module:
 
 
 def _check_shares(fabric: Fabric, clips: Clips, settings: TrainingSettings) -> None:
-    smallest = min(len(batch) for batch in Epoch.of(0, len(clips), settings).batches)
+    smallest = min(len(batch) for batch in batches(np.arange(len(clips)), settings.batch_size))
     if smallest < fabric.world_size:
         raise InputError(
             f"batches of {smallest} clips for {fabric.world_size} processes",
