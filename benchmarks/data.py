@@ -5,11 +5,13 @@
 Clips of ten crops of 299 pixels, smooth pictures with sensor noise, in the page cache, on one
 thread: how fast batches of bytes come from the store as training reads them, from the same crops as
 PNG files, and from 640 x 480 PNG sources of which the crop is cut and scaled without looking for
-the face. How long a training waits for its clips is in ``benchmarks/training.py``.
+the face. The store gives its memory map and reads nothing before it is used, so in each way every
+byte is looked at once. How long a training waits for its clips is in ``benchmarks/training.py``.
 """
 
 import argparse
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +44,30 @@ def write(folder: Path, frames: np.ndarray) -> list[Path]:
     return files
 
 
-def decoded(files: list[Path], side: int | None = None) -> np.ndarray:
-    """(frames, H, W, 3) from PNG files; with ``side`` a square of the middle, scaled to it."""
-    frames = []
+def decoded(files: list[Path], side: int | None = None) -> Iterator[np.ndarray]:
+    """Frames (H, W, 3) from PNG files; with ``side`` a square of the middle, scaled to it."""
     for file in files:
         frame = cv2.imread(str(file))
         if side is not None:
             frame = cv2.resize(frame[90:390, 170:470], (side, side), interpolation=cv2.INTER_AREA)
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-    return np.stack(frames)
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def read(clips: Clips, batch: int) -> Iterator[np.ndarray]:
+    """All clips (T, H, W, 3) from their store, in the order of a training."""
+    order = np.random.default_rng(0).permutation(len(clips))
+    for chosen in batches(order, batch):
+        yield from (clip.numpy() for clip in clips.batch(chosen, torch.device("cpu"))[0])
+
+
+def look(pictures: Iterable[np.ndarray]) -> int:
+    """The largest of all bytes: each is read once."""
+    return max(int(picture.max()) for picture in pictures)
 
 
 def compare(folder: Path, clips: int, batch: int, repeats: int) -> pd.DataFrame:
     """A row a way to read all of the clips."""
-    settings, cpu = config.ClipSettings(), torch.device("cpu")
+    settings = config.ClipSettings()
     T, S = settings.num_frames, settings.size
     store = random_store(folder, settings, clips)
     crops = pictures(clips * T, S, S)
@@ -63,14 +75,14 @@ def compare(folder: Path, clips: int, batch: int, repeats: int) -> pd.DataFrame:
     as_crops = write(folder / "crops", crops)
     as_sources = write(folder / "sources", pictures(T, *SOURCE)) * clips
     mapped = Clips([(store, np.arange(clips))], LABELS)
-    read, whole = mapped.batch(np.arange(clips), cpu)[0].numpy(), decoded(as_crops)
-    if not np.array_equal(read.reshape(whole.shape), whole):
+    stored = torch.cat(mapped.batch(np.arange(clips), torch.device("cpu"))[0]).numpy()
+    if not np.array_equal(stored, np.stack(list(decoded(as_crops)))):
         raise AssertionError("the ways read different pictures")
     seconds = medians(
         {
-            "memory-mapped store": lambda: [mapped.batch(b, cpu) for b in batches(np.arange(clips), batch)],
-            "PNG crops of 299 x 299": lambda: decoded(as_crops),
-            "PNG sources of 640 x 480, cropped": lambda: decoded(as_sources, S),
+            "memory-mapped store": lambda: look(read(mapped, batch)),
+            "PNG crops of 299 x 299": lambda: look(decoded(as_crops)),
+            "PNG sources of 640 x 480, cropped": lambda: look(decoded(as_sources, S)),
         },
         repeats,
     )

@@ -73,8 +73,9 @@ def steps(store: Store, profile: config.Profile, number: int) -> None:
         chosen = np.arange(step * settings.batch_size, (step + 1) * settings.batch_size) % len(clips)
         with phase("read and upload"):
             frames, landmarks, targets = clips.batch(chosen, device)
+            together = torch.stack(frames)  # on the CPU the first use reads them: here by itself, so that it is timed
         with phase("normalise"):
-            pictures = normalised(frames, settings.clip_norm)
+            pictures = normalised(together, settings.clip_norm)
         with phase("augment"):
             pictures, landmarks = augment(pictures, landmarks, settings, draw(len(chosen), generator))
         with phase("forward"), autocast:

@@ -1,10 +1,12 @@
 """What the network is fed: clips read from the stores' memory maps, a batch at a time, each normalised by itself.
 
-Clips travel to the device as bytes. No other process reads ahead, so none can hang; a process
+Clips travel to the device as bytes. The CPU needs no copy of them: there a batch is the memory maps
+themselves, read when they become floats. No other process reads ahead, so none can hang; a process
 that needs clips opens the stores itself, and no clip is ever pickled.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -23,8 +25,9 @@ class Clips:
 
     def __init__(self, parts: Sequence[tuple[Store, np.ndarray]], classes: Sequence[str]) -> None:
         self._parts, self.classes = parts, tuple(classes)
-        self._of = [(store, int(row)) for store, rows in parts for row in rows]
-        names = [str(store.manifest["label"].iloc[row]) for store, row in self._of]
+        stored = [(_mapped(store.frames), store.landmarks, rows) for store, rows in parts]
+        self._of = [(frames, landmarks, int(row)) for frames, landmarks, rows in stored for row in rows]
+        names = [str(name) for store, rows in parts for name in store.labels[rows]]
         if foreign := set(names).difference(classes):
             raise InputError(f"clips labelled {sorted(foreign)[0]!r}", f"one of {', '.join(classes)}", "another store")
         self.targets = torch.tensor([self.classes.index(name) for name in names])
@@ -53,12 +56,22 @@ class Clips:
             parts.append((store, rows))
         return cls(parts, classes)
 
-    def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames (B, T, H, W, 3) uint8, landmarks (B, T, 66, 2) pixels, targets (B,), on the device."""
+    def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Frames, B times (T, H, W, 3) uint8, landmarks (B, T, 66, 2) pixels, targets (B,), on the device.
+
+        On the CPU the frames lie in the stores, opened for reading: not to be written to.
+        """
         of = [self._of[i] for i in chosen]
-        frames = torch.from_numpy(np.stack([store.frames[row] for store, row in of]))
-        landmarks = torch.from_numpy(np.stack([store.landmarks[row] for store, row in of]))
-        return sent(frames, device), sent(landmarks, device), sent(self.targets[chosen], device)
+        frames = [sent(frames[row], device) for frames, _, row in of]
+        landmarks = torch.from_numpy(np.stack([landmarks[row] for _, landmarks, row in of]))
+        return frames, sent(landmarks, device), sent(self.targets[chosen], device)
+
+
+def _mapped(frames: np.ndarray) -> Tensor:
+    """A store's frames as they lie there, nothing copied."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, that they can't be written to
+        return torch.from_numpy(frames)
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
@@ -75,13 +88,13 @@ def batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return np.array_split(order, math.ceil(len(order) / batch_size))
 
 
-def normalised(frames: Tensor, clip_norm: ClipNorm) -> Tensor:
-    """(B, T, H, W, 3) uint8 to the network's (B, 3, T, H, W) float, each clip by itself.
+def normalised(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> Tensor:
+    """(B, T, H, W, 3) uint8, or B clips of it, to the network's (B, 3, T, H, W) float, each clip by itself.
 
     ``whole``: mean 0 and deviation 1 over all values. ``parts``: so for each pixel's mean
     over time, and so for what is left, then added. ``none``: 0..255 becomes -1..1.
     """
-    clips = frames.float()
+    clips = frames.float() if isinstance(frames, Tensor) else _floats(frames)
     if clip_norm == "whole":
         clips = _standard(clips)
     elif clip_norm == "parts":
@@ -92,8 +105,15 @@ def normalised(frames: Tensor, clip_norm: ClipNorm) -> Tensor:
     return clips.permute(0, 4, 1, 2, 3)
 
 
+def _floats(clips: Sequence[Tensor]) -> Tensor:
+    """Clips of bytes made one tensor of floats in a single pass."""
+    together = torch.empty((len(clips), *clips[0].shape), device=clips[0].device)
+    return torch.stack(list(clips), out=together)
+
+
 def _standard(clips: Tensor) -> Tensor:
     """Each clip (B, ...) shifted and scaled to mean 0, deviation 1; less than a grey level is no picture."""
     values = clips.flatten(1)  # as they lie in memory: several times faster than over four dimensions
-    deviation, mean = torch.std_mean(values, dim=1, keepdim=True, correction=0)
-    return ((values - mean) / deviation.clamp(min=1)).view_as(clips)
+    values = values - values.mean(dim=1, keepdim=True)
+    deviation = values.square().mean(dim=1, keepdim=True).sqrt()  # in a fifth of the time that torch.std takes
+    return (values / deviation.clamp(min=1)).view_as(clips)

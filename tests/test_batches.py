@@ -1,6 +1,7 @@
 """What the network is fed."""
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ import torch
 from dots import moving_dots, written
 
 from fer3d.batches import Clips, batches, normalised
+from fer3d.config import ClipNorm
 from fer3d.errors import InputError
+
+CPU = torch.device("cpu")
 
 
 def test_each_clip_is_normalised_by_itself():
@@ -45,14 +49,30 @@ def test_batches_are_of_nearly_equal_size():
     assert sizes == [11, 11, 11]
 
 
+def test_a_batch_is_the_stores_own_bytes(tmp_path):
+    """Nothing is copied and nothing written over: a batch stays what it is while others are read and used."""
+    one, other = (written(moving_dots(seed=seed), tmp_path / f"{seed}") for seed in (0, 1))
+    clips = Clips([(one, np.array([5, 2, 7])), (other, np.array([4]))], one.classes)
+    chosen, places = [3, 0, 1], [(other, 4), (one, 5), (one, 2)]
+    files = [(store.path / "frames.npy").read_bytes() for store in (one, other)]
+    frames, landmarks, targets = clips.batch(np.array(chosen), CPU)
+    for k, (store, row) in enumerate(places):
+        assert np.array_equal(frames[k], store.frames[row]) and np.shares_memory(frames[k].numpy(), store.frames)
+        assert np.array_equal(landmarks[k], store.landmarks[row]) and one.classes[targets[k]] == store.labels[row]
+    together = torch.stack(frames)
+    for norm in get_args(ClipNorm):
+        assert torch.equal(normalised(frames, norm), normalised(together, norm))
+        normalised(clips.batch(np.array([1, 2]), CPU)[0], norm)
+    assert torch.equal(torch.stack(frames), together)
+    assert files == [(store.path / "frames.npy").read_bytes() for store in (one, other)]
+
+
 def test_another_process_opens_the_stores_itself(tmp_path):
     store = written(moving_dots(), tmp_path / "dots")
     clips = Clips([(store, np.array([5, 2, 7]))], ("anger", *store.classes[1:]))
     again = Clips.at(clips.places, clips.classes)
-    for ours, theirs in zip(
-        again.batch(np.arange(3), torch.device("cpu")), clips.batch(np.arange(3), torch.device("cpu")), strict=True
-    ):
-        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(again.batch(np.arange(3), CPU), clips.batch(np.arange(3), CPU), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     part = dataclasses.replace(store, manifest=store.manifest[:9], frames=store.frames[:9])
     for other in (part, dataclasses.replace(store, info={**store.info, "fingerprint": "another"})):
         with pytest.raises(InputError, match="another store"):
