@@ -13,7 +13,7 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
-from fer3d.standins.canvas import place
+from fer3d.standins.canvas import blotches, place
 from fer3d.standins.people import UNITS
 from fer3d.standins.raster import f32
 
@@ -75,12 +75,15 @@ class Fold:
 def folds() -> tuple[Fold, ...]:
     """Every fold on the template."""
     here = place()
+    rng = np.random.default_rng(0)  # the lines waver, and are deeper here than there, the same on every head
+    x, y = here.x + 1.3 * blotches(rng, 14), here.y + 1.5 * blotches(rng, 19) + 0.5 * blotches(rng, 7)
+    uneven = np.clip(0.8 + 0.3 * blotches(rng, 11), 0.15, 1.2)
     made = []
     for curves, width, units, age in _LINES.values():
         for side, sign in ((0, 1), (1, -1)):
             relief = np.zeros_like(here.x)
             for curve in curves:
-                relief = np.minimum(relief, _groove(sign * here.x, here.y, here.off, np.array(curve), width))
+                relief = np.minimum(relief, uneven * _groove(sign * x, y, here.off, np.array(curve), width))
             rows, cols = np.nonzero(relief < -0.01)
             where = (slice(rows.min(), rows.max() + 4), slice(cols.min(), cols.max() + 1))
             lit = relief - 0.5 * np.roll(relief, 4, axis=0)  # the lower edge catches the light from above
@@ -90,9 +93,11 @@ def folds() -> tuple[Fold, ...]:
 
 def wear(relief: np.ndarray, age: float, rng: np.random.Generator) -> None:
     """Draw the folds that years have left into (HEIGHT, WIDTH) ``relief``."""
-    old = float(np.clip((age - 25) / 45, 0, 1))
+    old = float(np.clip((age - 25) / 45, 0, 1)) ** 1.4
+    own = np.clip(0.85 + 0.4 * blotches(rng, 20), 0, 1.5)
     for fold in folds():
-        _patch(relief, fold)[:] += 0.55 * old * fold.age * fold.relief * rng.uniform(0.6, 1.2)
+        depth = 0.6 * old * fold.age * rng.uniform(0.4, 1.2)
+        _patch(relief, fold)[:] += depth * fold.relief * _patch(own, fold)
 
 
 def brightness(relief: np.ndarray, units: np.ndarray, age: float) -> np.ndarray:

@@ -86,22 +86,35 @@ def grow(who: Person, rng: np.random.Generator) -> Hair:
         curls, small = (1.3 - 2 * np.abs(grains(rng, across, along, size, size)) for size in (10.0, 4.2))
         locks, fine = 1.5 * curls, 1.4 * small + 0.5 * curls
     else:
-        locks = grains(rng, across, along, 4.2, 90)
-        fine = 0.6 * grains(rng, across, along, 1.9, 45) + 0.75 * grains(rng, across, along, 1.1, 24)
+        locks = _overlaid(rng, across, along, 6.5, 55)
+        fine = 0.55 * _overlaid(rng, across, along, 2.1, 34) + 0.8 * _overlaid(rng, across, along, 0.9, 26)
     edge = _inside(who, style)
-    ragged = np.where(here.y < 20, 2.4 * blotches(rng, 9) + 1.3 * locks + 1.6 * fine, 0.8 * fine)
-    sparse = 16.0 if who.style == "bald" else 8.0  # at its edge hair thins out over so many millimetres
-    cover = ramp(edge + ragged, -3.5, sparse) ** 0.8 * style.density
+    ragged = np.where(here.y < 20, 3.0 * blotches(rng, 14) + 0.8 * blotches(rng, 5) + 0.4 * locks, 0.8 * fine)
+    soft = ramp(30 - here.y, 0, 20)  # at its edge hair thins out: over the forehead further than beside the cheeks
+    thickness = ramp((edge + ragged + 2 + 7 * soft) / (6 + (20 if who.style == "bald" else 14) * soft), 0, 1)
+    single = 0.7 * fine + grains(rng, here.round + 1.5 * blotches(rng, 10), here.y, 0.9, 13)
+    cover = ramp(thickness + 0.26 * single * (1 - thickness) * ramp(thickness, 0, 0.3), 0.1, 0.8) * style.density
     if style.parting is not None:
-        white = np.exp(-(((here.x - _side(who) * style.parting) / 1.3) ** 2)) * (here.y < -60) * (here.z > -110)
-        cover *= 1 - 0.75 * white
-    tone = 0.12 * blotches(rng, 40) + 0.13 * locks + 0.18 * fine
-    roots = 0.5 * np.exp(-np.clip(edge, 0, None) / 7) * min(style.side / 6, 1)
+        bend = 2.2 * blotches(rng, 26) + 0.9 * blotches(rng, 8)
+        white = np.exp(-(((here.x - _side(who) * style.parting + bend) / 1.5) ** 2)) * (here.y < -60) * (here.z > -110)
+        cover *= 1 - 0.6 * white * np.clip(1 + 0.5 * fine, 0, 1)
+    tone = 0.14 * blotches(rng, 40) + 0.07 * locks + 0.15 * fine
+    roots = 0.4 * np.exp(-np.clip(edge, 0, None) / 7) * min(style.side / 6, 1)
     colour = np.array(who.hair, np.float32) * np.exp(tone - roots)[..., None]
     height = _height(who, style, edge, locks)
     thick = min(style.top / 12, 1.0)
     shade = 1 - 0.42 * thick * np.exp(-np.clip(-edge, 0, None) / 6) * (here.off < 78)
-    return Hair(f32(cover), colour, f32(0.06 * locks + 0.10 * fine), height, _tangent(across, style), f32(shade))
+    return Hair(f32(cover), colour, f32(0.035 * locks + 0.085 * fine), height, _tangent(across, style), f32(shade))
+
+
+def _overlaid(
+    rng: np.random.Generator, across: np.ndarray, along: np.ndarray, width: float, length: float
+) -> np.ndarray:
+    """Strands of deviation about 1 in tufts that cross at a small angle: parallel ones would be a comb's stripes."""
+    lean = grains(rng, across, along, 22, 50)
+    upper, lower = (grains(rng, across + turn * along, along, width, length) for turn in (0.14, -0.10))
+    share = ramp(lean, -0.5, 0.5)
+    return upper * share + lower * (1 - share)
 
 
 def _side(who: Person) -> float:
@@ -134,7 +147,7 @@ def _inside(who: Person, style: Style) -> np.ndarray:
 def _flow(style: Style, who: Person, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates in millimetres across and along the strands, wavy by a person's own measure."""
     here = place()
-    wave = rng.uniform(0.5, 3.5) * blotches(rng, 45) + rng.uniform(0.0, 0.8) * blotches(rng, 16)
+    wave = rng.uniform(1.5, 4.0) * blotches(rng, 45) + rng.uniform(0.5, 1.2) * blotches(rng, 16)
     if style.flow == "back":
         across = np.arctan2(here.x, -(here.y + 5)) * f32(75)
         return across + wave, here.z + 0.3 * here.y
@@ -186,17 +199,17 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         return
     here = place()
     x, y, ax = here.x, here.y, np.abs(here.x)
-    drift = 2.0 * blotches(rng, 16) + 1.0 * blotches(rng, 6)
+    drift = 3.0 * blotches(rng, 18) + 1.5 * blotches(rng, 6)
     inside = ramp(-here.off, -96, -84) * ramp(-y, -146, -116)
-    cheeks = ramp(y - (32 + (74 - ax) * 0.74) + drift, -9, 10) * inside
+    cheeks = ramp(y - (32 + (74 - ax) * 0.74) + drift, -14, 18) * inside
     moustache = ramp(y - 57 - 0.10 * ax + drift * 0.4, -4, 6) * ramp(31 - ax + drift, -4, 8) * ramp(74 - y, -1, 3)
     chin = ramp(30 - ax + drift, -5, 9) * ramp(y - 92 + drift, -5, 6) * ramp(-y, -140, -116)
-    bare = np.exp(-(((ax / 35) ** 2 + ((y - 77) / 13) ** 2) ** 3))  # lips and their corners stay in sight
+    bare = np.exp(-(((ax / 31) ** 2 + ((y - 77) / 12) ** 2) ** 3))  # lips and their corners stay in sight
     area = {
         "stubble": np.maximum(cheeks, np.maximum(moustache, chin)),
         "moustache": 0.75 * moustache,
         "goatee": np.maximum(chin, 0.5 * moustache),
-        "full": np.maximum(np.maximum(cheeks, chin), 0.5 * moustache),
+        "full": np.maximum(np.maximum(cheeks, chin), 0.7 * moustache),
     }[who.beard] * (1 - bare)
     dots = blotches(rng, 2.0)
     colour = np.array(who.hair, np.float32)
@@ -204,11 +217,12 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         cover = area * np.clip(0.36 + 0.16 * dots, 0, 0.8)
     else:
         bend = here.round + 0.22 * y * np.sign(x) + 2 * blotches(rng, 12)
-        threads = 0.8 * grains(rng, bend, y, 1.8, 10) + 0.6 * grains(rng, bend, y, 4, 20)
-        # skin shows through: a dark full beard would pass for the neck
-        cover = ramp(area + 0.10 * threads + 0.05 * dots, 0.12, 0.95) * 0.52
-        colour = colour * np.exp(0.18 * threads)[..., None]
-        relief += 0.14 * cover * threads
+        threads = 0.9 * _overlaid(rng, bend, y, 1.0, 8) + 0.45 * _overlaid(rng, bend, y, 2.6, 12)
+        # hair by hair where it begins; skin shows through, for a dark full beard would pass for the neck
+        dense = area * np.clip(0.85 + 0.14 * blotches(rng, 14) + 0.05 * dots, 0, 1)
+        cover = ramp(dense + 0.2 * threads * ramp(dense, 0.0, 0.25), 0.15, 1.05) * 0.62
+        colour = colour * np.exp(0.25 * threads)[..., None]
+        relief += 0.2 * cover * threads
     albedo += cover[..., None] * (colour - albedo)
 
 
@@ -220,11 +234,12 @@ def paint_brows(who: Person, albedo: np.ndarray, rng: np.random.Generator) -> No
     ys = np.array([-10.0, -14.0, -21.0, -24, -22.8, -18.8, -17.3])
     ax = -np.abs(here.x)
     middle = np.interp(ax, xs, ys)
-    reach = np.interp(ax, [-58, -52, -41, -26, -12, -7], [0.3, 0.55, 0.85, 1.0, 1.0, 0.7])
+    reach = np.interp(ax, [-58, -52, -41, -26, -12, -7], [0.22, 0.42, 0.75, 1.0, 1.0, 0.7])
     off = (here.y - middle) / (thickness / 2 * reach)
     slant = off * thickness * 0.5 + np.interp(ax, [-40, -10], [0.30, 0.75]) * np.abs(here.x)
-    hairs = 0.8 * grains(rng, slant, here.x * 0.5 + 0.1 * here.y, 1.5, 9) + 0.6 * blotches(rng, 2.4)
-    body = np.exp(-(np.abs(off) ** 2.4)) * ramp(ax, -60, -50) * ramp(-ax, 6.5, 14) * (np.abs(here.y + 20) < 22)
-    cover = np.clip(ramp(body + 0.13 * hairs * (body > 0.02), 0.05, 0.95) * density * 1.05, 0, 0.96)[..., None]
+    hairs = 0.9 * grains(rng, slant, here.x * 0.5 + 0.1 * here.y, 1.1, 9) + 0.5 * blotches(rng, 2.4)
+    body = np.exp(-(np.abs(off) ** 2.4)) * ramp(ax, -60, -48) * ramp(-ax, 6.0, 17) * (np.abs(here.y + 20) < 22)
+    cover = ramp(body + (0.1 + 0.2 * (1 - body)) * hairs * ramp(body, 0.0, 0.3), 0.05, 0.85) * density
+    cover = np.clip(cover, 0, 0.94)[..., None]
     ink = np.minimum(np.array(who.hair, np.float32) * 0.8 / darkness, 0.22 * np.array(who.skin, np.float32))
-    albedo += cover * (ink * np.exp(0.2 * hairs)[..., None] - albedo)
+    albedo += cover * (ink * np.exp(0.35 * hairs)[..., None] - albedo)

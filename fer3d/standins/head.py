@@ -133,16 +133,17 @@ def features() -> dict[str, np.ndarray]:
         return height * _bump(x, y, *where) * front
 
     ridge = np.clip((y + 8) / 44, 0, 1) * (y < 36) + (y >= 36) * np.clip(1 - ((y - 36) / 15) ** 2, 0, 1)
-    nose = (6 + 13 * np.clip(ridge, 0, 1)) * np.exp(-((np.abs(x) / (7.5 + 4.5 * np.clip(ridge, 0, 1))) ** 2.4))
+    ridge = np.clip(ridge, 0, 1)
+    nose = (4.5 + 14 * ridge) * np.exp(-((np.abs(x) / (9.5 + 5 * ridge)) ** 2))
     start = np.clip((y + 22) / 16, 0, 1) * np.clip((53 - y) / 5, 0, 1)
     return {
         "nose": nose * start * start * (3 - 2 * start) * front,
         "tip": bump(6, 0, 38, 7, 6.5),
-        "alae": bump(8.5, 12, 43.5, 4.6, 5.2),
+        "alae": bump(7.5, 12, 44, 5, 5),
         "nostrils": bump(-6, 6.5, 50, 3.4, 2.2),
-        "sockets": bump(-11, 28, -1, 14.5, 10) + bump(-3, 14.5, -3, 4, 9),
+        "sockets": bump(-8.5, 29, 0, 14.5, 10) + bump(-2, 15, -1, 5, 9),
         "eyeballs": bump(7, 29.5, 0, 10.5, 7.0),
-        "brow": bump(4.5, 34, -21, 20, 6) + bump(2, 0, -20, 12, 7),
+        "brow": bump(3.5, 34, -22, 20, 7) + bump(1.8, 0, -21, 12, 7),
         "cheekbones": bump(5, 46, 27, 17, 12),
         "hollows": bump(-5, 50, 64, 11, 17),
         "temples": bump(-5, 64, -32, 11, 18),

@@ -41,7 +41,7 @@ class Renderer:
         self._rng = np.random.default_rng(self.scene.seed)
         self._rest, self._rest_points = _rest_shape(self.who, self._skin)
         self._occlusion = _occlusion(self._rest)
-        self._shadow = _shadow(self._rest, self.scene.lights[0])
+        self._shadows = [_shadow(self._rest, lamp) for lamp in self.scene.lights]
         if self.who.glasses != "none":
             self._glasses = glasses.wear(self.who, self._rest_points)
         self._room = room.wall(self.scene, self._rng)
@@ -53,7 +53,7 @@ class Renderer:
         """The same person before the same camera in other light; the person is not painted again."""
         other = copy.copy(self)
         other.scene = replace(self.scene, lights=lights)
-        other._shadow = _shadow(self._rest, lights[0])
+        other._shadows = [_shadow(self._rest, lamp) for lamp in lights]
         other._clothes, other._clothes_cover = room.clothes(self.who, other.scene)
         return other
 
@@ -121,9 +121,8 @@ class Renderer:
         light = np.zeros((head.ROWS, head.COLS, 4), np.float32)
         sky = (0.85 - 0.3 * normal[..., 1]) * self._occlusion
         light[..., :3] = f32(self.scene.ambient) * sky[..., None]
-        for k, lamp in enumerate(self.scene.lights):
+        for lamp, seen in zip(self.scene.lights, self._shadows, strict=True):
             facing = normal @ f32(lamp.towards)
-            seen = self._shadow if k == 0 else np.sqrt(self._occlusion)
             reached = 0.275 * self._occlusion + 0.825 * seen
             # light that went under the skin wraps further round in red than in blue
             for channel, wrap in enumerate((0.30, 0.20, 0.16)):
@@ -195,9 +194,13 @@ def _occlusion(grid: np.ndarray) -> np.ndarray:
     for spread, strength in ((2.5, 0.16), (7, 0.075)):
         hollow = ((cv2.GaussianBlur(grid, (0, 0), spread) - grid) * normal).sum(-1)
         open_sky *= np.exp(-strength * np.clip(hollow, 0, 12))
+    return f32(open_sky * (1 - 0.5 * _below_jaw()))
+
+
+def _below_jaw() -> np.ndarray:
+    """(ROWS, 1) 1 where throat meets jaw, fading down the neck: what keeps an outline to the chin in any light."""
     rows = np.arange(head.ROWS)[:, None]
-    below_jaw = np.clip((rows - 130) / 6, 0, 1) * np.clip((172 - rows) / 30, 0, 1)
-    return f32(open_sky * (1 - 0.5 * below_jaw))
+    return np.clip((rows - 130) / 6, 0, 1) * np.clip((172 - rows) / 30, 0, 1)
 
 
 def _shadow(grid: np.ndarray, lamp: Light) -> np.ndarray:
@@ -215,5 +218,5 @@ def _shadow(grid: np.ndarray, lamp: Light) -> np.ndarray:
     np.maximum.at(nearest, (index[..., 1] * size + index[..., 0]).ravel(), dense[..., 2].ravel())
     at = (np.floor(seen[..., :2] / cell).astype(int) + size // 2).clip(0, size - 1)
     gap = nearest[at[..., 1] * size + at[..., 0]] - seen[..., 2]
-    clear = f32(1 - np.clip((gap - 7) / 5, 0, 1))
+    clear = f32((1 - np.clip((gap - 7) / 5, 0, 1)) * (1 - 0.45 * _below_jaw()))
     return cv2.GaussianBlur(clear, (0, 0), 1.6)

@@ -49,7 +49,7 @@ def bake(who: Person) -> Skin:
     relief += grown.cover * (grown.strands - relief)
     cover = coarse(grown.cover)
     x, y = coarse(here.x), coarse(here.y)
-    oily = np.exp(-((x / 22) ** 2) - ((y + 45) / 30) ** 2) + np.exp(-((x / 9) ** 2) - ((y - 28) / 20) ** 2)
+    oily = np.exp(-((x / 22) ** 2) - ((y + 45) / 30) ** 2) + 0.6 * np.exp(-((x / 10) ** 2) - ((y - 36) / 12) ** 2)
     return Skin(
         np.sqrt(np.clip(albedo, 0, 1) * 255**2).astype(np.uint8),
         f32(relief),
@@ -66,14 +66,16 @@ def _complexion(who: Person, rng: np.random.Generator) -> np.ndarray:
     base = np.array(who.skin, np.float32)
     large, middle, small = (blotches(rng, size) for size in (42, 15, 6))
     albedo = base * (1 + 0.035 * large + 0.022 * middle + 0.014 * small)[..., None]
-    red = 0.55 * _spot(42, 34, 14, 13) + 0.6 * _spot(0, 40, 10, 10) + 0.25 * _spot(0, 103, 15, 8) + 0.10 * middle
+    red = (0.75 + 0.15 * large) * _spot(42, 34, 15, 13) + 0.65 * _spot(0, 40, 12, 9) + 0.3 * _spot(0, 103, 15, 8)
+    red += 0.15 * middle - 0.25 * _spot(0, -48, 40, 18)
     red += 0.7 * ramp(here.off, 92, 100) * ramp(-here.off, -122, -114) * (np.abs(here.y - 14) < 30)  # the ears
-    albedo *= 1 + red[..., None] * np.array([0.07, -0.12, -0.11], np.float32)
-    dark = 0.5 * _spot(30, 8, 13, 6) + 0.35 * _spot(31, -8, 16, 6) + 0.3 * _spot(20, 2, 5, 8)
+    albedo *= 1 + red[..., None] * np.array([0.05, -0.16, -0.13], np.float32)
+    tired = 0.7 + 0.6 * np.clip((who.age - 25) / 40, 0, 1)
+    dark = 0.4 * tired * _spot(30, 8, 12, 5) + 0.22 * _spot(31, -8, 15, 5) + 0.15 * _spot(20, 2, 5, 7)
     albedo *= 1 - dark[..., None] * np.array([0.26, 0.36, 0.30], np.float32)
-    specks = who.freckles * ramp(small, 1.3, 2.3) * _spot(24, 26, 26, 20)
+    specks = who.freckles * ramp(blotches(rng, 2.2), 1.0, 2.4) * _spot(24, 26, 26, 20)
     specks += 0.35 * np.clip((who.age - 45) / 30, 0, 1) * ramp(middle, 1.4, 2.4)  # spots of age
-    specks += 1.4 * ramp(blotches(rng, 3.0), 3.9, 4.3)  # a few moles
+    specks += 1.6 * ramp(blotches(rng, 1.5), 4.0, 4.5)  # a few moles
     albedo *= np.clip(1 - specks[..., None] * np.array([0.25, 0.42, 0.5], np.float32), 0.2, 1)
     return albedo * _hollows()[..., None]
 
@@ -88,13 +90,24 @@ def _hollows() -> np.ndarray:
     """(HEIGHT, WIDTH) light left in what is too fine for the grid: nostrils, the wings' crease, the ear's bowl."""
     here = place()
     ax, y = np.abs(here.x), here.y
-    hole = np.exp(-((((ax - 6.8) / 3.6) ** 2 + ((y - 49 - 0.12 * (ax - 7)) / 1.8) ** 2) ** 1.5)) * (here.off < 60)
-    crease = 0.5 * np.exp(-(((ax - 17.5) / 1.3) ** 2) - ((y - 44) / 5) ** 2) * (here.off < 80)
-    under = 0.28 * _spot(0, 51, 12, 2.2)
-    lobe = (here.off - 104) * np.radians(75)
-    bowl = 0.5 * np.exp(-((((lobe + 5) / 4.5) ** 2 + ((y - 17) / 10) ** 2) ** 2))
-    rim = 0.35 * np.exp(-(((np.hypot(lobe + 1, (y - 12) / 2.1) - 8.5) / 1.6) ** 2)) * (lobe > -4) * (here.off > 80)
-    return f32(np.clip(1 - 0.9 * hole - crease - under - bowl - rim, 0.04, 1) * _throat())
+    hole = np.exp(-((((ax - 6.8) / 3.6) ** 2 + ((y - 49.5 - 0.15 * (ax - 7)) / 1.9) ** 2) ** 1.5)) * (here.off < 60)
+    round_wing = np.hypot((ax - 12) / 5.6, (y - 44) / 7)
+    crease = 0.30 * np.exp(-(((round_wing - 1) / 0.2) ** 2)) * ramp(ax, 11, 16) * (here.off < 80)
+    under = 0.24 * _spot(0, 51, 12, 2.4)
+    return f32(np.clip(1 - 0.72 * hole - crease - under, 0.04, 1) * _ears() * _throat())
+
+
+def _ears() -> np.ndarray:
+    """(HEIGHT, WIDTH) light in an ear: a lit rim, the groove behind it, a ridge, the dark bowl, the lobe."""
+    here = place()
+    u = ((here.off - 104) * np.radians(75) + 6) / 8  # -1 where it leaves the cheek, 1 at its back edge
+    v = (here.y - 14) / 28  # -1 on top, 1 at the lobe's end
+    round_it, upper = np.hypot(u, v), ramp(u - 1.2 * v, -0.5, 0.3)
+    rim = 0.12 * np.exp(-(((round_it - 0.95) / 0.14) ** 2)) * upper
+    groove = 0.38 * np.exp(-(((round_it - 0.68) / 0.12) ** 2)) * upper
+    bowl = 0.5 * np.exp(-((((u + 0.15) / 0.4) ** 2 + ((v - 0.1) / 0.34) ** 2) ** 2))
+    front = 0.3 * np.exp(-(((u + 1.02) / 0.12) ** 2)) * ramp(-np.abs(v - 0.1), -0.7, -0.4)
+    return 1 + (rim - groove - bowl - front) * (round_it < 1.4) * (here.off > 80)
 
 
 def _throat() -> np.ndarray:

@@ -73,14 +73,20 @@ def write_video(path: Path, pictures: Iterator[np.ndarray], fps: float, quality:
 
 
 def lamps(rng: np.random.Generator, strength: float, hard: float, fill: float) -> tuple[Light, ...]:
-    """A key light from either side and a fill from the other. ``hard`` 0 (frontal) to 1 (from the side)."""
+    """A key light from either side, a fill from the other, an edge light from behind on either.
+
+    ``hard`` 0 (frontal) to 1 (from the side).
+    """
     side = float(rng.choice([-1, 1]))
     key = _unit(side * rng.uniform(0.1, 0.3 + 0.7 * hard), -rng.uniform(0.25, 0.75), 0.8)
-    back = _unit(-side * rng.uniform(0.5, 1.0), -rng.uniform(-0.1, 0.4), 0.7)
+    other = _unit(-side * rng.uniform(0.5, 1.0), -rng.uniform(-0.1, 0.4), 0.7)
+    behind = _unit(float(rng.choice([-1, 1])), -rng.uniform(0.2, 0.7), -rng.uniform(0.2, 0.7))
+    edge = strength * rng.uniform(0, 0.6)
     warm = rng.uniform(-0.05, 0.05)
     return (
         Light(key, (strength * (1 + warm), strength, strength * (1 - warm))),
-        Light(back, (fill * (1 - warm), fill, fill * (1 + warm))),
+        Light(other, (fill * (1 - warm), fill, fill * (1 + warm))),
+        Light(behind, (edge, edge, edge)),
     )
 
 
