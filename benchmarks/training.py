@@ -52,6 +52,7 @@ def random_store(folder: Path, settings: config.ClipSettings, clips: int) -> Sto
         frames=np.load(folder / "frames.npy", mmap_mode="r"),
         landmarks=rng.uniform(0, S, (clips, T, 66, 2)).astype(np.float32),
         detections=np.ones((clips, T, 2), np.float32),
+        squares=np.tile((S / 2, S / 2, S, 0.0), (clips, T, 1)),
         rejected=pd.DataFrame(),
         info={"database": "ckplus", "settings": settings.as_dict()},
     )

@@ -16,7 +16,7 @@ Only the last ten frames of a CK+ sequence are read and tracked.
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Clip:
     """(T, 66, 2) float32, pixels of the crop; NaN where a frame has no face."""
     detections: np.ndarray
     """(T, 2) float32, faces seen and score of each frame (`fer3d.faces.Face`); 0 and NaN where a frame has no face."""
+    squares: np.ndarray
+    """(T, 4) float64, where each picture was cut out of its upright frame (`fer3d.faces.Square`)."""
     missing: tuple[Rejected, ...]
     """The frames without a face."""
 
@@ -148,13 +150,14 @@ def _clip(shots: list[_Shot], settings: ClipSettings, padded: int = 0) -> Clip |
         reason, _ = Counter(reasons.values()).most_common(1)[0]
         return Omitted(shots[0].index, f"{reason} (a face on {len(faces)} of {len(shots)} frames)")
     of_clip = crop_square(np.stack([face.points for face in faces.values()]), settings)
-    pictures, landmarks = [], []
+    pictures, landmarks, squares = [], [], []
     for i, shot in enumerate(shots):
         nearest = min(faces, key=lambda j: abs(j - i))  # itself where it has a face
         square = of_clip if settings.crop_per == "clip" else crop_square(faces[nearest].points, settings)
         picture, points = crop(shot.frame, faces[nearest], settings, square)
         pictures.append(picture)
         landmarks.append(points if i in faces else np.full_like(points, np.nan))
+        squares.append(astuple(square))
     return Clip(
         first_frame=shots[0].index,
         label=str(shots[0].label),
@@ -164,5 +167,6 @@ def _clip(shots: list[_Shot], settings: ClipSettings, padded: int = 0) -> Clip |
         detections=np.array(
             [(faces[i].n_faces, faces[i].score) if i in faces else (0, np.nan) for i in range(len(shots))], np.float32
         ),
+        squares=np.array(squares),
         missing=tuple(Rejected(index, reason) for index, reason in reasons.items()),
     )

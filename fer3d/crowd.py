@@ -12,6 +12,7 @@ the person it was at, and ends with the same bytes.
 
 import os
 import shutil
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
@@ -128,8 +129,9 @@ def film(settings: PretrainingSettings, clips: ClipSettings, number: int) -> Fil
     classes = labels.CLASSES[DATABASE]
     emotions = [classes[(number * settings.recordings + take) % len(classes)] for take in range(settings.recordings)]
     taken = [_record(rng, renderer, emotion, clips) for emotion in emotions]
-    frames, points = (np.stack(part) for part in zip(*taken, strict=True))
-    return emotions, {"frames": frames, "landmarks": points, "detections": np.ones((*frames.shape[:2], 2))}
+    frames, points, squares = (np.stack(part) for part in zip(*taken, strict=True))
+    seen = np.ones((*frames.shape[:2], 2))
+    return emotions, {"frames": frames, "landmarks": points, "detections": seen, "squares": squares}
 
 
 def _scene(rng: np.random.Generator, who: people.Person, size: int) -> studio.Scene:
@@ -154,8 +156,8 @@ def _scene(rng: np.random.Generator, who: people.Person, size: int) -> studio.Sc
 
 def _record(
     rng: np.random.Generator, renderer: studio.Renderer, emotion: str, clips: ClipSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """One clip (T, size, size, 3) uint8 RGB and its points (T, 66, 2) float32, in pixels of the crop."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One clip (T, size, size, 3) uint8 RGB, its points (T, 66, 2) in pixels of the crop, and its squares (T, 4)."""
     strength, textbook, sway, drift = (float(rng.uniform(*ends)) for ends in ((0.8, 1.3), (0, 1), (0.5, 2), (0.5, 2)))
     manner = acting.Manner(strength=strength, textbook=textbook, sway=sway, drift=drift)
     fps, yaw = float(rng.uniform(12, 30)), float(rng.normal(0, 4))
@@ -167,7 +169,8 @@ def _record(
     square = crop_square(points, clips)
     cuts = [cut_out(picture, square, clips.size) for picture in pictures]
     matrix = cuts[0][1]
-    return np.stack([picture for picture, _ in cuts]), (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    points = (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return np.stack([picture for picture, _ in cuts]), points, np.array([astuple(square)] * len(cuts))
 
 
 def course(rng: np.random.Generator, frames: int) -> np.ndarray:

@@ -6,6 +6,7 @@ executed without a browser. What a reader without a kernel sees is the first pic
 """
 
 import base64
+import contextlib
 import functools
 import io
 import itertools
@@ -22,7 +23,7 @@ import torch
 from matplotlib.figure import Figure
 
 from fer3d import databases, faces, filters, plots, video
-from fer3d.clips import lengthened, view_of
+from fer3d.clips import lengthened
 from fer3d.config import ClipSettings
 from fer3d.standins import people, render, scene, studio
 from fer3d.store import Store
@@ -219,25 +220,7 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
     """
     most = max(map(len, stores.values()))
     ten = next(iter(stores.values())).frames.shape[1]
-
-    @functools.lru_cache(maxsize=len(stores))
-    def sequences(database: str) -> dict[str, databases.Sequence]:
-        scanned = databases.scan(database, roots[database], stores[database].settings)
-        return {found.name: found for found in scanned if isinstance(found, databases.Sequence)}
-
-    @functools.lru_cache(maxsize=4)
-    def recorded(database: str, row: int) -> list[tuple[np.ndarray, faces.Face | faces.Rejected]]:
-        about, settings = stores[database].manifest.iloc[row], stores[database].settings
-        sequence = sequences(database).get(str(about["sequence"]))
-        if sequence is None:
-            return []
-        view, first = view_of(sequence, settings), int(about["first_frame"])
-        images = sequence.images[first : first + ten]
-        skipped = 0 if images else first
-        stored = itertools.islice(video.read_frames(sequence.source, images), skipped, skipped + ten)
-        frames = [video.upright(frame, view) for frame in stored]
-        shots = list(zip(frames, faces.FaceTracker(settings).track(frames), strict=True))
-        return shots if len(shots) == ten else lengthened(shots, settings)
+    recordings = {name: _recordings(name, roots[name], store.settings) for name, store in stores.items()}
 
     def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
         store, row = stores[database], clip % len(stores[database])
@@ -248,10 +231,10 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         rejected = bool(np.isnan(points).any())
         told = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
         title = f"{about['sequence']}, {about['label']}, frame {frame} of {ten}"
-        panels, shots = [crop], recorded(database, row)
-        if shots:
-            found = [face for _, face in shots if isinstance(face, faces.Face)]
-            panels.insert(0, _marked(*shots[frame], found, store.settings, landmarks))
+        panels, recording = [crop], recordings[database].get(str(about["sequence"]))
+        recorded = _recorded(store, row, frame, recording) if recording else None
+        if recorded is not None:
+            panels.insert(0, _marked(*recorded, faces.Square(*store.squares[row, frame]), points, landmarks))
         names = [title, f"{titles[database]}, clip {row} of {len(store)}: {told}"]
         return _beside(panels, names[: len(panels)], *([_RED] if rejected else []))
 
@@ -267,25 +250,53 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
 _SIDE = 400
 
 
+def _recordings(database: str, root: Path, settings: ClipSettings) -> dict[str, databases.Sequence]:
+    """A release's recordings by name."""
+    scanned = databases.scan(database, root, settings)
+    return {found.name: found for found in scanned if isinstance(found, databases.Sequence)}
+
+
+def _recorded(
+    store: Store, row: int, frame: int, recording: databases.Sequence
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The upright frame that a stored picture was cut from, and the (2, 3) matrix from its pixels to the picture's.
+
+    It is the one of which the same cut gives the same picture: the frame that the video's index
+    names, or else the one that is reached by decoding all before it. None where neither does:
+    the recording is another than the store was made from.
+    """
+    about, settings = store.manifest.iloc[row], store.settings
+    ten = lengthened(list(range(settings.num_frames - int(about["padded"]))), settings)
+    index, square = int(about["first_frame"]) + ten[frame], faces.Square(*store.squares[row, frame])
+    for start in dict.fromkeys((index, 0)):
+        frames = video.read_frames(recording.source, recording.images, start)
+        with contextlib.suppress(video.VideoError):
+            for stored in itertools.islice(frames, index - start, index - start + 1):
+                for view in recording.views:
+                    whole = video.upright(stored, view)
+                    picture, matrix = faces.cut_out(whole, square, settings.size)
+                    if np.array_equal(picture, store.frames[row, frame]):
+                        return whole, matrix
+    return None
+
+
 def _marked(
-    frame: np.ndarray,
-    face: faces.Face | faces.Rejected,
-    found: list[faces.Face],
-    settings: ClipSettings,
-    landmarks: bool,
+    frame: np.ndarray, matrix: np.ndarray, square: faces.Square, points: np.ndarray, landmarks: bool
 ) -> np.ndarray:
-    """A recorded frame, `_SIDE` high, with its box (orange), its points and the square that is cut out (blue)."""
+    """A recorded frame, `_SIDE` high, with its box (orange), its points and the square that is cut out (blue).
+
+    ``points`` (66, 2) are the cut's, ``matrix`` (2, 3) leads there.
+    """
     scale = _SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
-    if isinstance(face, faces.Face):
-        picture = _dotted(picture, (face.points + 0.5) * scale - 0.5) if landmarks else picture
-        left, top, side = (round(scale * value) for value in face.box)
+    if not np.isnan(points).any():
+        points = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
+        picture = _dotted(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
+        box = faces.box_of(points)
+        left, top, side = (round(scale * value) for value in (box.x - box.side / 2, box.y - box.side / 2, box.side))
         cv2.rectangle(picture, (left, top), (left + side, top + side), _ORANGE, 1, cv2.LINE_AA)
-        found = found if settings.crop_per == "clip" else [face]
-    if found:
-        square = faces.crop_square(np.stack([one.points for one in found]), settings)
-        turned = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
-        cv2.polylines(picture, [cv2.boxPoints(turned).astype(np.int32)], True, _BLUE, 2, cv2.LINE_AA)
+    turned = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
+    cv2.polylines(picture, [cv2.boxPoints(turned).astype(np.int32)], True, _BLUE, 2, cv2.LINE_AA)
     return picture
 
 

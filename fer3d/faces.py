@@ -99,7 +99,7 @@ class FaceTracker:
         grey = _grey(frame)
         face = None
         if self.settings.track and self.face is not None:
-            face = _fit(grey, _box_of(self.face.points), self.face.n_faces)
+            face = _fit(grey, box_of(self.face.points), self.face.n_faces)
         if face is None or face.box[2] < self.settings.min_face:
             found = search(grey, self.settings)
             face = _chosen(found, frame.shape, self.face)
@@ -221,7 +221,7 @@ def _fit(grey: np.ndarray, box: Square, n_faces: int = 1) -> Face | None:
         seen, score = sight
         start = box if _differs(box, seen) < near else seen
         points = _predict(grey, start)
-        box = _box_of(points)
+        box = box_of(points)
         if _differs(box, start) < _SETTLED:
             corner = (box.x - box.side / 2, box.y - box.side / 2, box.side)
             return Face(corner, points.astype(np.float32), score, n_faces)
@@ -309,7 +309,7 @@ def _square(left: float, top: float, side: float) -> Square:
     return Square(left + (side - 1) / 2, top + (side - 1) / 2, side)
 
 
-def _box_of(points: np.ndarray) -> Square:
+def box_of(points: np.ndarray) -> Square:
     """The box in which the predictor would have been started on the face with these points (66, 2)."""
     across = points[EYE_CORNERS[1]] - points[EYE_CORNERS[0]]
     angle = math.atan2(across[1], across[0])

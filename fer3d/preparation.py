@@ -167,8 +167,9 @@ def _make_part(task: tuple[Sequence, ClipSettings, Path]) -> None:
                     if isinstance(piece, Omitted):
                         rejected.append(_left_out(sequence, "clip", piece.first_frame, piece.reason))
                         continue
-                    for array, values in zip(arrays, (piece.pictures, piece.landmarks, piece.detections), strict=True):
-                        array.write(values.tobytes())
+                    values = (piece.pictures, piece.landmarks, piece.detections, piece.squares)
+                    for array, numbers in zip(arrays, values, strict=True):
+                        array.write(numbers.tobytes())
                     clips.append(_row(sequence, piece))
                     rejected += [_left_out(sequence, "frame", m.frame, m.reason) for m in piece.missing]
                 if not clips:

@@ -1,7 +1,7 @@
 """The prepared store: ten-frame clips on disk, opened memory-mapped.
 
-A folder with the clips' pictures, landmarks and detections as plain arrays, one row a clip in
-``manifest.csv``, what was left out and why in ``rejected.csv``, and settings, counts and
+A folder with the clips' pictures, landmarks, detections and squares as plain arrays, one row a
+clip in ``manifest.csv``, what was left out and why in ``rejected.csv``, and settings, counts and
 fingerprints in ``prepared.json``. `prepare` writes it. Opening checks that all of it fits
 together and unpickles nothing.
 """
@@ -17,7 +17,7 @@ from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the store's layout."""
 LANDMARKS = 66
 MANIFEST = ("clip", "database", "subject", "sequence", "first_frame", "padded", "missing", "label", "n_faces", "score")
@@ -44,6 +44,8 @@ class Store:
     """(N, T, 66, 2) float32 in pixels of the crop, memory-mapped; NaN = missing."""
     detections: np.ndarray
     """(N, T, 2) float32, memory-mapped: faces seen in each frame and its score; 0 and NaN where it has no face."""
+    squares: np.ndarray
+    """(N, T, 4) float64, memory-mapped: where each picture was cut out of its upright frame, a `fer3d.faces.Square`."""
     rejected: pd.DataFrame
     """What was left out and why, columns `REJECTED`."""
     info: dict[str, Any]
@@ -76,7 +78,8 @@ def open_store(path: Path) -> Store:
     """Open a prepared store; an `InputError` for one that is missing, foreign, damaged or of another version."""
     if not path.is_dir():
         raise InputError(f"no store at {path}", "a folder that fer3d prepare wrote", "fer3d prepare")
-    for name in ("prepared.json", "manifest.csv", "rejected.csv", "frames.npy", "landmarks.npy", "detections.npy"):
+    files_of_arrays = [f"{name}.npy" for name in of_a_clip(ClipSettings())]
+    for name in ("prepared.json", "manifest.csv", "rejected.csv", *files_of_arrays):
         if (path / name).is_symlink() or not (path / name).is_file():
             raise _damaged(path, f"without {name}")
     info = files.read_json(path / "prepared.json")
@@ -104,6 +107,7 @@ def of_a_clip(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]]:
         "frames": ("|u1", (ten, size, size, 3)),
         "landmarks": ("<f4", (ten, LANDMARKS, 2)),
         "detections": ("<f4", (ten, 2)),
+        "squares": ("<f8", (ten, 4)),
     }
 
 

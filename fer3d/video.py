@@ -94,20 +94,23 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def read_frames(source: Path, images: Sequence[Path] = ()) -> Iterator[np.ndarray]:
+def read_frames(source: Path, images: Sequence[Path] = (), start: int = 0) -> Iterator[np.ndarray]:
     """The frames in order, each (H, W, 3) uint8 RGB; grey is repeated, 16 bits are cut to 8, alpha is dropped.
 
     ``source`` is a video file, or the folder of ``images``, which are then read in the
-    order given. Frames need not share one size. Raises `VideoError` for a source without
-    a single frame and at the first image that cannot be read; a video that breaks off
-    ends where it breaks off.
+    order given. Frames need not share one size. A ``start`` above 0, the number of the
+    first frame, is looked up in a video's index, which may err. Raises `VideoError` for a
+    source without a single frame and at the first image that cannot be read; a video that
+    breaks off ends where it breaks off.
     """
     if images:
-        yield from map(read_image, images)
+        yield from map(read_image, images[start:])
     elif source.is_dir():
         raise VideoError("no images", source.name)
     else:
         with _opened(source) as capture:
+            if start:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, start)
             yield from _decoded(source, capture)
 
 

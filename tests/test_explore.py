@@ -1,6 +1,7 @@
 """The explorers follow their controls without a browser, and leave a picture for readers without a kernel."""
 
 import base64
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 import scenes
 
-from fer3d import databases, explore
+from fer3d import clips, databases, explore, video
+from fer3d.config import ClipSettings
+from fer3d.faces import FaceTracker
 from fer3d.standins import people, render, scene
 from fer3d.store import MANIFEST, REJECTED, Store
 
@@ -20,13 +23,14 @@ PNG = b"\x89PNG"
 
 
 def store(clips: int) -> Store:
-    manifest = pd.DataFrame({name: range(clips) for name in MANIFEST}).assign(label="anger", sequence="S005_001")
+    manifest = pd.DataFrame({name: range(clips) for name in MANIFEST})
     return Store(
         Path("nowhere"),
-        manifest,
+        manifest.assign(label="anger", sequence="S005_001", padded=0),
         RNG.integers(0, 255, (clips, 10, 32, 32, 3), dtype=np.uint8),
         np.stack([POINTS] * clips),
         np.ones((clips, 10, 2), np.float32),
+        np.tile((16.0, 16.0, 32.0, 0.0), (clips, 10, 1)),
         pd.DataFrame(columns=list(REJECTED)),
         {"database": "ckplus", "settings": {"size": 32}},
     )
@@ -53,20 +57,30 @@ def picture_of(explorer: explore.Explorer) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def _release(tmp_path, monkeypatch):
-    """A release with one recording of the stores: ten frames, the sixth without a face."""
+def recording(tmp_path, monkeypatch):
+    """A release with one recording of the stores: of its last ten frames the sixth is without a face."""
     images = tuple(tmp_path / f"{t}.png" for t in range(14))
     for image, frame in zip(images, scenes.walk(14, blank=(9,)), strict=True):
         cv2.imwrite(str(image), frame[..., ::-1])
     recording = databases.Sequence("ckplus", "S005", "S005_001", tmp_path, images, label="anger")
     monkeypatch.setattr(databases, "scan", lambda database, *_: iter([recording] if database == "ckplus" else []))
+    return recording
 
 
-def test_the_browser_marks_points_box_crop_and_rejected_frames(monkeypatch):
-    """Drawn on the recorded frame; the frame that the tracker rejects has neither points nor box."""
+def prepared(recording: databases.Sequence, **settings: str) -> Store:
+    """The store of one recording."""
+    clip = next(clips.cut(recording, FaceTracker(ClipSettings(size=32, **settings))))
+    assert isinstance(clip, clips.Clip)
     one = store(1)
-    one.manifest["first_frame"] = 4
-    one.landmarks[0, 5] = np.nan
+    one.manifest["first_frame"], one.manifest["padded"] = clip.first_frame, clip.padded
+    one.info["settings"] |= settings
+    kept = {name: getattr(clip, name)[None] for name in ("landmarks", "detections", "squares")}
+    return dataclasses.replace(one, frames=clip.pictures[None], **kept)
+
+
+def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
+    """Drawn on the recorded frame; the frame that the tracker rejects has neither points nor box."""
+    one = prepared(recording)
     explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
 
     def share(frame, colour, landmarks=True):
@@ -78,6 +92,22 @@ def test_the_browser_marks_points_box_crop_and_rejected_frames(monkeypatch):
     assert share(4, explore._BLUE) > 0.002 and share(5, explore._BLUE) > 0.002
     assert share(5, explore._RED) > share(4, explore._RED) + 0.002
     assert share(5, explore._GREEN) < 0.1 * share(4, explore._GREEN)
+
+
+@pytest.mark.parametrize("length", [14, 6])
+@pytest.mark.parametrize("short", ["repeat_first", "resample"])
+@pytest.mark.parametrize("moved", [0, 3])
+def test_the_browser_shows_the_very_frame_that_was_cut(recording, monkeypatch, length, short, moved):
+    """Whatever the video's index says, and however the clip was lengthened; of another recording nothing is shown."""
+    recording = dataclasses.replace(recording, images=recording.images[:length])
+    one, frames = prepared(recording, short=short), [video.read_image(image) for image in recording.images]
+    cut = clips.lengthened(frames[-10:], one.settings)
+    monkeypatch.setattr(video, "read_frames", lambda _, __, start: iter(frames[start and start + moved :]))
+    for number, frame in enumerate(cut):
+        found = explore._recorded(one, 0, number, recording)
+        assert found is not None and np.array_equal(found[0], frame)
+    one.squares[:] += 1
+    assert explore._recorded(one, 0, 0, recording) is None
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

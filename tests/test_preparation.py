@@ -303,6 +303,7 @@ DAMAGE = {
     "landmarks of another kind": lambda path: save(path / "landmarks.npy", np.zeros((3, 10, 66, 2))),
     "landmarks of other clips": lambda path: save(path / "landmarks.npy", np.zeros((4, 10, 66, 2), np.float32)),
     "detections of other clips": lambda path: save(path / "detections.npy", np.zeros((4, 10, 2), np.float32)),
+    "no squares": lambda path: (path / "squares.npy").unlink(),
     "another version": lambda path: change_json(path, format=99),
     "another size": lambda path: change_json(path, settings={"size": 64}),
     "an unknown setting": lambda path: change_json(path, settings={"colour": "red"}),
