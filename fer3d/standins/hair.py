@@ -40,6 +40,8 @@ class Style:
     """Share of the skin that it hides."""
     parting: float | None = None
     """Millimetres of the parting from the middle."""
+    crown: float = -300
+    """Height above which nothing grows."""
 
 
 _LOOK: Mapping[str, Style] = MappingProxyType(
@@ -54,7 +56,7 @@ _LOOK: Mapping[str, Style] = MappingProxyType(
         "fringe": Style("down", 11, 13, front=(-43, -42, -41, -40, -42, -40, -24), fall=128),
         "tied": Style("back", 5, 4),
         "receding": Style("back", 6, 5, front=(-92, -100, -116, -104, -76, -50)),
-        "bald": Style("down", 1.5, 2.5, front=(-200, -200, -200, -200, -190, -150, -90, -34), density=0.7),
+        "bald": Style("down", 1.5, 2.5, front=(-200, -200, -200, -200, -190, -150, -90, -34), density=0.8, crown=-58),
     }
 )
 """Every style of `people.STYLES`."""
@@ -83,15 +85,17 @@ def grow(who: Person, rng: np.random.Generator) -> Hair:
     style, here = _LOOK[who.style], place()
     across, along = _flow(style, who, rng)
     if style.flow == "curl":
-        curls, small = (1.3 - 2 * np.abs(grains(rng, across, along, size, size)) for size in (10.0, 4.2))
-        locks, fine = 1.5 * curls, 1.4 * small + 0.5 * curls
+        curls, small, wisps = (1.1 - 1.6 * np.abs(grains(rng, across, along, size, size)) for size in (10.0, 4.5, 2.0))
+        locks, fine = 1.3 * curls, 0.4 * curls + 0.6 * small + 0.7 * wisps
     else:
         locks = _overlaid(rng, across, along, 6.5, 55)
         fine = 0.55 * _overlaid(rng, across, along, 2.1, 34) + 0.8 * _overlaid(rng, across, along, 0.9, 26)
     edge = _inside(who, style)
     ragged = np.where(here.y < 20, 3.0 * blotches(rng, 14) + 0.8 * blotches(rng, 5) + 0.4 * locks, 0.8 * fine)
     soft = ramp(30 - here.y, 0, 20)  # at its edge hair thins out: over the forehead further than beside the cheeks
-    thickness = ramp((edge + ragged + 2 + 7 * soft) / (6 + (20 if who.style == "bald" else 14) * soft), 0, 1)
+    beside = 5 * ramp(here.y, 40, 90) * (style.fall is not None)  # what hangs before the neck shows no skin inside
+    thinning = 30 if who.style == "bald" else 14
+    thickness = ramp((edge + ragged + 2 + beside + 7 * soft) / (6 + thinning * soft), 0, 1)
     single = 0.7 * fine + grains(rng, here.round + 1.5 * blotches(rng, 10), here.y, 0.9, 13)
     cover = ramp(thickness + 0.26 * single * (1 - thickness) * ramp(thickness, 0, 0.3), 0.1, 0.8) * style.density
     if style.parting is not None:
@@ -141,7 +145,8 @@ def _inside(who: Person, style: Style) -> np.ndarray:
         return found
 
     slope = (height(here.bearing[0] + 1) - height(here.bearing[0] - 1)) / (2 * np.radians(75))
-    return f32((height(here.bearing[0]) - here.y) / np.sqrt(1 + slope**2))
+    below = (height(here.bearing[0]) - here.y) / np.sqrt(1 + slope**2)
+    return f32(np.minimum(below, here.y - style.crown))
 
 
 def _flow(style: Style, who: Person, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +187,7 @@ def _height(who: Person, style: Style, edge: np.ndarray, locks: np.ndarray) -> n
     if style.flow == "back" and style.top > 10:
         thick = thick + 5 * np.exp(-((here.bearing / 45) ** 2)) * ramp(here.y, -125, -100)
     rise = 7.0 if style.front and style.fall else 15.0
-    uneven = 0.09 * locks if style.flow == "curl" else 0.07 * locks
+    uneven = 0.16 * locks if style.flow == "curl" else 0.12 * locks
     height = who.volume * thick * np.clip((edge - 2) / rise, 0, 1) ** 0.6 * np.clip(1 + uneven, 0.5, 1.6)
     return _smooth(_smooth(coarse(np.minimum(height, 30))))  # further out the grid is too wide for the z-buffer
 
@@ -211,10 +216,11 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         "goatee": np.maximum(chin, 0.5 * moustache),
         "full": np.maximum(np.maximum(cheeks, chin), 0.7 * moustache),
     }[who.beard] * (1 - bare)
-    dots = blotches(rng, 2.0)
+    dots = blotches(rng, 1.3)
     colour = np.array(who.hair, np.float32)
     if who.beard == "stubble":
-        cover = area * np.clip(0.36 + 0.16 * dots, 0, 0.8)
+        colour = 0.7 * colour
+        cover = area * np.clip(0.32 + 0.08 * blotches(rng, 9) + 0.12 * dots, 0, 0.8)
     else:
         bend = here.round + 0.22 * y * np.sign(x) + 2 * blotches(rng, 12)
         threads = 0.9 * _overlaid(rng, bend, y, 1.0, 8) + 0.45 * _overlaid(rng, bend, y, 2.6, 12)

@@ -37,7 +37,7 @@ def bake(who: Person) -> Skin:
     """Paint a person. About 0.2 s on one core."""
     rng = np.random.default_rng(who.seed)
     here = place()
-    pores = 0.020 * blotches(rng, 1.6) + 0.012 * blotches(rng, 3.5)
+    pores = 0.021 * blotches(rng, 1.5) + 0.012 * blotches(rng, 3.5)
     relief = pores * (0.8 + 0.8 * np.clip((who.age - 30) / 40, 0, 1))
     albedo = _complexion(who, rng)
     hair.paint_beard(who, albedo, relief, rng)
@@ -50,6 +50,7 @@ def bake(who: Person) -> Skin:
     cover = coarse(grown.cover)
     x, y = coarse(here.x), coarse(here.y)
     oily = np.exp(-((x / 22) ** 2) - ((y + 45) / 30) ** 2) + 0.6 * np.exp(-((x / 10) ** 2) - ((y - 36) / 12) ** 2)
+    oily += 0.35 * np.exp(-(((np.abs(x) - 40) / 12) ** 2) - ((y - 24) / 9) ** 2)
     return Skin(
         np.sqrt(np.clip(albedo, 0, 1) * 255**2).astype(np.uint8),
         f32(relief),
@@ -66,7 +67,7 @@ def _complexion(who: Person, rng: np.random.Generator) -> np.ndarray:
     base = np.array(who.skin, np.float32)
     large, middle, small = (blotches(rng, size) for size in (42, 15, 6))
     albedo = base * (1 + 0.035 * large + 0.022 * middle + 0.014 * small)[..., None]
-    red = (0.75 + 0.15 * large) * _spot(42, 34, 15, 13) + 0.65 * _spot(0, 40, 12, 9) + 0.3 * _spot(0, 103, 15, 8)
+    red = (0.65 + 0.08 * large) * _spot(43, 34, 17, 14) + 0.65 * _spot(0, 40, 12, 9) + 0.3 * _spot(0, 103, 15, 8)
     red += 0.15 * middle - 0.25 * _spot(0, -48, 40, 18)
     red += 0.7 * ramp(here.off, 92, 100) * ramp(-here.off, -122, -114) * (np.abs(here.y - 14) < 30)  # the ears
     albedo *= 1 + red[..., None] * np.array([0.05, -0.16, -0.13], np.float32)
@@ -91,8 +92,8 @@ def _hollows() -> np.ndarray:
     here = place()
     ax, y = np.abs(here.x), here.y
     hole = np.exp(-((((ax - 6.8) / 3.6) ** 2 + ((y - 49.5 - 0.15 * (ax - 7)) / 1.9) ** 2) ** 1.5)) * (here.off < 60)
-    round_wing = np.hypot((ax - 12) / 5.6, (y - 44) / 7)
-    crease = 0.30 * np.exp(-(((round_wing - 1) / 0.2) ** 2)) * ramp(ax, 11, 16) * (here.off < 80)
+    round_wing = np.hypot((ax - 11) / 5.6, (y - 44) / 7)
+    crease = 0.32 * np.exp(-(((round_wing - 1) / 0.2) ** 2)) * ramp(ax, 10, 15) * (here.off < 80)
     under = 0.24 * _spot(0, 51, 12, 2.4)
     return f32(np.clip(1 - 0.72 * hole - crease - under, 0.04, 1) * _ears() * _throat())
 
