@@ -72,7 +72,7 @@ def landmark_cells(landmarks: Tensor, size: int, grid: int) -> Tensor:
     precision the product of single precision coordinates is exact and no quotient is rounded up
     to a whole number, so that every device finds the same cell for a landmark on a cell's edge.
     """
-    return (landmarks.double() * grid / size).floor()
+    return landmarks.double().mul(grid).div_(size).floor_()
 
 
 @torch.no_grad()
@@ -98,14 +98,15 @@ def landmark_filter(
     if overlap not in ("max", "sum"):
         raise InputError(f"overlap = {overlap!r}", "max or sum", "overlap = 'max'")
     _check(window, slope, distance)
-    half, side = window // 2, grid + 2 * (window // 2)
 
-    # Cells of a map with a margin for the landmarks outside, and under it a line for the missing ones.
-    x, y = (landmark_cells(landmarks, size, grid) + half).unbind(-1)
-    near = (x >= 0) & (x < side) & (y >= 0) & (y < side)
-    index = torch.where(near, y * side + x, side * side).long()
-    shape = (*landmarks.shape[:2], side + 1, side)
-    inside = (..., slice(half, half + grid), slice(half, half + grid))
+    # A map with a margin as wide as a window's reach, and one cell more: what lies beyond is set there, as is
+    # what is missing, for no window comes from there into the grid.
+    half = window // 2
+    margin, side = half + 1, grid + 2 * (half + 1)
+    cells = landmark_cells(landmarks, size, grid).nan_to_num_(nan=-math.inf).clamp_(-margin, grid + half).add_(margin)
+    index = torch.add(cells[..., 0], cells[..., 1], alpha=side).long()
+    shape = (*landmarks.shape[:2], side, side)
+    inside = (..., slice(margin, margin + grid), slice(margin, margin + grid))
 
     if overlap == "max":
         widest = {"manhattan": 2 * half, "euclidean": 2 * half * half, "chebyshev": half}[distance]
@@ -118,7 +119,7 @@ def landmark_filter(
         counts = counts.scatter_add(2, index, torch.ones_like(index, dtype=torch.double)).view(shape)
         weights, total = window_weights(window, slope, distance, landmarks.device), torch.zeros_like(counts[inside])
         for row, column in itertools.product(range(window), range(window)):
-            total += weights[row, column] * counts[..., row : row + grid, column : column + grid]
+            total += weights[row, column] * counts[..., row + 1 : row + 1 + grid, column + 1 : column + 1 + grid]
         filled = total.float()
     return filled.unsqueeze(1)
 
