@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 
 from fer3d.standins.canvas import blotches, coarse, grains, place, ramp
@@ -94,10 +95,10 @@ def grow(who: Person, rng: np.random.Generator) -> Hair:
     ragged = np.where(here.y < 20, 3.0 * blotches(rng, 14) + 0.8 * blotches(rng, 5) + 0.4 * locks, 0.8 * fine)
     soft = ramp(30 - here.y, 0, 20)  # at its edge hair thins out: over the forehead further than beside the cheeks
     beside = 5 * ramp(here.y, 40, 90) * (style.fall is not None)  # what hangs before the neck shows no skin inside
-    thinning = 30 if who.style == "bald" else 14
+    thinning, loose = (30, 0.08) if who.style == "bald" else (14, 0.26)
     thickness = ramp((edge + ragged + 2 + beside + 7 * soft) / (6 + thinning * soft), 0, 1)
     single = 0.7 * fine + grains(rng, here.round + 1.5 * blotches(rng, 10), here.y, 0.9, 13)
-    cover = ramp(thickness + 0.26 * single * (1 - thickness) * ramp(thickness, 0, 0.3), 0.1, 0.8) * style.density
+    cover = ramp(thickness + loose * single * (1 - thickness) * ramp(thickness, 0, 0.3), 0.1, 0.8) * style.density
     if style.parting is not None:
         bend = 2.2 * blotches(rng, 26) + 0.9 * blotches(rng, 8)
         white = np.exp(-(((here.x - _side(who) * style.parting + bend) / 1.5) ** 2)) * (here.y < -60) * (here.z > -110)
@@ -146,7 +147,7 @@ def _inside(who: Person, style: Style) -> np.ndarray:
 
     slope = (height(here.bearing[0] + 1) - height(here.bearing[0] - 1)) / (2 * np.radians(75))
     below = (height(here.bearing[0]) - here.y) / np.sqrt(1 + slope**2)
-    return f32(np.minimum(below, here.y - style.crown))
+    return cv2.GaussianBlur(f32(np.minimum(below, here.y - style.crown)), (0, 0), 7)  # a hairline has no corners
 
 
 def _flow(style: Style, who: Person, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -225,7 +226,7 @@ def paint_beard(who: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.ran
         bend = here.round + 0.22 * y * np.sign(x) + 2 * blotches(rng, 12)
         threads = 0.9 * _overlaid(rng, bend, y, 1.0, 8) + 0.45 * _overlaid(rng, bend, y, 2.6, 12)
         # hair by hair where it begins; skin shows through, for a dark full beard would pass for the neck
-        dense = area * np.clip(0.85 + 0.14 * blotches(rng, 14) + 0.05 * dots, 0, 1)
+        dense = area * np.clip(0.95 + 0.12 * blotches(rng, 14) + 0.05 * dots, 0, 1)
         cover = ramp(dense + 0.2 * threads * ramp(dense, 0.0, 0.25), 0.15, 1.05) * 0.62
         colour = colour * np.exp(0.25 * threads)[..., None]
         relief += 0.2 * cover * threads

@@ -134,7 +134,7 @@ def features() -> dict[str, np.ndarray]:
 
     ridge = np.clip((y + 8) / 44, 0, 1) * (y < 36) + (y >= 36) * np.clip(1 - ((y - 36) / 15) ** 2, 0, 1)
     ridge = np.clip(ridge, 0, 1)
-    nose = (4.5 + 14 * ridge) * np.exp(-((np.abs(x) / (9.5 + 5 * ridge)) ** 2))
+    nose = (3.3 + 15.2 * ridge) * np.exp(-((np.abs(x) / (9.5 + 5 * ridge)) ** 2))
     start = np.clip((y + 22) / 16, 0, 1) * np.clip((53 - y) / 5, 0, 1)
     return {
         "nose": nose * start * start * (3 - 2 * start) * front,
