@@ -24,14 +24,14 @@ _WIDEST = 2.25
 _HALF: Mapping[int, tuple[float, float]] = MappingProxyType(
     {
         17: (-55, -16.5), 18: (-45.8, -23.8), 19: (-32.4, -26.3), 20: (-19.4, -24.6), 21: (-8.4, -19.5),
-        31: (-10.8, 50.2), 32: (-5.6, 51.8),
+        31: (-11.6, 50.0), 32: (-6.0, 51.7),
         36: (-39.3, -0.5), 37: (-32.2, -4.8), 38: (-23.7, -4.3), 39: (-17.4, 1.6), 40: (-24.9, 4.3), 41: (-33.1, 4),
         48: (-21.2, 78.2), 49: (-14, 71.6), 50: (-6.1, 67.7), 59: (-13.8, 82.8), 58: (-7, 85.2),
         60: (-18.7, 77.8), 61: (-6, 76), 67: (-6, 76.3),
     }
 )  # fmt: skip
 _MIDDLE: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {27: (0, -1.1), 28: (0, 11.2), 29: (0, 24.3), 30: (0, 37.6), 33: (0, 53), 51: (0, 69.6), 57: (0, 86), 62: (0, 76.2),
+    {27: (0, -1.1), 28: (0, 11.2), 29: (0, 23.9), 30: (0, 36.7), 33: (0, 53), 51: (0, 69.6), 57: (0, 86), 62: (0, 76.2),
      66: (0, 76.5)}
 )  # fmt: skip
 _JAW = (
@@ -224,6 +224,24 @@ def places() -> np.ndarray:
         row = float(np.interp(height, loft()[:, round(column), 1], np.arange(ROWS)))
         found[index], found[16 - index] = (row, column), (row, COLS - 1 - column)
     return found
+
+
+def respaced(outline: np.ndarray) -> np.ndarray:
+    """(17, 3) points on the same outline of a face, spaced as on the template from either ear to the chin.
+
+    A mark of the outline shows no spot of the skin: annotators share out its length.
+    """
+    average = sample(template(), places()[:17])
+    spaced = outline.copy()
+    for half in (slice(0, 9), slice(8, 17)):
+        here, there = _lengths(outline[half]), _lengths(average[half])
+        spaced[half] = PchipInterpolator(here / here[-1], outline[half])(there / there[-1])
+    return spaced
+
+
+def _lengths(line: np.ndarray) -> np.ndarray:
+    """(N,) length of a line (N, 3) up to each of its points."""
+    return np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
 
 
 @cache

@@ -63,7 +63,7 @@ class _Slit:
 
     def arch(self) -> np.ndarray:
         """(h, w) 0 at the corners, 1 in the middle."""
-        return np.sin(np.pi * np.clip(self.along, 0, 1))
+        return np.sin(np.pi * np.clip(self.along, 0, 1)).clip(0)  # the sine of pi is no exact 0
 
 
 def _slit(picture: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.ndarray, margin: float) -> _Slit | None:
@@ -81,17 +81,15 @@ def _slit(picture: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.n
     return _Slit(picture[low[1] : high[1], low[0] : high[0]], along, dy * axis[0] - dx * axis[1], left, axis, length)
 
 
-def _lengthened(marks: np.ndarray, corners: tuple[tuple[int, int], ...], beyond: float) -> np.ndarray:
-    """The landmarks with these corners ``beyond`` pixels further out.
+def _lengthened(marks: np.ndarray, corners: tuple[tuple[int, int, float], ...], scale: float) -> np.ndarray:
+    """The landmarks with each corner (itself, its opposite, millimetres) so much further out.
 
     A slit's end is marked where it is still seen, not where it thins to nothing.
     """
     flat = marks.copy()
-    for left, right in corners:
-        outwards = flat[right] - flat[left]
-        outwards *= beyond / (np.hypot(*outwards) + 1e-6)
-        flat[left] -= outwards
-        flat[right] += outwards
+    for corner, opposite, beyond in corners:
+        outwards = marks[corner] - marks[opposite]
+        flat[corner] += outwards * (beyond * scale / (np.hypot(*outwards) + 1e-6))
     return flat
 
 
@@ -119,7 +117,7 @@ def eyes(
     picture: np.ndarray, who: Person, marks: np.ndarray, pose: Pose, key: tuple[float, float, float], scale: float
 ) -> None:
     """Paint both eyes. ``marks`` (68, 2) pixels; ``key`` points to the main light; ``scale`` pixels a millimetre."""
-    flat = _lengthened(marks, ((36, 39), (42, 45)), 2.4 * scale)
+    flat = _lengthened(marks, ((36, 39, 3.9), (39, 36, 1.2), (42, 45, 1.2), (45, 42, 3.9)), scale)
     far = int(pose.turn[1] > 0)  # a head turned to the right of the picture hides its right eye
     for k, (upper, lower) in enumerate(_EYES):
         if abs(pose.turn[1]) > _FAR_EYE and k == far:
@@ -151,9 +149,9 @@ def _eye(
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
-    # dark lids are what the points follow: paler ones halve the opening that is found
-    lashes = _line(v - top + 0.6 * s, 2 * s) * ends * (0.75 + 0.25 * outwards)
-    wet = _line(v - bottom + 0.4 * s, 1.4 * s) * ends
+    # dark lids are what the points follow, to a fraction of a pixel: paler ones halve the opening that is found
+    lashes = _line(v - top + s, 2 * s) * ends * (0.75 + 0.25 * outwards)
+    wet = _line(v - bottom + 1.1 * s, 1.4 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
     arch = np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
     fold_at = top - np.clip(6.5 - 0.35 * opening, 1.6, 5) * s * arch  # a lid that opens slides under it
@@ -199,7 +197,7 @@ def _eyeball(
 
 def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scale: float) -> None:
     """Paint lips and what lies between them. ``lift``: millimetres that the upper lip bares the teeth."""
-    flat = _lengthened(marks, ((48, 54), (60, 64)), 2.4 * scale)
+    flat = _lengthened(marks, ((48, 54, 3.2), (54, 48, 3.2), (60, 64, 3.2), (64, 60, 3.2)), scale)
     slit = _slit(picture, flat[48:68], flat[48], flat[54], 8 * scale)
     if slit is None:
         return
@@ -207,9 +205,14 @@ def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scal
     def edge(*index: int) -> np.ndarray:
         return slit.edge(flat[list(index)])
 
-    top, bottom = edge(48, 49, 50, 51, 52, 53, 54), edge(48, 59, 58, 57, 56, 55, 54)
-    upper = np.maximum(edge(60, 61, 62, 63, 64), top + 0.6)
-    lower = np.clip(edge(60, 67, 66, 65, 64), upper, np.maximum(bottom - 0.6, upper))
+    # a soft edge is found on the darker of its sides: each is painted so far from where it is to be found
+    off = scale * np.sqrt(slit.arch())
+    top = edge(48, 49, 50, 51, 52, 53, 54) - 0.7 * off
+    bottom = edge(48, 59, 58, 57, 56, 55, 54) + 0.8 * off
+    upper, lower = edge(60, 61, 62, 63, 64), edge(60, 67, 66, 65, 64)
+    off *= np.clip((lower - upper) / (2 * scale), 0, 1)
+    upper = np.maximum(upper - 1.2 * off, top + 0.6)
+    lower = np.clip(lower + 0.9 * off, upper, np.maximum(bottom - 0.6, upper))
     _lips(slit, who, top, upper, lower, bottom, scale)
     _cavity(slit, upper, lower, lift, scale)
     _seam(slit, (upper + lower) / 2, lower - upper, scale)
@@ -227,9 +230,9 @@ def _lips(
     _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
     shine = 12 * who.lip_volume * _line(t - 0.35, 0.2) * arch**2
-    lip = red * (1.03 - 0.13 * t**2)[..., None] + shine[..., None]
+    lip = red * (1.08 - 0.2 * t**2)[..., None] + shine[..., None]
     _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
-    _dim(slit.under, 0.06 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
+    _dim(slit.under, 0.2 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
 
 def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: float) -> None:
@@ -254,8 +257,8 @@ def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: f
 
 def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
     """The dark line of closed lips, and the corners."""
-    off = slit.across - middle
+    off = slit.across - middle + 0.4 * s
     inside = np.clip(np.minimum(slit.along, 1 - slit.along) * slit.length / (0.8 * s) + 1, 0, 1)
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside
     corner = _line(np.abs(2 * slit.along - 1) - 0.95, 0.06) * _line(off, 1.4 * s)
-    _dim(slit.under, 0.6 * seam + 0.85 * corner * (1 - seam))
+    _dim(slit.under, 0.75 * seam + 0.85 * corner * (1 - seam))

@@ -180,6 +180,7 @@ def _rest_shape(who: Person, painted: skin.Skin) -> tuple[np.ndarray, np.ndarray
     change = (who.shape.astype(np.float32).T @ head.influence()).T
     grid += change[:-68].reshape(grid.shape)
     points = head.sample(grid, places)
+    points[:17] = head.respaced(points[:17])
     size = np.array(who.proportions)
     grid, points = grid * size, points * size
     outwards = normals(cv2.GaussianBlur(f32(grid), (0, 0), 9))  # blurred: hair must not fold into itself
