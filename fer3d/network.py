@@ -15,15 +15,17 @@ shallower than the original. Departures: batch normalisation (`NetworkSettings.n
 mean over the LSTM's outputs (`NetworkSettings.readout`), its forget gate biased by 1.
 """
 
+import copy
 import itertools
 import math
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 from fer3d.config import NetworkSettings
@@ -291,6 +293,20 @@ class Network(nn.Module):
             return None
         s = self.settings
         return landmark_filter(landmarks, self.size, grid, s.window, s.slope, s.distance, s.overlap)
+
+
+def folded(network: Network) -> Network:
+    """A copy that only answers, in evaluation mode: each batch normalisation is part of its convolution.
+
+    The same function but for rounding, and a seventh faster at full size on a CPU: each norm is one pass over all
+    values less.
+    """
+    network = copy.deepcopy(network).eval()
+    blocks = [module for module in network.modules() if isinstance(module, Convolution)]
+    for block in blocks if network.settings.norm == "batch" else ():
+        block[0] = fuse_conv_bn_eval(cast(nn.Conv3d, block[0]), cast(nn.BatchNorm3d, block[1]))
+        del block[1]
+    return network
 
 
 def grids(size: int, stem_strides: tuple[int, int, int] = (2, 2, 2)) -> tuple[int, int, int]:

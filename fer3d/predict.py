@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from fer3d import clips, training
-from fer3d.batches import normalised
-from fer3d.config import ClipSettings
+from fer3d import clips, devices, training
+from fer3d.batches import sent
+from fer3d.config import ClipSettings, TrainingSettings
 from fer3d.databases import Sequence
 from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
@@ -35,18 +36,19 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
     """
     model = training.load_model(run)
     classes = model.network.classes
+    answers = training.Answers(model, devices.alone(TrainingSettings()))  # the best here, whatever it learned on
     # The label is only carried along: `cut` leaves out what has none.
     sequence = Sequence("own", "", video.stem, video, label=classes[0])
     pieces = clips.cut(sequence, FaceTracker(ClipSettings(size=model.network.size)))
     try:
         while batch := list(itertools.islice(pieces, _BATCH)):
             found = [piece for piece in batch if isinstance(piece, clips.Clip)]
-            answers = iter(_probabilities(model, found) if found else ())
+            shares_of = iter(answers(*_batch(found, answers.fabric.device)) if found else ())
             for piece in batch:
                 if isinstance(piece, clips.Omitted):
                     yield {"first_frame": piece.first_frame, "reason": piece.reason}
                     continue
-                shares = next(answers)
+                shares = next(shares_of)
                 yield {
                     "first_frame": piece.first_frame,
                     "n_faces": piece.n_faces,
@@ -58,10 +60,8 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
         raise InputError(str(error), "a video that OpenCV reads", "another file") from error
 
 
-@torch.no_grad()
-def _probabilities(model: training.Model, found: list[clips.Clip]) -> np.ndarray:
-    """(B, K) shares for B clips."""
+def _batch(found: list[clips.Clip], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Frames (B, T, H, W, 3) and landmarks (B, T, 66, 2) of B clips, on the device."""
     frames = torch.from_numpy(np.stack([clip.pictures for clip in found]))
     landmarks = torch.from_numpy(np.stack([clip.landmarks for clip in found]))
-    logits = model.network(normalised(frames, model.training.clip_norm), landmarks)
-    return logits.softmax(dim=1).numpy()
+    return sent(frames, device), sent(landmarks, device)

@@ -15,6 +15,7 @@ from fer3d.network import (
     InceptionResnetA,
     LandmarkResidual,
     Network,
+    folded,
     grids,
     scaled,
     shape_table,
@@ -241,6 +242,17 @@ def test_normalisation(norm):
     kinds = [type(module) for module in tiny(norm=norm).modules()]
     assert (nn.BatchNorm3d in kinds) == (norm == "batch")
     assert (nn.BatchNorm1d in kinds) == (norm != "none")
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_folded_norms_leave_the_answers(norm):
+    network = tiny(norm=norm).train()
+    for seed in range(3):  # running statistics of their own
+        network(*a_batch(seed=seed))
+    folding = folded(network)
+    assert network.training and not any(isinstance(module, nn.BatchNorm3d) for module in folding.modules())
+    batch = a_batch(seed=9)
+    torch.testing.assert_close(folding(*batch), network.eval()(*batch), rtol=1e-4, atol=1e-5)
 
 
 def test_the_readout():
