@@ -243,7 +243,7 @@ def _features(rng: np.random.Generator) -> tuple[dict[str, float], bool]:
     spread = {"nose": 0.16, "tip": 0.3, "alae": 0.25, "eyeballs": 0.2, "sockets": 0.22, "muzzle": 0.3, "chin": 0.35}
     grows = bool(rng.random() < 0.5)
     strength = {name: float(np.clip(rng.normal(1, spread.get(name, 0.35)), 0.2, 2)) for name in head.features()}
-    for name, shift in {"brow": 0.45, "jaw": 0.7, "chin": 0.25, "cheekbones": -0.1, "nose": 0.08}.items():
+    for name, shift in {"brow": 0.25, "jaw": 0.7, "chin": 0.25, "cheekbones": -0.1, "nose": 0.08}.items():
         strength[name] += shift if grows else -shift / 2
     return strength, grows
 
