@@ -198,12 +198,13 @@ def notebook(
     notebook: Annotated[Path, typer.Argument(help="The notebook to execute.")],
     out: Annotated[Path, typer.Option(help="Where the executed notebook goes.")],
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all cells together.")] = 86400,
+    skip: Annotated[str, typer.Option(help="Cells with this tag are not executed.")] = "",
 ) -> None:
     """Execute a notebook; give parameters as -p NAME VALUE, each checked against the notebook's own."""
     from fer3d import workbook
 
     try:
-        workbook.execute(notebook, out, _pairs(context.args), timeout)
+        workbook.execute(notebook, out, _pairs(context.args), timeout, skip)
     except workbook.NotebookError as error:
         print(f"fer3d: {error}", file=sys.stderr)
         raise typer.Exit(1) from error

@@ -105,10 +105,10 @@ def _typed(name: str, value: Any, kind: type[Any]) -> Any:
     raise InputError(f"{name} = {value!r}", f"a value of type {kind.__name__}", f"-p {name} with such a value")
 
 
-def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: float = TIMEOUT) -> None:
+def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: float = TIMEOUT, skip: str = "") -> None:
     """Execute a notebook with parameters and write the result to ``out``.
 
-    The kernel is this very interpreter, started in the notebook's folder.
+    The kernel is this very interpreter, started in the notebook's folder. Cells tagged ``skip`` stay as they are.
 
     Raises:
         InputError: unknown or ill-typed parameters; ``out`` is the notebook itself.
@@ -122,7 +122,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
         executed = Path(scratch) / "executed.ipynb"
         try:
             with _deadline(timeout):
-                _papermill(notebook.resolve(), executed, typed, out.stem)
+                _papermill(notebook.resolve(), executed, typed, out.stem, skip)
         except KeyboardInterrupt:
             logging.getLogger("asyncio").disabled = True  # of the cells that were dropped
             raise
@@ -134,7 +134,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
         failed.unlink(missing_ok=True)
 
 
-def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str) -> None:
+def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str, skip: str) -> None:
     import papermill
 
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
@@ -149,6 +149,7 @@ def _papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str
             progress_bar=bar,
             extra_arguments=["--log-level=CRITICAL"],  # what a kernel says of itself, not of the notebook
             on_notebook_start=_take_back_signals,
+            skip_cells_with_tag=skip,
         )
 
 

@@ -99,14 +99,25 @@ def test_only_a_stale_training_is_made_anew(calls, tmp_path: Path) -> None:
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:
-    """How many jobs of each rule the workflow plans to do."""
+    """How many jobs of each rule the workflow plans to do, and how many notebooks without their drills."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
-    options = ["--workflow-profile", "none", "--directory", str(tmp_path), "--cores", "2", "--dry-run", "--nolock"]
+    options = [
+        "--workflow-profile",
+        "none",
+        "--directory",
+        str(tmp_path),
+        "--cores",
+        "2",
+        "--dry-run",
+        "--nolock",
+        "-p",
+    ]
     said = subprocess.run(
         [*snakemake, *options, "--config", *settings], capture_output=True, text=True, check=True
     ).stdout  # fmt: skip
     table = said.split("Job stats:")[1].split("total")[0].splitlines()[3:]
-    return Counter({line.split()[0]: int(line.split()[1]) for line in table if line.split()})
+    rules = {line.split()[0]: int(line.split()[1]) for line in table if line.split()}
+    return Counter({**rules, "undrilled": said.count("--skip drill")})
 
 
 def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -117,10 +128,11 @@ def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_p
         "training": 3,
         "quick_training": 1,
         "evaluation": 1,
+        "undrilled": 3,
     }
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path))
     full = planned(tmp_path, "profile=tiny", "full=true")
-    assert full == {**once, "standin": 3, "training": 44, "quick_training": 20, "evaluation": 4}
+    assert full == {**once, "standin": 3, "training": 44, "quick_training": 20, "evaluation": 4, "undrilled": 63}
 
 
 def test_one_reproduction_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

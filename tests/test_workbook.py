@@ -41,6 +41,16 @@ def test_parameters_reach_the_notebook_and_this_interpreter_runs_it(notebook: Pa
     assert [path.name for path in out.parent.iterdir() if not path.name.startswith(".")] == ["lesson.ipynb"]
 
 
+def test_cells_with_a_tag_are_left_as_they_are(notebook: Path, tmp_path: Path) -> None:
+    content = nbformat.read(notebook, as_version=4)
+    content.cells.append(nbformat.v4.new_code_cell("print('drilled')", metadata={"tags": ["drill", "other"]}))
+    nbformat.write(content, notebook)
+    for skip, told in (("drill", 0), ("", 1)):
+        workbook.execute(notebook, tmp_path / "out.ipynb", {}, skip=skip)
+        *_, first, drill = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+        assert len(first.outputs) == 1 and len(drill.outputs) == told and drill.source == "print('drilled')"
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
