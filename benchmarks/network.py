@@ -7,8 +7,11 @@ with like; a time is the median of its rounds. Two ceilings, on the same machine
 the fastest of a few single 3 x 3 x 3 convolutions ("of ceiling"), and the time of all of the
 network's own convolutions, each run by itself ("of its convolutions"): what is missing to 1 there
 are norms, ReLUs, pools and sums, what lies between the two are convolutions of few channels or of
-stride 2. Beside the network stands another that readers know, of r3d_18's shape. Prints a table and
-one JSON line a benchmark.
+stride 2, told stage by stage. Beside the network stands another that readers know, of r3d_18's shape.
+Prints tables and one JSON line a benchmark.
+
+A processor with AMX runs large convolutions so fast that the rest weighs more. What one without it
+would reach of its own, lower ceiling: ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python benchmarks/network.py
 """
 
 import argparse
@@ -22,8 +25,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads leave busy cores alone
-
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fer3d.config import NetworkSettings, profile
 from fer3d.devices import best_precision
 from fer3d.labels import CLASSES
-from fer3d.network import Network, shape_table
+from fer3d.network import STAGES, Network, folded, shape_table
 
 LABELS = CLASSES["ckplus"]
 STRIDES = ((2, 1, 2), (1, 2, 2), (2, 2, 1))
@@ -51,6 +52,8 @@ class Way:
     channels_last: bool = False
     compiled: bool = False
     tf32: bool = False
+    folded: bool = False
+    """Only to answer, as the test of a training and `fer3d predict` do."""
 
 
 def ways(device: torch.device, compiled: bool) -> list[Way]:
@@ -63,6 +66,11 @@ def ways(device: torch.device, compiled: bool) -> list[Way]:
     if compiled:
         found.append(dataclasses.replace(found[-1], name=f"{found[-1].name} compiled", compiled=True))
     return found
+
+
+def network_in(way: Way, settings: NetworkSettings, size: int) -> Network:
+    network = Network(settings, LABELS, size)
+    return folded(network) if way.folded else network
 
 
 class ResNet18In3D(nn.Module):
@@ -128,7 +136,7 @@ class Subject:
         self.clips = torch.randn(batch, 3, 10, size, size).to(device, memory_format=layout)
         self.landmarks = torch.rand(batch, 10, 66, 2).mul(size).to(device)
         self.targets = torch.arange(batch, device=device) % len(LABELS)
-        self.optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+        self.optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=True)
 
     def _logits(self) -> Tensor:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.way.tf32
@@ -198,13 +206,18 @@ def convolutions(subject: Subject, backward: bool) -> dict[str, Callable[[], obj
 
 def compare(
     settings: NetworkSettings, size: int, batch: int, repeats: int, device: torch.device, compiled: bool
-) -> pd.DataFrame:
-    """A row a way, and for r3d_18's shape: clips a second, ratio to plain fp32, 10^9 operations a second."""
-    chosen = ways(device, compiled)
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tables. A row a way, and for r3d_18's shape: clips a second, ratio to plain fp32, 10^9 operations a second.
+
+    A row a stage: how near its convolutions come to the ceiling, each run by itself in the fastest way.
+    """
     fastest = ways(device, compiled=False)[-1]
-    ours = [way.name for way in chosen]
-    work = dict.fromkeys(ours, shape_table(Network(settings, LABELS, size))["gmac"].sum())
-    subjects = {way.name: Subject(Network(settings, LABELS, size), way, batch, size, device) for way in chosen}
+    answering = dataclasses.replace(fastest, name=f"{fastest.name}, norms folded", folded=True)
+    chosen = [*ways(device, compiled), answering]
+    shapes = shape_table(Network(settings, LABELS, size)).set_index("stage")
+    ours, stages = [way.name for way in chosen], shapes[["share"]]
+    work = dict.fromkeys(ours, shapes["gmac"].sum())
+    subjects = {way.name: Subject(network_in(way, settings, size), way, batch, size, device) for way in chosen}
     for side in sorted({size, min(size, R3D_SIZE)}, reverse=True):
         other = dataclasses.replace(fastest, name=f"r3d_18's shape, {side} pixels")
         subjects[other.name] = Subject(ResNet18In3D(len(LABELS)), other, batch, side, device)
@@ -213,9 +226,17 @@ def compare(
     rows = []
     for kind, passes in (("forward", 1), ("training step", 3)):
         trains = passes == 3
-        measured = {n: s for n, s in subjects.items() if n in ours or s.size <= R3D_SIZE or not trains}
+        left_out = {answering.name, *(n for n in subjects if n not in ours and subjects[n].size > R3D_SIZE)}
+        measured = {name: s for name, s in subjects.items() if not (trains and name in left_out)}
         seconds = medians({name: getattr(s, kind.split()[-1]) for name, s in measured.items()}, repeats, device)
-        own = sum(medians(convolutions(subjects[fastest.name], trains), repeats, device).values())
+        alone = pd.Series(medians(convolutions(subjects[fastest.name], trains), repeats, device))
+        by_stage = alone.groupby(lambda name: name.partition(".")[0]).sum().reindex(STAGES[:-1])
+        stages = stages.assign(
+            **{
+                f"{kind} ms": 1e3 * by_stage,
+                f"{kind} of ceiling": 2 * passes * shapes["gmac"] * batch / by_stage / limit[fastest.bf16],
+            }
+        )
         for name, subject in measured.items():
             rate = 2 * passes * work[name] * batch / seconds[name]
             rows.append(
@@ -226,10 +247,10 @@ def compare(
                     "ratio": seconds[chosen[0].name] / seconds[name] if name in ours else None,
                     "GFLOP/s": rate,
                     "of ceiling": rate / limit[subject.way.bf16],
-                    "of its convolutions": own / seconds[name] if name == fastest.name else None,
+                    "of its convolutions": alone.sum() / seconds[name] if subject.way in (fastest, answering) else None,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), stages.loc[list(STAGES[:-1])].reset_index()
 
 
 def gmac_of(network: nn.Module, size: int) -> float:
@@ -280,8 +301,20 @@ def about(chosen: argparse.Namespace) -> dict[str, Any]:
     """What the figures were measured on."""
     if chosen.device == "cuda":
         return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
-    able = "bf16" if best_precision("cpu") == "bf16" else "no bf16"
-    return {"device": f"CPU {platform.machine()} ({able})", "threads": chosen.threads, "torch": torch.__version__}
+    return {
+        "device": f"CPU {platform.machine()} ({instructions()})",
+        "threads": chosen.threads,
+        "torch": torch.__version__,
+    }
+
+
+def instructions() -> str:
+    """What a CPU computes bf16 with, as far as oneDNN is allowed to."""
+    if best_precision("cpu") != "bf16":
+        return "no bf16"
+    cap = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    amx = torch.cpu.get_capabilities().get("amx_bf16") and (cap in ("ALL", "DEFAULT") or "AMX" in cap)
+    return "bf16 by AMX" if amx else "bf16 by AVX-512"
 
 
 def main() -> None:
@@ -293,8 +326,9 @@ def main() -> None:
         ("network at full size", full, 1 if on_cpu else full.training.batch_size, few),
         ("network at laptop size", laptop, laptop.training.batch_size, chosen.repeats),
     ):
-        table = compare(picked.network, picked.clips.size, batch, repeats, device, chosen.compile)
+        table, stages = compare(picked.network, picked.clips.size, batch, repeats, device, chosen.compile)
         report(name, table, about(chosen) | {"batch": batch, "repeats": repeats})
+        report(f"convolutions of the {name}", stages, about(chosen) | {"batch": batch, "repeats": repeats})
     report("stem strides at laptop size", stem_strides(chosen.repeats, device), about(chosen))
 
 
