@@ -101,17 +101,8 @@ def test_only_a_stale_training_is_made_anew(calls, tmp_path: Path) -> None:
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:
     """How many jobs of each rule the workflow plans to do, and how many notebooks without their drills."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
-    options = [
-        "--workflow-profile",
-        "none",
-        "--directory",
-        str(tmp_path),
-        "--cores",
-        "2",
-        "--dry-run",
-        "--nolock",
-        "-p",
-    ]
+    options = ["--workflow-profile", "none", "--directory", str(tmp_path), "--cores", "2"]
+    options += ["--dry-run", "--nolock", "--printshellcmds"]
     said = subprocess.run(
         [*snakemake, *options, "--config", *settings], capture_output=True, text=True, check=True
     ).stdout  # fmt: skip
