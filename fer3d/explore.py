@@ -60,7 +60,7 @@ def _png(drawn: Figure | np.ndarray) -> bytes:
         buffer = io.BytesIO()
         drawn.savefig(buffer, format="png", metadata={"Software": "fer3d"})
         return buffer.getvalue()
-    written, encoded = cv2.imencode(".png", drawn[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    written, encoded = cv2.imencode(".png", drawn[..., ::-1])
     assert written
     return encoded.tobytes()
 
@@ -124,7 +124,11 @@ UNITS = {
 """Action units of the Facial Action Coding System that the invented people have, by number."""
 
 
-@functools.lru_cache(maxsize=10)
+_PEOPLE = 6
+"""On the board. Each takes a third of a second to make, so all are made before the first picture is drawn."""
+
+
+@functools.lru_cache(maxsize=_PEOPLE)
 def _renderer(person: int) -> render.Renderer:
     who = people.person("board", person)
     return render.Renderer(who, scene.Scene(300, 330, 1.1, (0.5, 0.45), exposure=studio.exposure(who), noise=1.0))
@@ -172,7 +176,9 @@ def action_units() -> Explorer:
         found = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(grid > 0):.0%} covered"
         return _board(picture, points, grid, (f"Stand-in, {named or 'neutral'}", found))
 
-    controls = {"person": slider("person", 0, 0, 9)}
+    for person in range(_PEOPLE):
+        _renderer(person)
+    controls = {"person": slider("person", 0, 0, _PEOPLE - 1)}
     controls |= {
         "pitch": slider("pitch", 0, -20, 20),
         "yaw": slider("yaw", 0, -40, 40),
