@@ -155,8 +155,8 @@ class TrainingSettings(Settings):
     clip_norm: ClipNorm = "parts"
     """``whole``: each clip shifted and scaled to mean 0 and deviation 1. ``parts``: its still picture (each pixel's
     mean over time) and its motion (what is left) each so, then added; an expression is worth a few grey levels, the
-    person many. ``motion``: the motion alone; better from CK+'s few hundred clips (five points, two groups of people),
-    not on MMI, and no better after pre-training on many. The paper does not say."""
+    person many. ``motion``: the motion alone; five points better from CK+'s few hundred clips (two groups of people),
+    no better on MMI, hence not the default. The paper does not say."""
     mirror: bool = True
     """Augmentation: random horizontal mirror, left and right landmarks swapped."""
     rotation: float = 5.0
