@@ -238,7 +238,7 @@ def paint_brows(who: Person, albedo: np.ndarray, rng: np.random.Generator) -> No
     thickness, density, darkness = who.brow
     here = place()
     xs = np.array([-60, -55, -46.5, -35.5, -23.5, -11.5, -7.0])
-    ys = np.array([-10.0, -14.0, -21.0, -24, -22.8, -18.8, -17.3])
+    ys = np.array([-8.2, -12.2, -19.6, -23, -22.1, -18.0, -16.5])
     ax = -np.abs(here.x)
     middle = np.interp(ax, xs, ys)
     reach = np.interp(ax, [-58, -52, -41, -26, -12, -7], [0.22, 0.42, 0.75, 1.0, 1.0, 0.7])

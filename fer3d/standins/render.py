@@ -63,16 +63,18 @@ class Renderer:
         turned, on_screen = self._project(grid, pose)
         _, marks = self._project(points, pose)
         picture = self._room.copy()
-        self._draw_head(picture, on_screen, self._lit(turned, pose), pose)
+        self._draw_head(picture, on_screen, self._lit(turned, pose), pose, marks[:, :2], lift)
         self._draw_clothes(picture)
-        flat, scale = marks[:, :2], self.scene.scale
-        paint.eyes(picture, self.who, flat, pose, self.scene.lights[0].towards, scale)
-        paint.mouth(picture, self.who, flat, lift, scale)
         if self.who.glasses != "none":
             glasses.draw(
-                picture, self.who, self._glasses, lambda line: self._project(line, pose)[1][:, :2], pose.turn[1], scale
+                picture,
+                self.who,
+                self._glasses,
+                lambda line: self._project(line, pose)[1][:, :2],
+                pose.turn[1],
+                self.scene.scale,
             )
-        return self._photograph(picture), flat.astype(np.float32)
+        return self._photograph(picture), marks[:, :2].astype(np.float32)
 
     def _posed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
         """Vertices (ROWS, COLS, 3), landmarks (68, 3), how far the upper lip bares the teeth; all in millimetres."""
@@ -139,7 +141,9 @@ class Renderer:
         light[..., 3] *= 0.16 * 255 * self.scene.exposure
         return light
 
-    def _draw_head(self, picture: np.ndarray, on_screen: np.ndarray, light: np.ndarray, pose: Pose) -> None:
+    def _draw_head(
+        self, picture: np.ndarray, on_screen: np.ndarray, light: np.ndarray, pose: Pose, marks: np.ndarray, lift: float
+    ) -> None:
         places, cover, (left, top) = rasterise(on_screen, picture.shape[:2])
         self._texture[..., 3] = folds.brightness(self._skin.relief, pose.units, self.who.age)
         texel = places * f32(canvas.FINE) + f32((canvas.FINE - 1) / 2)
@@ -148,6 +152,9 @@ class Renderer:
         seen = falling[..., :3] * colour[..., :3]
         seen += falling[..., 3:]
         seen *= colour[..., 3:] * f32(1 / 128)
+        here = marks - (left, top)
+        paint.eyes(seen, self.who, here, pose, self.scene.lights[0].towards, self.scene.scale)
+        paint.mouth(seen, self.who, here, lift, self.scene.scale)
         under = picture[top : top + cover.shape[0], left : left + cover.shape[1]]
         under += (seen - under) * cover[..., None]
 
