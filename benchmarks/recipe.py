@@ -16,7 +16,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -35,14 +35,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=1, help="how many of the profile's folds")
     parser.add_argument("--pretrained", type=Path, help="a finished run to start from, compared with from scratch")
     parser.add_argument("--epochs", type=int, default=8, help="of a training from pre-trained weights")
-    parser.add_argument("--clip-norm", default=config.TrainingSettings.clip_norm, choices=get_args(config.ClipNorm))
     chosen = parser.parse_args()
     profile = config.profile(chosen.profile)
-    profile = dataclasses.replace(
-        profile,
-        network=dataclasses.replace(profile.network, variant=chosen.variant),
-        training=dataclasses.replace(profile.training, clip_norm=chosen.clip_norm),
-    )
+    profile = dataclasses.replace(profile, network=dataclasses.replace(profile.network, variant=chosen.variant))
     store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", profile.name)
 
     folds, many = range(chosen.folds), len(chosen.seeds)

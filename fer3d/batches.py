@@ -92,16 +92,14 @@ def normalised(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> Tensor
     """(B, T, H, W, 3) uint8, or B clips of it, to the network's (B, 3, T, H, W) float, each clip by itself.
 
     ``whole``: mean 0 and deviation 1 over all values. ``parts``: so for each pixel's mean
-    over time, and so for what is left, then added. ``motion``: what is left alone. ``none``: 0..255 becomes -1..1.
+    over time, and so for what is left, then added. ``none``: 0..255 becomes -1..1.
     """
     clips = frames.float() if isinstance(frames, Tensor) else _floats(frames)
     if clip_norm == "whole":
         clips = _standard(clips)
-    elif clip_norm in ("parts", "motion"):
+    elif clip_norm == "parts":
         still = clips.mean(dim=1, keepdim=True)
-        clips = _standard(clips - still)
-        if clip_norm == "parts":
-            clips = _standard(still) + clips
+        clips = _standard(still) + _standard(clips - still)
     else:
         clips = clips / 127.5 - 1
     return clips.permute(0, 4, 1, 2, 3)

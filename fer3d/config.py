@@ -18,7 +18,7 @@ from fer3d.errors import InputError
 Variant = Literal["2d", "3d", "3d+landmarks"]
 VARIANTS: tuple[str, ...] = typing.get_args(Variant)
 RECIPES = ("default", "paper")
-ClipNorm = Literal["motion", "parts", "whole", "none"]
+ClipNorm = Literal["parts", "whole", "none"]
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,7 @@ class TrainingSettings(Settings):
     clip_norm: ClipNorm = "parts"
     """``whole``: each clip shifted and scaled to mean 0 and deviation 1. ``parts``: its still picture (each pixel's
     mean over time) and its motion (what is left) each so, then added; an expression is worth a few grey levels, the
-    person many. ``motion``: the motion alone; five points better from CK+'s few hundred clips (two groups of people),
-    no better on MMI, hence not the default. The paper does not say."""
+    person many. The paper does not say."""
     mirror: bool = True
     """Augmentation: random horizontal mirror, left and right landmarks swapped."""
     rotation: float = 5.0

@@ -44,16 +44,6 @@ def test_still_picture_and_motion_weigh_the_same():
     assert torch.allclose(unmoved, unmoved[:, :, :1].expand_as(unmoved)) and torch.isfinite(unmoved).all()
 
 
-def test_motion_alone_says_nothing_about_the_person():
-    frames = torch.randint(0, 150, (1, 4, 8, 8, 3), dtype=torch.uint8)
-    another = frames + torch.randint(0, 100, (1, 1, 8, 8, 3), dtype=torch.uint8)
-    motion = normalised(frames, "motion")
-    assert torch.allclose(motion, normalised(another, "motion"), atol=1e-4)
-    assert torch.allclose(motion.mean(2), torch.zeros(1, 3, 8, 8), atol=1e-5)
-    assert torch.allclose(motion.std(correction=0), torch.ones(()), atol=1e-4)
-    assert not normalised(frames[:, :1].expand(1, 4, 8, 8, 3), "motion").any()
-
-
 def test_batches_are_of_nearly_equal_size():
     sizes = [len(part) for part in batches(np.arange(33), 16)]
     assert sizes == [11, 11, 11]
