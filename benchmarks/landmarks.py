@@ -1,6 +1,6 @@
 """Do the points follow the expression: change since the first frame, true against detected, on fresh invented people.
 
-    python benchmarks/landmarks.py [--people 60] [--workers 2] [--csv FILE]
+    python benchmarks/landmarks.py [--people 120] [--workers 2] [--csv FILE]
 
 Each person (none of any stand-in database) is seen at rest, then at the apex of each of CK+'s
 seven expressions, by the whole path of Section 3.2 (`fer3d.faces`: detect, track, verify).
@@ -139,7 +139,7 @@ def _between_eyes(points: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=60, help="fresh invented people (default: 60)")
+    parser.add_argument("--people", type=int, default=120, help="fresh invented people (default: 120)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
     asked = parser.parse_args()
