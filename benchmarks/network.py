@@ -7,8 +7,8 @@ with like; a time is the median of its rounds. Two ceilings, on the same machine
 the fastest of a few single 3 x 3 x 3 convolutions ("of ceiling"), and the time of all of the
 network's own convolutions, each run by itself ("of its convolutions"): what is missing to 1 there
 are norms, ReLUs, pools and sums, what lies between the two are convolutions of few channels or of
-stride 2, told stage by stage. Beside the network stands another that readers know, of r3d_18's shape.
-Prints tables and one JSON line a benchmark.
+stride 2, told stage by stage. Beside the network stands another that readers know, of r3d_18's shape,
+in rounds of its own. Prints tables and one JSON line a benchmark.
 
 A processor with AMX runs large convolutions so fast that the rest weighs more. What one without it
 would reach of its own, lower ceiling: ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python benchmarks/network.py
@@ -228,7 +228,10 @@ def compare(
         trains = passes == 3
         left_out = {answering.name, *(n for n in subjects if n not in ours and subjects[n].size > R3D_SIZE)}
         measured = {name: s for name, s in subjects.items() if not (trains and name in left_out)}
-        seconds = medians({name: getattr(s, kind.split()[-1]) for name, s in measured.items()}, repeats, device)
+        parts = {name: getattr(s, kind.split()[-1]) for name, s in measured.items()}
+        seconds = medians({name: part for name, part in parts.items() if name in ours}, repeats, device)
+        # in rounds of its own: what its large arrays leave behind in caches and memory slows a small network after it
+        seconds |= medians({name: part for name, part in parts.items() if name not in ours}, repeats, device)
         alone = pd.Series(medians(convolutions(subjects[fastest.name], trains), repeats, device))
         by_stage = alone.groupby(lambda name: name.partition(".")[0]).sum().reindex(STAGES[:-1])
         stages = stages.assign(
