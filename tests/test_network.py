@@ -12,6 +12,7 @@ from fer3d.errors import InputError
 from fer3d.filters import landmark_filter
 from fer3d.network import (
     STAGES,
+    BatchNorm,
     InceptionResnetA,
     LandmarkResidual,
     Network,
@@ -240,8 +241,26 @@ def test_three_dimensions_with_and_without_landmarks_share_all_weights():
 @pytest.mark.parametrize("norm", ["batch", "head", "none"])
 def test_normalisation(norm):
     kinds = [type(module) for module in tiny(norm=norm).modules()]
-    assert (nn.BatchNorm3d in kinds) == (norm == "batch")
+    assert (BatchNorm in kinds) == (norm == "batch")
     assert (nn.BatchNorm1d in kinds) == (norm != "none")
+
+
+@pytest.mark.parametrize("channels", [8, 32])
+def test_norms_of_several_threads_are_the_same_norms(channels):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        norms, found = (BatchNorm(channels), nn.BatchNorm3d(channels)), []
+        for norm in norms:
+            rows = torch.randn(2, channels, 3, 5, 4, generator=torch.Generator().manual_seed(0))
+            x = rows.to(memory_format=torch.channels_last_3d).requires_grad_()
+            y = norm(x)
+            y.square().mul(rows).sum().backward()
+            assert y.is_contiguous(memory_format=torch.channels_last_3d)
+            found.append([y, x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var])
+        torch.testing.assert_close(*found)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
