@@ -5,6 +5,7 @@ reads a file or computes a result. Every colour is from a palette that colour-bl
 readers can tell apart (Okabe and Ito's for things, cividis and blues for amounts).
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -350,7 +351,8 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
     balanced = axes.plot(table["uar"], rows + 0.16, "D", color=ORANGE, label="balanced recall (UAR)")
     majority = axes.plot(table["majority"], rows - 0.16, "P", color=VERMILION, markersize=9, label="majority class")
     printed = axes.plot(table["paper"], rows, "*", color="black", markersize=11, label="paper, licensed data")
-    axes.set_yticks(rows, [f"{name}\nn = {n}" for name, n in zip(table["name"], table["n"], strict=True)])
+    told = [f"{textwrap.fill(name, 32)}\nn = {n}" for name, n in zip(table["name"], table["n"], strict=True)]
+    axes.set_yticks(rows, told)
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="share of clips")
     _legend_beside(axes, [bars, *balanced, *majority, *printed])
     return _open(figure)
@@ -368,8 +370,10 @@ def occlusion(face: np.ndarray, drop: np.ndarray, landmarks: np.ndarray, title: 
     drawn = panels[2].imshow(landmarks, cmap=AMOUNT, vmin=0, vmax=1)
     figure.colorbar(drawn, ax=panels[2], label="weight", shrink=0.75)
     panels[2].set_title("landmark filter", fontsize=10)
-    for axes in panels:
-        axes.set(xlabel="column", ylabel="row")
+    for axes, unit in zip(panels, ("pixels", "patches", "cells of the grid"), strict=True):
+        axes.set(xlabel=f"column, {unit}", ylabel="row")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
 
 
@@ -378,7 +382,7 @@ def inflation(table: pd.DataFrame, title: str) -> Figure:
     figure, (axes,) = _new(9, 1.3 + 0.45 * len(table), title)
     rows = np.arange(len(table))
     axes.hlines(rows, table["honest"], table["inflated"], color="#BBBBBB", linewidth=3)
-    axes.plot(table["honest"], rows, "o", color=BLUE, label="honest")
+    axes.plot(table["honest"], rows, "o", color=BLUE, markersize=11, label="honest")
     axes.plot(table["inflated"], rows, "s", color=VERMILION, label="with the mistake")
     axes.set_yticks(rows, list(table["name"]))
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="accuracy")
