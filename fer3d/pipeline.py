@@ -128,7 +128,7 @@ def training(job: Training, profile: str, run: Path, seed: int = 0, recipe: str 
     return folder
 
 
-_TOLD = ("clips", "padded", "rejected", "fingerprint")
+_TOLD = ("clips", "padded", "rejected", "skipped", "fingerprint")
 """What a training keeps of each store that it was made of."""
 
 

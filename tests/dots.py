@@ -56,7 +56,7 @@ def written(store, path):
     rest = {"sequence": "S", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
     files.write_csv(path / "manifest.csv", store.manifest.assign(**rest)[list(MANIFEST)])
     files.write_csv(path / "rejected.csv", pd.DataFrame(columns=list(REJECTED)))
-    counts = {"release": "dots", "clips": len(store), "padded": 0, "rejected": 0, "frames": 0}
+    counts = {"release": "dots", "clips": len(store), "padded": 0, "rejected": 0, "skipped": 0, "frames": 0}
     files.write_json(path / "prepared.json", {**store.info, **counts, "format": FORMAT})
     return open_store(path)
 

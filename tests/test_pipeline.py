@@ -13,7 +13,7 @@ from fer3d import config, labels, paths, pipeline, training
 from fer3d.errors import InputError
 from fer3d.pipeline import Training
 
-TOLD = {"clips": 9, "padded": 1, "rejected": 0}
+TOLD = {"clips": 9, "padded": 1, "rejected": 0, "skipped": 0}
 
 
 @pytest.fixture(autouse=True)
