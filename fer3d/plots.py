@@ -51,12 +51,12 @@ _SVG: Any = {"svg.hashsalt": "fer3d", "svg.fonttype": "none"}
 
 def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     """Bars of how many there are of each class. ``counts``: classes x databases, whole numbers."""
-    figure, (axes,) = _new(8, 0.8 + 0.42 * len(counts), title)
+    figure, (axes,) = _new(8, 0.8 + (0.1 + 0.13 * counts.shape[1]) * len(counts), title)
     height = 0.8 / counts.shape[1]
     places = np.arange(len(counts))
     for k, (name, column) in enumerate(counts.items()):
         bars = axes.barh(places + (k + 0.5) * height - 0.4, column, height * 0.9, color=PALETTE[k], label=name)
-        axes.bar_label(bars, [str(count) if count else "" for count in column], padding=3, fontsize=9)
+        axes.bar_label(bars, [str(count) if count else "" for count in column], padding=3, fontsize=8)
     axes.set(yticks=places, yticklabels=list(counts.index), xlabel="number")
     axes.set_xlim(0, counts.to_numpy().max() * 1.12 + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -188,18 +188,20 @@ def face_filters(image: np.ndarray, points: np.ndarray, filters: Mapping[str, np
 
 
 def maps(grids: Mapping[str, np.ndarray], title: str, unit: str, columns: int = 4, shared: bool = True) -> Figure:
-    """Small maps (G, G) side by side; ``shared``: one colour scale from the lowest to the highest value."""
+    """Small maps (G, G) side by side, on one colour scale or (``shared=False``) each on its own."""
     rows = -(-len(grids) // columns)
     figure, panels = _new(2.4 * min(columns, len(grids)) + 0.6, 2.6 * rows + 0.5, title, rows, min(columns, len(grids)))
     limits = (min(g.min() for g in grids.values()), max(g.max() for g in grids.values()))
-    drawn = None
     for axes in panels:
         axes.set_axis_off()
     for axes, (name, grid) in zip(panels, grids.items(), strict=False):
-        drawn = axes.imshow(grid, cmap=AMOUNT, vmin=limits[0] if shared else None, vmax=limits[1] if shared else None)
+        low, high = limits if shared else (grid.min(), grid.max())
+        drawn = axes.imshow(grid, cmap=AMOUNT, vmin=low, vmax=high)
         axes.set_title(name, fontsize=9)
-    if shared and drawn is not None:
-        figure.colorbar(drawn, ax=list(panels), label=unit, shrink=0.8)
+        if not shared:
+            figure.colorbar(drawn, ax=axes, label=unit, orientation="horizontal", shrink=0.8)
+    if shared:
+        figure.colorbar(panels[0].images[0], ax=list(panels), label=unit, shrink=0.8)
     return figure
 
 
