@@ -1,7 +1,8 @@
 """Ten-frame clips, cut from sequences.
 
 Section 4.1 of the paper. CK+: the last ten frames of each labelled sequence. The other
-databases: successive tens; what is left over at the end goes unused (and is counted).
+databases: successive tens; what is left over at the end, nine frames at most, goes unused and
+stands in no list (`prepared.json` tells the ``frames`` looked at, notebook 01 those in no clip).
 Where single frames are labelled (DISFA), tens are cut from each run of frames with one
 label. What the paper leaves open:
 

@@ -85,13 +85,13 @@ class ClipSettings(Settings):
     margin: float = 0.15
     """Added on each side of the square round the 66 points, as a share of its side; the paper does not say."""
     align: bool = False
-    """Rotate the crop so that the eyes are level; the paper does not say, and its Figure 3 looks unaligned."""
+    """Rotate the crop so that the eyes are level; the paper does not say. Roll may belong to the expression."""
     detector: Literal["haar", "hog"] = "haar"
     """OpenCV's Haar cascade (paper: "OpenCV face recognition") or dlib's HOG detector."""
     track: bool = True
     """Follow the face by the previous frame's points and verify; False searches every frame anew, slowly."""
     crop_per: Literal["clip", "frame"] = "clip"
-    """One square for all frames of a clip, so that what moves in it is the face; the paper crops every frame."""
+    """One square for all frames of a clip, so that what moves in it is the face; the paper does not say."""
     min_face: int = 80
     """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance)."""
     min_found: int = 8

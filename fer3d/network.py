@@ -4,9 +4,10 @@
                                      | w           | w                                |
                      landmarks (B, T, 66, 2)                      mean over space -> LSTM -> logits (B, K)
 
-Every convolution keeps the T frames apart in time (temporal stride 1, padding "same"), so
-that ten steps reach the LSTM. In 3DIR-A and 3DIR-B the residual unit's shortcut is multiplied
-with the landmark filter w (Eq. 3); 3DIR-C's grid is too small for it (Section 3.2).
+Kernels up to three frames deep mix neighbouring frames, but no layer shortens time (temporal
+stride 1, padding "same"): ten steps stay ten, as far as the LSTM. In 3DIR-A and 3DIR-B the
+residual unit's shortcut is multiplied with the landmark filter w (Eq. 3); 3DIR-C's grid is too
+small for it (Section 3.2).
 
 The text gives the grids (38, 18 and 8 at 299 pixels), the order of the parts and the 200
 units of the LSTM. Channels and kernels stand only in Figure 2; here they are those of

@@ -30,8 +30,8 @@ from fer3d.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Unusable, View, check_vi
 
 LAYOUT = "folders Sessions/<number>/ with S###-###.avi, S###-###.xml and session.xml"
 PUBLISHED = Published(
-    sequences=213,
-    subjects=32,
+    labelled=213,
+    labelled_subjects=32,
     source="a hint only: papers count 205 (frontal), 208 or 213 sequences with an emotion, of 30 to 32 subjects",
 )
 

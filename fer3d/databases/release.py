@@ -35,7 +35,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class Published:
-    """The owners' counts, shown beside what was found; None where none is known."""
+    """The owners' counts, or where they give none those of papers, shown beside what was found; None: not known."""
 
     sequences: int | None = None
     subjects: int | None = None
