@@ -79,17 +79,19 @@ def choice(name: str, options: Any) -> widgets.ValueWidget:
     return widgets.Dropdown(options=list(options), description=name)
 
 
-def landmark_filter(frames: np.ndarray, points: np.ndarray) -> Explorer:
-    """Notebook 02: the filter of one clip, frames (T, H, W, 3) uint8 and points (T, 66, 2) px, by Eq. 2's settings."""
+def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
+    """Notebook 02: the filter of one clip by Eq. 2's settings; frames (T, H, W, 3) uint8 and points (T, 66, 2) px.
+
+    ``data`` is where the clip is from, as the title says it.
+    """
     size = frames.shape[1]
 
     def draw(frame: int, grid: int, distance: filters.Distance, window: int, slope: float) -> Figure:
         one = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
         grid_of = filters.landmark_filter(one, size, grid, window, slope, distance)[0, 0, 0].numpy()
         name = f"{grid} x {grid}, {np.mean(grid_of > 0):.0%} covered"
-        return plots.face_filters(
-            frames[frame], points[frame], {name: grid_of}, f"Landmark filter, {distance} distance"
-        )
+        title = f"Landmark filter, {distance} distance ({data})"
+        return plots.face_filters(frames[frame], points[frame], {name: grid_of}, title)
 
     return Explorer(
         draw,
@@ -306,15 +308,15 @@ def _marked(
     return picture
 
 
-def activations(stages: Mapping[str, np.ndarray]) -> Explorer:
-    """Notebook 03: any channel of any stage at any frame. ``stages``: name to (C, T, H, W)."""
+def activations(stages: Mapping[str, np.ndarray], data: str) -> Explorer:
+    """Notebook 03: any channel of any stage at any frame of a clip of ``data``. ``stages``: name to (C, T, H, W)."""
     most = max(len(volume) for volume in stages.values())
     frames = next(iter(stages.values())).shape[1]
 
     def draw(stage: str, channel: int, frame: int) -> Figure:
         volume = stages[stage]
         shown = channel % len(volume)
-        title = f"{stage}, channel {shown} of {len(volume)}, frame {frame} and its neighbours"
+        title = f"{stage}, channel {shown} of {len(volume)} ({data})"
         near = {f"frame {t}": volume[shown, t] for t in range(max(0, frame - 1), min(frames, frame + 2))}
         return plots.maps(near, title, "activation")
 
@@ -326,15 +328,18 @@ def activations(stages: Mapping[str, np.ndarray]) -> Explorer:
     )
 
 
-def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarray]) -> Explorer:
-    """Notebook 05: a cell of the confusion matrix and its clips. ``frames`` gives a row's frames (T, H, W, 3)."""
+def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarray], data: str) -> Explorer:
+    """Notebook 05: a cell of the confusion matrix and its clips.
+
+    ``frames`` gives a row's frames (T, H, W, 3); ``data`` is the database's title, which says whether it is a stand-in.
+    """
     cells = predictions[["label", "prediction"]].value_counts().reset_index()
     options = [(f"{true} as {said} ({n})", (true, said)) for true, said, n in cells.itertuples(index=False)]
 
     def draw(cell: tuple[str, str], clip: int) -> Figure:
         rows = predictions[(predictions.label == cell[0]) & (predictions.prediction == cell[1])]
         row = rows.iloc[clip % len(rows)]
-        title = f"{cell[0]} recognised as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']}"
+        title = f"{cell[0]} recognised as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']} ({data})"
         return plots.film_strip(frames(row), title)
 
     return Explorer(draw, cell=choice("cell", options), clip=slider("clip", 0, 0, int(cells["count"].max()) - 1))
