@@ -95,6 +95,14 @@ def test_clip_cut_is_drawn_where_the_clip_lies():
     assert clip.get_x() >= 15 and clip.get_x() + clip.get_width() <= 25
 
 
+@pytest.mark.parametrize(("shared", "scales"), [(True, [(0, 9), (0, 9)]), (False, [(0, 1), (2, 9)])])
+def test_maps_are_compared_on_one_scale_or_have_a_bar_each(shared, scales):
+    figure = plots.maps({"a": np.array([[0, 1]]), "b": np.array([[2, 9]])}, "title", "weight", shared=shared)
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert [axes.images[0].get_clim() for axes in panels] == scales
+    assert len(figure.axes) - len(panels) == len(set(scales))
+
+
 def test_network_marks_the_filtered_stages_alone():
     figure = plots.network(STAGES, ("block_a", "block_b"), "title")
     assert sum("landmark filter" in text for text in words(figure)) == 2
