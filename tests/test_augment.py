@@ -1,6 +1,8 @@
 """Augmentation: points and pixels move together."""
 
+import cmath
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -49,6 +51,17 @@ def test_points_and_pixels_move_together(settings, seed):
     moved, points = augment(clips, landmarks, settings, drawn(1, seed))
     assert torch.allclose(found(moved), points[0, 0, 0], atol=0.05)
     assert settings.mirror or not torch.allclose(points, landmarks)
+
+
+@pytest.mark.parametrize("side", [-1, 1], ids=["mirrored", "as it is"])
+def test_one_map_by_hand(side):
+    """With points as complex numbers: each draw has its own part, and 1 is the end of its range."""
+    clips, landmarks = painted((40.0, 25.0))
+    settings = dataclasses.replace(STILL, mirror=True, rotation=30.0, scale=0.2, shift=0.1)
+    _, points = augment(clips, landmarks, settings, torch.tensor([[side, 1, 0.5, -1, 0.25]]))
+    z = complex(side * (40 - 31.5), 25 - 31.5)
+    expected = 1.1 * cmath.rect(1, math.radians(30)) * z + complex(31.5 - 6.4, 31.5 + 1.6)
+    assert points[0, 0, 0].tolist() == pytest.approx([expected.real, expected.imag], abs=1e-4)
 
 
 def test_nothing_asked_changes_nothing():

@@ -26,6 +26,9 @@ def test_each_clip_is_normalised_by_itself():
         clips[1, 1, 2] * frames[1].float().std(correction=0), frames[1, 2, :, :, 1] - frames[1].float().mean()
     )
     assert torch.allclose(normalised(frames, "none")[0, 1, 2], frames[0, 2, :, :, 1] / 127.5 - 1)
+    dark = torch.zeros_like(frames)
+    dark[:, 0, 0, 0] = 1  # the noise of a camera in the dark is not made a picture
+    assert all(normalised(dark, norm).abs().max() < 2 for norm in get_args(ClipNorm))
 
 
 def test_still_picture_and_motion_weigh_the_same():

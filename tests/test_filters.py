@@ -47,7 +47,8 @@ def scattered(size, points=9, frames=3, batch=2, seed=0):
 @pytest.mark.parametrize("overlap", ["max", "sum"])
 @pytest.mark.parametrize("distance", ["manhattan", "euclidean", "chebyshev"])
 @pytest.mark.parametrize(
-    ("size", "grid", "window", "slope"), [(299, 18, 7, 0.1), (64, 7, 3, 0.3), (64, 5, 13, 0.1), (64, 9, 31, 0.02)]
+    ("size", "grid", "window", "slope"),
+    [(299, 18, 7, 0.1), (64, 7, 3, 0.3), (64, 5, 13, 0.1), (64, 9, 21, 0.05), (64, 9, 31, 0.02)],
 )
 def test_equals_the_loop_bit_for_bit(size, grid, window, slope, distance, overlap):
     points = scattered(size)
@@ -104,6 +105,7 @@ def test_a_weight_is_never_negative():
 def test_a_landmark_on_the_last_pixels_edge():
     cells = landmark_cells(torch.tensor([[299.0, 298.99], [0.0, -0.001]]), 299, 38)
     assert cells.tolist() == [[38, 37], [0, -1]]
+    assert landmark_cells(torch.tensor([[2.0, 4.0]]), 98, 49).tolist() == [[1, 2]]  # not 1 / 49 * 49, which is below 1
 
 
 def test_coverage():

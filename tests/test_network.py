@@ -13,7 +13,10 @@ from fer3d.filters import landmark_filter
 from fer3d.network import (
     STAGES,
     BatchNorm,
+    Convolution,
     InceptionResnetA,
+    InceptionResnetB,
+    InceptionResnetC,
     LandmarkResidual,
     Network,
     folded,
@@ -165,6 +168,18 @@ def test_block_a_by_hand():
     torch.testing.assert_close(block(x), expected)
 
 
+@pytest.mark.parametrize(("block", "side"), [(InceptionResnetB, 7), (InceptionResnetC, 3)])
+def test_blocks_b_and_c_see_a_square_through_a_row_and_a_column(block, side):
+    unit = block(dataclasses.replace(TINY, norm="none"), 8)
+    for name, parameter in unit.named_parameters():
+        nn.init.constant_(parameter, name.endswith("weight"))
+    x = torch.zeros(1, 8, 7, 11, 11)
+    x[..., 3, 5, 5] = 1
+    reached, half = torch.zeros(7, 11, 11), side // 2
+    reached[1:6, 5 - half : 6 + half, 5 - half : 6 + half] = 1
+    assert torch.equal(unit(x)[0, 0].sign(), reached)
+
+
 def gradient_of_the_filter(network, monkeypatch):
     """How far each filter of a forward pass moves the logits, by the grid's side."""
     filters = []
@@ -236,6 +251,26 @@ def test_three_dimensions_with_and_without_landmarks_share_all_weights():
     clips, _ = a_batch()
     everywhere = torch.cartesian_prod(torch.arange(2.0, 64, 4), torch.arange(2.0, 64, 4)).expand(2, 10, -1, -1)
     torch.testing.assert_close(plain.eval()(clips, everywhere), masked.eval()(clips, everywhere))  # w is 1 everywhere
+
+
+@pytest.mark.parametrize("changes", [{"window": 5}, {"slope": 0.3}, {"distance": "chebyshev"}, {"overlap": "sum"}])
+def test_the_filter_is_the_one_of_the_settings(changes):
+    _, landmarks = a_batch()
+    wanted = landmark_filter(landmarks, 64, 16, **{"window": TINY.window, **changes})
+    assert torch.equal(tiny(**changes).filter(landmarks, 16), wanted)
+    assert not torch.equal(tiny().filter(landmarks, 16), wanted)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_dropout_is_drawn_in_training(dropout):
+    network, batch = tiny(dropout=dropout), a_batch()
+    assert torch.equal(network(*batch), network(*batch)) == (dropout == 0)
+
+
+@pytest.mark.parametrize(("linear", "gain"), [(False, 2), (True, 1)])
+def test_weights_start_as_large_as_what_follows_wants_them(linear, gain):
+    weight = Convolution(TINY, 64, 64, 3, linear=linear)[0].weight
+    assert weight.var().item() == pytest.approx(gain / (64 * 27), rel=0.05)
 
 
 @pytest.mark.parametrize("norm", ["batch", "head", "none"])
