@@ -1,12 +1,22 @@
 """The loop by itself: its rates, its draws, several processes."""
 
+import copy
 import dataclasses
 import itertools
+import time
 
+import numpy as np
 import pytest
+import torch
+from dots import PROFILE, moving_dots, with_network
+from torch.nn import functional
 
+from fer3d import devices
+from fer3d.augment import augment
+from fer3d.batches import Clips, normalised
 from fer3d.config import TrainingSettings
-from fer3d.loop import learning_rate
+from fer3d.loop import Epoch, learning_rate, optimiser, row, step
+from fer3d.network import Network
 
 
 def test_learning_rate_warms_up_and_falls_to_nothing():
@@ -18,3 +28,53 @@ def test_learning_rate_warms_up_and_falls_to_nothing():
     assert rates[99] < 1e-3
     constant = dataclasses.replace(settings, schedule="constant")
     assert learning_rate(99, 100, 0, constant) == learning_rate(0, 100, 0, constant) == 0.1
+
+
+def test_every_epoch_goes_on_with_the_rates_and_draws_anew():
+    settings = TrainingSettings(epochs=4, batch_size=5, warmup_epochs=1.5)
+    epochs = [Epoch.of(number, 20, settings) for number in range(4)]
+    rates = [rate for epoch in epochs for rate in epoch.rates]
+    assert rates == [learning_rate(step, 16, 6, settings) for step in range(16)]
+    for one, other in itertools.combinations(epochs, 2):
+        assert not torch.equal(one.drawn, other.drawn)
+        assert not np.array_equal(np.concatenate(one.batches), np.concatenate(other.batches))
+    for epoch in epochs:
+        assert sorted(np.concatenate(epoch.batches)) == list(range(20))
+
+
+def test_the_optimiser_is_the_one_of_the_settings():
+    settings = TrainingSettings(lr=0.3, momentum=0.8, weight_decay=0.2, nesterov=False)
+    for chosen in (settings, dataclasses.replace(settings, nesterov=True)):
+        layer = torch.nn.Linear(1, 1, bias=False)
+        sgd = optimiser(layer, chosen)
+        weight, momentum = layer.weight.item(), 0.0
+        for _ in range(2):  # by hand, the gradient being 1
+            layer.weight.grad = torch.ones(1, 1)
+            sgd.step()
+            gradient = 1 + 0.2 * weight
+            momentum = 0.8 * momentum + gradient
+            weight -= 0.3 * (gradient + 0.8 * momentum if chosen.nesterov else momentum)
+        assert layer.weight.item() == pytest.approx(weight)
+
+
+def test_a_step_follows_the_gradient_of_its_own_batch():
+    store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
+    clips, fabric = Clips([(store, np.arange(16))], store.classes), devices.alone(settings)
+    network = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
+    drawn = torch.rand(16, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    wrapped, optimizer = fabric.setup(network, optimiser(network, settings))
+    for batch in (np.arange(8), np.arange(8, 16)):
+        before = copy.deepcopy(network)
+        loss, recognised = step(fabric, wrapped, optimizer, clips, batch, drawn, settings)
+        frames, landmarks, targets = clips.batch(batch, fabric.device)
+        logits = before(*augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[batch]))
+        mean = functional.cross_entropy(logits, targets)
+        mean.backward()
+        for ours, theirs in zip(network.parameters(), before.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad)
+        assert loss.item() == pytest.approx(8 * mean.item()) and recognised == (logits.argmax(1) == targets).sum()
+
+
+def test_the_log_tells_means_over_clips():
+    told = row(Epoch.of(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
+    assert (told["epoch"], told["loss"], told["train_accuracy"]) == (2, 1.5, 0.25)

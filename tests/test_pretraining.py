@@ -92,19 +92,23 @@ def test_a_killed_rendering_goes_on_and_ends_the_same(pretrained, tmp_path):
 def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     store = moving_dots("mmi")
     learned = training.load_model(pretrained).network
-    network = training.Network(PROFILE.network, labels.CLASSES["mmi"], 32)
-    last = network.head.linear.weight.clone()
-    training.start_from(network, pretrained)
-    assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
-    assert torch.equal(network.block_b.residual.project[1].running_var, learned.block_b.residual.project[1].running_var)
-    assert torch.equal(network.head.linear.weight, last), "the classes differ"
+    for database in ("mmi", "disfa"):  # fewer classes, and as many
+        network = training.Network(PROFILE.network, labels.CLASSES[database], 32)
+        last, norms = (
+            network.head.linear.weight.clone(),
+            [net.block_b.residual.project[1] for net in (network, learned)],
+        )
+        training.start_from(network, pretrained)
+        assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
+        assert torch.equal(*(norm.running_var for norm in norms))
+        assert torch.equal(network.head.linear.weight, last), "the classes differ"
 
     runs = {"scratch": None, "pretrained": pretrained}
     for name, run in runs.items():
         training.train([store], tmp_path / name, with_training(epochs=1), pretrained=run)
     weights = [training.load_model(tmp_path / name).network.stem[0][0].weight for name in runs]
     assert not torch.equal(*weights)
-    for name, other in (("scratch", pretrained), ("pretrained", None)):
+    for name, other in (("scratch", pretrained), ("pretrained", None), ("pretrained", tmp_path / "scratch")):
         with pytest.raises(InputError, match="pretrained"):
             training.train([store], tmp_path / name, with_training(epochs=1), pretrained=other)
 

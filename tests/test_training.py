@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import functools
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import torch
 from dots import PROFILE, moving_dots, results, with_network, with_training
 from safetensors import safe_open
 
-from fer3d import evaluation, labels, loop, splits, training, weights
+from fer3d import evaluation, files, labels, loop, splits, training, weights
+from fer3d.batches import normalised
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
 
@@ -87,6 +89,16 @@ def test_finished_run_is_returned_as_it_is(store, straight, monkeypatch):
     assert results(straight) == before
 
 
+def test_one_training_at_a_time_in_a_folder(store, straight):
+    second = threading.Thread(target=training.train, args=([store], straight, PROFILE), daemon=True)
+    with files.lock(straight):
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    second.join(30)
+    assert not second.is_alive()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -144,7 +156,7 @@ def test_checkpoint_of_another_run_is_refused(store, straight, tmp_path):
 def test_loaded_model_predicts_the_same(store, straight):
     model = training.load_model(straight)
     _, test = splits.fold_split(store.manifest, 0, 3)
-    assert model.network.classes == labels.CLASSES["mmi"]
+    assert model.network.classes == labels.CLASSES["mmi"] and not model.network.training
     again = training.predict(model, store, test)
     pd.testing.assert_frame_equal(again, evaluation.read_predictions(straight), check_dtype=False, rtol=1e-6)
 
@@ -211,6 +223,9 @@ def test_cross_database(tmp_path):
     assert metrics["labels"] == [*labels.CLASSES["mmi"], "relief"]
     predictions = evaluation.read_predictions(tmp_path / "run")
     assert set(predictions["database"]) == {"ckplus"}
+    other = moving_dots("ckplus", subjects=5, seed=1)
+    with pytest.raises(InputError, match="ckplus-1-32"):
+        training.train([moving_dots("mmi"), moving_dots("fera")], tmp_path / "run", profile, test=other)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +241,11 @@ def test_cross_database(tmp_path):
         (lambda s, o: training.train([s], o, with_training(epochs=0)), "epochs = 0"),
         (lambda s, o: training.train([s], o, with_training(batch_size=0)), "batch_size"),
         (lambda s, o: training.train([s], o, with_training(scale=1.0)), "scale"),
+        (lambda s, o: training.train([s], o, with_training(momentum=1.0)), "momentum"),
+        (lambda s, o: training.train([s], o, with_training(weight_decay=-1.0)), "weight_decay"),
+        (lambda s, o: training.train([s], o, with_training(warmup_epochs=4.0)), "warmup_epochs"),
+        (lambda s, o: training.train([s], o, with_training(async_workers=-1)), "async_workers"),
+        (lambda s, o: training.train([s], o, with_training(seed=-1)), "seed"),
         (lambda s, o: training.train([s], o, with_training(lr=1e30)), "a smaller lr"),
     ],
 )
@@ -234,6 +254,36 @@ def test_unusable_input_is_one_line_and_leaves_no_result(store, tmp_path, call, 
         call(store, tmp_path / "run")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_nobody_tested_is_trained_on(store, straight):
+    learned, tested = splits.fold_split(store.manifest, 0, 3)
+    assert json.loads((straight / "metrics.json").read_text())["train_clips"] == len(learned)
+    assert list(evaluation.read_predictions(straight)["clip"]) == list(store.manifest["clip"].iloc[tested])
+
+
+def test_the_seed_decides_where_the_weights_start(store, tmp_path, monkeypatch):
+    starts = []
+
+    def fit(_fabric, network, *_):
+        starts.append(network.stem[0][0].weight.clone())
+        raise Interrupted
+
+    monkeypatch.setattr(loop, "fit", fit)
+    for seed in (0, 1):
+        with pytest.raises(Interrupted):
+            training.train([store], tmp_path / str(seed), with_training(seed=seed))
+    assert not torch.equal(*starts)
+
+
+def test_clips_are_normalised_as_the_settings_say_in_training_and_in_the_test(store, tmp_path, monkeypatch):
+    asked = []
+    for module in (loop, training):
+        monkeypatch.setattr(
+            module, "normalised", lambda frames, norm, m=module: (asked.append((m, norm)), normalised(frames, norm))[1]
+        )
+    training.train([store], tmp_path / "run", with_training(epochs=1, clip_norm="none"))
+    assert set(asked) == {(loop, "none"), (training, "none")}
 
 
 def test_class_without_a_training_clip_is_named(store, tmp_path):
