@@ -40,6 +40,7 @@ def test_figures_by_hand():
     assert result["labels"] == list(CLASSES)
     assert result["confusion"][CLASSES.index("anger")] == [2, 0, 0, 1, 0, 0, 0]
     assert result["confusion"][CLASSES.index("contempt")] == [0] * 7
+    assert evaluation.evaluate(predictions(["anger", "fear"], ["fear", "fear"]))["majority"] == 1 / 2  # of the truth
 
 
 def test_interval_is_over_subjects_not_clips():
@@ -60,6 +61,11 @@ def test_interval_of_sure_things():
     assert evaluation.evaluate(predictions(["anger"] * 4, ["anger"] * 4, ["S1"] * 4))["interval"] == [0, 1]
 
 
+def test_each_rate_has_its_own_interval():
+    result = evaluation.evaluate(predictions(["anger"] * 90 + ["fear"] * 10, ["anger"] * 100))
+    assert result["interval"][0] > 0.8 and result["uar_interval"] == [0.5, 0.5]
+
+
 def test_paired_comparison_is_narrower_than_two_intervals():
     rng = np.random.default_rng(1)
     truth = ["anger"] * 200
@@ -74,6 +80,8 @@ def test_paired_comparison_is_narrower_than_two_intervals():
     assert evaluation.compare(a.sample(frac=1, random_state=0), b)["interval"] == pytest.approx([low, high])
     with pytest.raises(InputError, match="different clips"):
         evaluation.compare(a, b.iloc[1:])
+    with pytest.raises(InputError, match="different clips"):
+        evaluation.compare(a, b.assign(label="fear"))
 
 
 def test_folds_as_the_paper_prints_them():
@@ -95,6 +103,12 @@ def test_pooling_refuses_a_clip_twice_and_other_labels():
         evaluation.pool([])
 
 
+def test_the_same_names_in_two_databases_are_two_clips_of_two_subjects():
+    a = predictions(["anger"] * 2, ["anger", "fear"])
+    pooled = evaluation.pool([a, a.assign(database="mmi")])
+    assert (evaluation.evaluate(pooled)["n"], evaluation.evaluate(pooled)["subjects"]) == (4, 4)
+
+
 def test_predictions_survive_the_file(tmp_path):
     table = predictions(["anger", "fear"], ["anger", "anger"], ["007", "NA"])
     table.to_csv(tmp_path / "predictions.csv", index=False)
@@ -110,7 +124,9 @@ def test_predictions_survive_the_file(tmp_path):
         (lambda text: "\x00\x01\x02" * 50, "predictions|not a table"),
         (lambda text: text.replace("p_anger", "p_hunger"), "hunger"),
         (lambda text: text.replace("p_anger", "x"), "columns"),
+        (lambda text: text.replace("p_anger", "?").replace("p_fear", "p_anger").replace("?", "p_fear"), "label order"),
         (lambda text: text.replace(",fear,", ",sleepy,"), "sleepy"),
+        (lambda text: text.replace("0.7", "-0.7"), "probability"),
         (lambda text: text.replace("0.7", "inf"), "probability"),
         (lambda text: text.replace("0.7", "much"), "probability"),
         (lambda text: text.splitlines()[0], "without a row"),
@@ -124,6 +140,13 @@ def test_garbled_predictions_are_one_line(tmp_path, damage, message):
     with pytest.raises(InputError, match=message) as error:
         evaluation.read_predictions(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_oversized_predictions_are_not_read(tmp_path, monkeypatch):
+    predictions(["anger"], ["anger"]).to_csv(tmp_path / "predictions.csv", index=False)
+    monkeypatch.setattr(evaluation, "_MOST_BYTES", 10)
+    with pytest.raises(InputError, match="at most 10"):
+        evaluation.read_predictions(tmp_path)
 
 
 def test_linear_baseline_reads_the_motion_and_nothing_else():
@@ -142,6 +165,10 @@ def test_linear_baseline_reads_the_motion_and_nothing_else():
     assert evaluation.evaluate(result)["accuracy"] > 0.9
     assert evaluation.classes_of(result) == CLASSES
     assert (result["p_anger"] == 0).all()
+    nearer = evaluation.linear_baseline(table, landmarks * rng.uniform(1, 2, (N, 10, 1, 1)), CLASSES, train, test)
+    pd.testing.assert_frame_equal(nearer, result)
+    table.loc[test, "label"] = "happiness"
+    assert evaluation.linear_baseline(table, landmarks, CLASSES, train, test)["p_surprise"].equals(result["p_surprise"])
     still = np.repeat(landmarks[:, :1], 10, axis=1)
     assert evaluation.evaluate(evaluation.linear_baseline(table, still, CLASSES, train, test))["accuracy"] < 0.75
 
