@@ -7,6 +7,7 @@ from trees import ckplus_sequence, write_image, write_text
 
 from fer3d import databases
 from fer3d.databases import Sequence, Skipped
+from fer3d.databases.release import Release
 from fer3d.errors import InputError
 from fer3d.video import read_frames
 
@@ -167,11 +168,12 @@ def test_a_sequence_split_over_two_folders_comes_in_order(tmp_path: Path) -> Non
 
 def test_facs_codes(tmp_path: Path) -> None:
     ckplus_sequence(tmp_path, "S005", "001", 2, 1, facs="   4.0000000e+00   0.0000000e+00\n   1.7e+01   5.0e+00\n")
-    ckplus_sequence(tmp_path, "S005", "002", 2, 1, facs="rubbish")
+    for number, content in (("002", "rubbish"), ("003", "4 6"), ("004", "4 -1"), ("005", "4 1 1"), ("006", "4.5 1")):
+        ckplus_sequence(tmp_path, "S005", number, 2, 1, facs=content)
     sequences, skipped = read(tmp_path)
     assert sequences["S005_001"].action_units == ((4, 0.0), (17, 5.0))
-    assert sequences["S005_002"].action_units == ()
-    assert list(skipped) == ["FACS/S005/002/S005_002_00000002_facs.txt"]
+    assert all(sequences[f"S005_00{n}"].action_units == () for n in range(2, 7))
+    assert list(skipped) == [f"FACS/S005/00{n}/S005_00{n}_00000002_facs.txt" for n in range(2, 7)]
 
 
 @pytest.mark.parametrize(
@@ -247,6 +249,20 @@ def test_forbidden_folder(release: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     sequences, skipped = read(release)
     assert "S138_001" not in sequences and len(sequences) == 8
     assert skipped["cohn-kanade-images/S138/001"] == "cannot be read: Permission denied"
+
+
+def test_a_whole_disk_given_by_mistake_ends_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer3d.databases.release._BREADTH", 3)
+    for k in range(9):
+        (tmp_path / f"{k}/1/2/3/4/5/6").mkdir(parents=True)
+    assert len(list(Release(tmp_path).walk())) == 1 + 3 * 4  # five levels with the root
+
+
+@pytest.mark.parametrize("database", databases.READERS)
+def test_a_folder_called_as_an_emotion_makes_no_look_alike(database: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "happy/1.png")
+    with pytest.raises(InputError, match="holds no such files"):
+        databases.scan(database, tmp_path)
 
 
 @pytest.mark.parametrize("database", databases.READERS)

@@ -104,6 +104,7 @@ def test_wrong_tables_are_the_users_to_mend(release: Path, name: str, content: s
 def test_the_division_of_the_training_sequences() -> None:
     numbers = [number for numbers in ACTORS for number in numbers]
     assert numbers == list(range(1, 88)) and len(set(ACTORS.values())) == 7
+    assert [len(numbers) for numbers in ACTORS] == [18, 14, 9, 15, 7, 16, 8]
 
 
 @pytest.mark.parametrize("columns", [27, 47, 65])
@@ -147,6 +148,19 @@ def test_other_layouts(tmp_path: Path) -> None:
         "clip": "relief",
     }
     assert not skipped
+
+
+def test_the_innermost_word_counts(release: Path) -> None:
+    fera_sequence(release, "emotion_training/sadness", "train_006-joy")
+    with (release / "actors.csv").open("a") as table:
+        table.write("train_006-joy,actor1,\n")
+    assert read(release)[0]["train_006-joy"].label == "happiness"
+
+
+def test_a_label_that_lies_out_of_the_release_is_not_read(release: Path) -> None:
+    label = release / "test/labels/test_001.dat"
+    label.symlink_to(label.rename(release.parent / "elsewhere.dat"))
+    assert read(release)[0]["test_001"].label is None
 
 
 def test_a_name_counts_once(release: Path) -> None:

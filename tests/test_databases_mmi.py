@@ -98,6 +98,13 @@ def test_profile_only_sessions_are_left_out(release: Path) -> None:
     assert len(sequences) == 5 and skipped == {"Sessions/5/S021-001.avi": "profile view only"}
 
 
+def test_a_sessions_tracks_are_told_apart_by_their_files(release: Path) -> None:
+    track = '<track view="{}"><file name="{}.avi"/></track>'
+    tracks = track.format(1, "S099-001") + track.format(2, "S028-001")
+    write_text(release / "Sessions/1767/session.xml", f"<session>{tracks}</session>")
+    assert read(release)[0]["S028-001"].views[0] == View(0, "left")
+
+
 def test_stills_are_left_out(release: Path) -> None:
     write_image(release / "Sessions/30/S001-030.jpg")
     write_text(release / "Sessions/30/session.xml", '<session><track view="0"/></session>')

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -43,6 +44,13 @@ def test_a_folder_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
         with files.atomic_folder(tmp_path / "store") as temporary:
             (temporary / name).write_text(name)
     assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["b"]
+
+
+def test_others_may_read_what_is_written(tmp_path: Path) -> None:
+    with files.atomic_folder(tmp_path / "store") as temporary:
+        files.write_text(temporary / "a", "a")
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store", tmp_path / "store" / "a")]
+    assert modes == [0o755, 0o644]
 
 
 KILLED_WHILE_WRITING = """
@@ -91,17 +99,26 @@ def test_a_second_writer_waits(tmp_path: Path) -> None:
     assert said == "mine\n"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_one_clear_line_and_nothing_half_written(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "full disk"),
+        (errno.EDQUOT, "full disk"),
+        (errno.EACCES, "another --out"),
+        (errno.EPERM, "another --out"),
+        (errno.EROFS, "another --out"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_one_clear_line_and_nothing_half_written(
+    number: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(handle: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="full disk"):
+    with pytest.raises(InputError, match=message):
         files.write_json(tmp_path / "a.json", {})
-    with pytest.raises(InputError, match="full disk"), files.atomic_folder(tmp_path / "store") as temporary:
+    with pytest.raises(InputError, match=message), files.atomic_folder(tmp_path / "store") as temporary:
         (temporary / "a").write_text("x")
     assert listing(tmp_path) == []
 

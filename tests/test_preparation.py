@@ -2,12 +2,14 @@
 
 import dataclasses
 import errno
+import functools
 import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence as Several
@@ -204,6 +206,53 @@ def test_other_settings_or_another_release_make_a_new_store(release: Path, tmp_p
     assert preparation.prepare("ckplus", root, out, SETTINGS, workers=1)["clips"] == 2
 
 
+def test_other_labels_or_another_thing_left_out_make_a_new_store(release: Path, tmp_path: Path) -> None:
+    root, out = tmp_path / "release", tmp_path / "out"
+    for folder in ("cohn-kanade-images", "Emotion"):
+        shutil.copytree(release / folder / "S002", root / folder / "S002")
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    before = open_store(out)
+    write_sequence(root, "S009", "001", [], 1)
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    assert list(open_store(out).rejected["reason"]) == ["no images"]
+    next((root / "Emotion" / "S002").rglob("*.txt")).write_text("6")
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    after = open_store(out)
+    assert list(before.labels) == ["contempt"] and list(after.labels) == ["sadness"]
+    assert np.array_equal(before.frames, after.frames) and before.info["fingerprint"] != after.info["fingerprint"]
+
+
+def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
+    def key(settings: ClipSettings = SETTINGS, content: str = "a", changed: int = 1, **fields: object) -> str:
+        image.write_text(content)
+        os.utime(image, (changed, changed))
+        return preparation._key(dataclasses.replace(sequence, **fields), tmp_path, settings)
+
+    image = tmp_path / "1.png"
+    sequence = Sequence("ckplus", "S1", "S1_1", tmp_path, (image,), label="fear")
+    others = [
+        key(dataclasses.replace(SETTINGS, margin=0.2)),
+        key(content="ab"),
+        key(changed=2),
+        key(subject="S2"),
+        key(label="anger"),
+        key(frame_labels=("fear",)),
+        key(images=(image, image)),
+    ]
+    assert len({key(), *others}) == 8 and key() == key()
+
+
+def test_one_preparation_of_a_store_at_a_time(store: Store, release: Path) -> None:
+    call = functools.partial(preparation.prepare, "ckplus", release, store.path, SETTINGS, workers=1)
+    second = threading.Thread(target=call, daemon=True)
+    with files.lock(store.path):
+        second.start()
+        second.join(1)
+        assert second.is_alive()
+    second.join(30)
+    assert not second.is_alive()
+
+
 @pytest.mark.parametrize("where", ["_row", "_digest"])
 def test_a_full_disk_leaves_nothing_half_written(
     where: str, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -308,17 +357,24 @@ DAMAGE = {
     "another size": lambda path: change_json(path, settings={"size": 64}),
     "an unknown setting": lambda path: change_json(path, settings={"colour": "red"}),
     "an unknown database": lambda path: change_json(path, database=["ckplus"]),
+    "an incomplete prepared.json": lambda path: forget(path / "prepared.json", "fingerprint"),
     "broken JSON": lambda path: (path / "prepared.json").write_text("{"),
     "a list": lambda path: (path / "prepared.json").write_text("[]"),
     "an empty manifest": lambda path: (path / "manifest.csv").write_text(",".join(MANIFEST) + "\n"),
     "a binary manifest": lambda path: (path / "manifest.csv").write_bytes(bytes(range(256))),
-    "an unknown label": lambda path: relabel(path / "manifest.csv"),
+    "an unknown label": lambda path: rename(path / "manifest.csv", "disgust", "boredom"),
+    "a clip twice": lambda path: rename(path / "manifest.csv", "S002_001_00000", "S001_001_00002"),
     "a link to elsewhere": lambda path: link(path / "manifest.csv"),
 }
 
 
-def relabel(manifest: Path) -> None:
-    manifest.write_text(manifest.read_text().replace("disgust", "boredom"))
+def rename(table: Path, old: str, new: str) -> None:
+    assert old in table.read_text()
+    table.write_text(table.read_text().replace(old, new))
+
+
+def forget(info: Path, name: str) -> None:
+    files.write_json(info, {key: value for key, value in files.read_json(info).items() if key != name})
 
 
 def link(manifest: Path) -> None:
@@ -333,6 +389,18 @@ def test_a_damaged_store_is_refused_and_made_anew(damage: str, store: Store, tmp
     DAMAGE[damage](path)
     with pytest.raises(InputError):
         open_store(path)
+
+
+def test_a_subject_called_na_keeps_its_name(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(store.path, tmp_path / "store")
+    rename(tmp_path / "store" / "manifest.csv", ",S002,", ",NA,")
+    assert list(open_store(tmp_path / "store").manifest["subject"]) == ["S001", "NA", "S004"]
+
+
+def test_an_oversized_table_is_not_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer3d.store.MOST_TABLE_BYTES", 10)
+    with pytest.raises(InputError, match="more than 10 bytes"):
+        open_store(store.path)
 
 
 def test_a_store_that_lost_its_frames_is_made_anew(store: Store, release: Path, tmp_path: Path) -> None:
