@@ -23,20 +23,20 @@ CLASSES = labels.CLASSES["ckplus"]
 def trained(monkeypatch):
     """A network whose running statistics have moved, in place of a run's; returns how to change its settings."""
 
-    def make(**changes):
+    def make(clip_norm="parts", **changes):
         torch.manual_seed(0)
         network = Network(dataclasses.replace(profile("tiny").network, **changes), CLASSES, 64)
         network(torch.randn(4, 3, 10, 64, 64), torch.rand(4, 10, 66, 2) * 64)
-        model = Model(network.eval(), TrainingSettings())
+        model = Model(network.eval(), TrainingSettings(clip_norm=clip_norm))
         monkeypatch.setattr(export, "load_model", lambda run: model)
         return model
 
     return make
 
 
-@pytest.mark.parametrize("variant", ["2d", "3d+landmarks"])
-def test_gives_the_same_answers(trained, tmp_path, variant):
-    model = trained(variant=variant)
+@pytest.mark.parametrize(("variant", "clip_norm"), [("2d", "none"), ("3d+landmarks", "parts")])
+def test_gives_the_same_answers(trained, tmp_path, variant, clip_norm):
+    model = trained(variant=variant, clip_norm=clip_norm)
     told = export.export_onnx(tmp_path / "run", tmp_path / "network.onnx")
     assert told["labels"] == list(CLASSES) and told["difference"] < 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]

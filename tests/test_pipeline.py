@@ -3,13 +3,14 @@
 import fcntl
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from fer3d import config, labels, paths, pipeline, training
+from fer3d import config, files, labels, paths, pipeline, training
 from fer3d.errors import InputError
 from fer3d.pipeline import Training
 
@@ -55,6 +56,13 @@ def test_a_licensed_copy_takes_the_place_of_its_stand_in(monkeypatch: pytest.Mon
     assert not (tmp_path / "data").exists()
 
 
+def test_a_stand_in_is_as_large_as_its_profile_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(pipeline.standins, "write", lambda *args, **more: asked.append((*args, more)))
+    assert pipeline.standin("mmi", "laptop") == paths.standin("mmi", "laptop")
+    assert asked == [("mmi", paths.standin("mmi", "laptop"), 12, 0, {"recordings": 5})]
+
+
 def test_settings_of_a_training_are_strict() -> None:
     chosen = pipeline.settings("tiny", "2d", seed=3)
     assert (chosen.network.variant, chosen.training.seed, chosen.name) == ("2d", 3, "tiny")
@@ -64,15 +72,16 @@ def test_settings_of_a_training_are_strict() -> None:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None]]:
-    """Trainings that were asked for: what was learned from, and what was held out whole."""
-    made: list[tuple[list[str], str | None]] = []
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, int, str]]:
+    """Trainings that were asked for: what was learned from, what was held out whole, which fold, and how normalised."""
+    made: list[tuple[list[str], str | None, int, str]] = []
 
     def store(database: str, profile: str) -> SimpleNamespace:
         return SimpleNamespace(database=database, info=TOLD | {"fingerprint": f"{database} {profile}"})
 
     def train(stores, out, profile, *, fold=0, test=None):
-        made.append(([store.database for store in stores], test and test.database))
+        learned = [store.database for store in stores]
+        made.append((learned, test and test.database, fold, profile.training.clip_norm))
         (out / "metrics.json").write_text("{}")
 
     monkeypatch.setattr(pipeline, "store", store)
@@ -82,20 +91,48 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None]]
 
 def test_a_training_learns_from_what_its_job_says(calls, tmp_path: Path) -> None:
     pipeline.training(Training("ckplus", "3d", 2), "tiny", tmp_path)
-    pipeline.training(Training("ckplus", "3d", trained_on=("mmi",)), "tiny", tmp_path)
-    assert calls == [(["ckplus"], None), (["mmi"], "ckplus")]
+    pipeline.training(Training("ckplus", "3d", trained_on=("mmi",)), "tiny", tmp_path, recipe="paper")
+    assert calls == [(["ckplus"], None, 2, "parts"), (["mmi"], "ckplus", 0, "none")]
     assert (tmp_path / "ckplus" / "3d" / "fold2" / "metrics.json").exists()
     assert (tmp_path / "ckplus" / "3d" / "cross" / "metrics.json").exists()
 
 
-def test_only_a_stale_training_is_made_anew(calls, tmp_path: Path) -> None:
+def other_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SimpleNamespace(database="ckplus", info=TOLD | {"fingerprint": "of other clips"})
+    monkeypatch.setattr(pipeline, "store", lambda database, profile: other)
+
+
+CHANGES = {
+    "seed": lambda patch: {"seed": 1},
+    "recipe": lambda patch: {"recipe": "paper"},
+    "data": lambda patch: other_data(patch) or {},
+    "version": lambda patch: patch.setattr(pipeline, "__version__", "99") or {},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_only_a_stale_training_is_made_anew(
+    change: str, calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = Training("ckplus", "3d")
     folder = pipeline.training(job, "tiny", tmp_path)
     (folder / "checkpoint").write_text("of this very training")
     pipeline.training(job, "tiny", tmp_path)
     assert (folder / "checkpoint").exists()
-    pipeline.training(job, "tiny", tmp_path, seed=1)
+    pipeline.training(job, "tiny", tmp_path, **CHANGES[change](monkeypatch))
     assert not (folder / "checkpoint").exists() and (folder / "metrics.json").exists()
+
+
+def test_a_stale_training_is_cleared_by_one_at_a_time(calls, tmp_path: Path) -> None:
+    job = Training("ckplus", "3d")
+    call = threading.Thread(target=pipeline.training, args=(job, "tiny", tmp_path), daemon=True)
+    folder = job.folder(tmp_path)
+    with files.lock(folder.with_name(f"{folder.name}.made_of")):
+        call.start()
+        call.join(0.5)
+        assert call.is_alive() and not calls
+    call.join(30)
+    assert calls
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:

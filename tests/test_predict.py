@@ -1,0 +1,63 @@
+"""A network on one's own video: each answer stays with its clip. The whole way from a video: see test_cli."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from fer3d import clips, devices, predict, training
+from fer3d.config import TrainingSettings
+from fer3d.errors import InputError
+from fer3d.video import VideoError
+
+CLASSES = ("anger", "fear", "happiness")
+PICTURES = [np.full((10, 8, 8, 3), k, np.uint8) for k in range(11)]
+
+
+def clip(k: int) -> clips.Clip:
+    """The k-th ten of a video: its pictures tell its number."""
+    return clips.Clip(10 * k, "anger", 0, PICTURES[k], np.zeros((10, 66, 2)), np.ones((10, 2)), np.zeros((10, 4)), ())
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.Omitted]:
+    """Eleven tens, more than a batch; some show no face. The network answers the number of the ten, modulo 3."""
+    network = SimpleNamespace(classes=CLASSES, size=8)
+    monkeypatch.setattr(training, "load_model", lambda run: training.Model(network, TrainingSettings()))  # type: ignore[arg-type]
+
+    class Answers:
+        def __init__(self, *_: object) -> None:
+            self.fabric = devices.alone(TrainingSettings(device="cpu"))
+
+        def __call__(self, frames: torch.Tensor, landmarks: torch.Tensor) -> np.ndarray:
+            return 0.1 + 0.7 * np.eye(3)[frames[:, 0, 0, 0, 0] % 3]
+
+    monkeypatch.setattr(training, "Answers", Answers)
+    return [clips.Omitted(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
+
+
+def test_each_answer_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips, "cut", lambda sequence, tracker: iter(pieces))
+    rows = list(predict.predict(Path("own.avi"), Path("run")))
+    assert [row["first_frame"] for row in rows] == list(range(0, 110, 10))
+    assert [row.get("prediction") for row in rows] == [
+        CLASSES[k % 3] if isinstance(piece, clips.Clip) else None for k, piece in enumerate(pieces)
+    ]
+    assert rows[0] == {"first_frame": 0, "reason": "no face found"}
+    assert rows[1] == {
+        "first_frame": 10, "n_faces": 1, "score": 1.0, "prediction": "fear",
+        "p_anger": 0.1, "p_fear": 0.8, "p_happiness": 0.1,
+    }  # fmt: skip
+
+
+def test_a_video_that_breaks_late_is_one_line(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> Iterator[clips.Clip | clips.Omitted]:
+        yield from pieces
+        raise VideoError("broken video")
+
+    monkeypatch.setattr(clips, "cut", cut)
+    with pytest.raises(InputError, match="broken video"):
+        list(predict.predict(Path("own.avi"), Path("run")))
