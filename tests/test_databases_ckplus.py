@@ -170,8 +170,10 @@ def test_facs_codes(tmp_path: Path) -> None:
     ckplus_sequence(tmp_path, "S005", "001", 2, 1, facs="   4.0000000e+00   0.0000000e+00\n   1.7e+01   5.0e+00\n")
     for number, content in (("002", "rubbish"), ("003", "4 6"), ("004", "4 -1"), ("005", "4 1 1"), ("006", "4.5 1")):
         ckplus_sequence(tmp_path, "S005", number, 2, 1, facs=content)
+    ckplus_sequence(tmp_path, "S005", "007", 2, 1, facs="\ufeff4 2\n")  # as an editor on Windows saves it
     sequences, skipped = read(tmp_path)
     assert sequences["S005_001"].action_units == ((4, 0.0), (17, 5.0))
+    assert sequences["S005_007"].action_units == ((4, 2.0),)
     assert all(sequences[f"S005_00{n}"].action_units == () for n in range(2, 7))
     assert list(skipped) == [f"FACS/S005/00{n}/S005_00{n}_00000002_facs.txt" for n in range(2, 7)]
 

@@ -55,12 +55,13 @@ def test_any_level_of_the_download(release: Path, inside: str) -> None:
 def test_views(release: Path) -> None:
     mmi_session(release, 300, "S003-001", view=2)
     mmi_session(release, 301, "S040-001", view=None)
+    mmi_session(release, 302, "S041-001", size=(576, 720))
     sequences, _ = read(release)
     first = {name: sequence.views[0] for name, sequence in sequences.items()}
     assert first["S001-002"] == first["S002-106"] == View(0, "right")
     assert first["S003-001"] == View(0, "left")
     assert sequences["S003-001"].views[1] == View(0, "right") and len(sequences["S003-001"].views) == 8
-    assert first["S028-001"] == View(90) and first["S053-001"] == View(0)
+    assert first["S028-001"] == View(90) and first["S053-001"] == first["S041-001"] == View(0)
     assert {view.rotation for view in sequences["S028-001"].views} == {0, 90, 180, 270}
     assert {view.half for view in sequences["S040-001"].views} == {None, "left", "right"}
 

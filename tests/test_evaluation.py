@@ -127,6 +127,7 @@ def test_predictions_survive_the_file(tmp_path):
         (lambda text: text.replace("p_anger", "?").replace("p_fear", "p_anger").replace("?", "p_fear"), "label order"),
         (lambda text: text.replace(",fear,", ",sleepy,"), "sleepy"),
         (lambda text: text.replace("0.7", "-0.7"), "probability"),
+        (lambda text: text.replace("0.7", "1.7"), "probability"),
         (lambda text: text.replace("0.7", "inf"), "probability"),
         (lambda text: text.replace("0.7", "much"), "probability"),
         (lambda text: text.splitlines()[0], "without a row"),

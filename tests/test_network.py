@@ -19,6 +19,8 @@ from fer3d.network import (
     InceptionResnetC,
     LandmarkResidual,
     Network,
+    ReductionA,
+    ReductionB,
     folded,
     grids,
     scaled,
@@ -171,6 +173,7 @@ def test_block_a_by_hand():
 @pytest.mark.parametrize(("block", "side"), [(InceptionResnetB, 7), (InceptionResnetC, 3)])
 def test_blocks_b_and_c_see_a_square_through_a_row_and_a_column(block, side):
     unit = block(dataclasses.replace(TINY, norm="none"), 8)
+    assert (unit(torch.randn(1, 8, 3, 11, 11)) < 0).any()  # linear: no ReLU before the sum
     for name, parameter in unit.named_parameters():
         nn.init.constant_(parameter, name.endswith("weight"))
     x = torch.zeros(1, 8, 7, 11, 11)
@@ -178,6 +181,23 @@ def test_blocks_b_and_c_see_a_square_through_a_row_and_a_column(block, side):
     reached, half = torch.zeros(7, 11, 11), side // 2
     reached[1:6, 5 - half : 6 + half, 5 - half : 6 + half] = 1
     assert torch.equal(unit(x)[0, 0].sign(), reached)
+
+
+@pytest.mark.parametrize("block", [ReductionA, ReductionB])
+def test_a_reduction_is_a_pool_and_branches_that_end_in_relu(block):
+    x = torch.randn(1, 16, 4, 7, 7)
+    joined = block(dataclasses.replace(TINY, norm="none"), 16)(x)
+    assert torch.equal(joined[:, :16], functional.max_pool3d(x, (1, 3, 3), (1, 2, 2)))
+    assert joined[:, 16:].min() == 0
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_head_by_hand(variant):
+    head = tiny(variant=variant, norm="none").head.eval()
+    x = torch.randn(2, head.lstm.input_size if head.lstm else head.linear.in_features, 10, 3, 3)
+    frames = x.mean((3, 4)).transpose(1, 2)
+    states = head.lstm(frames)[0] if head.lstm else frames
+    torch.testing.assert_close(head(x), head.linear(states.mean(1)))
 
 
 def gradient_of_the_filter(network, monkeypatch):
