@@ -61,6 +61,7 @@ def test_interrupted_while_writing_and_gone_on_is_the_straight_run(
         interrupt(patch, module, name, calls)
         training.train([store], out, PROFILE)
     assert not (out / "metrics.json").exists()
+    (out / ".log.csv.0.part").touch()  # of a process killed while writing
     torch.rand(1)  # what else the process draws makes no difference
     training.train([store], out, PROFILE)
     assert results(out) == results(straight)
@@ -232,6 +233,7 @@ def test_cross_database(tmp_path):
     ("call", "message"),
     [
         (lambda s, o: training.train([s], o, dataclasses.replace(PROFILE, clips=ClipSettings(size=64))), "32 pixels"),
+        (lambda s, o: training.train([s], o, PROFILE, test=moving_dots("ckplus", size=48)), "48 pixels for profile"),
         (lambda s, o: training.train([s, s], o, PROFILE), "--test"),
         (lambda s, o: training.train([], o, PROFILE), "--test"),
         (lambda s, o: training.train([s], o, PROFILE, fold=3), "fold 3"),
@@ -241,7 +243,8 @@ def test_cross_database(tmp_path):
         (lambda s, o: training.train([s], o, with_training(epochs=0)), "epochs = 0"),
         (lambda s, o: training.train([s], o, with_training(batch_size=0)), "batch_size"),
         (lambda s, o: training.train([s], o, with_training(scale=1.0)), "scale"),
-        (lambda s, o: training.train([s], o, with_training(momentum=1.0)), "momentum"),
+        (lambda s, o: training.train([s], o, with_training(momentum=0.0)), "momentum = 0"),
+        (lambda s, o: training.train([s], o, with_training(momentum=1.0)), "momentum = 1"),
         (lambda s, o: training.train([s], o, with_training(weight_decay=-1.0)), "weight_decay"),
         (lambda s, o: training.train([s], o, with_training(warmup_epochs=4.0)), "warmup_epochs"),
         (lambda s, o: training.train([s], o, with_training(async_workers=-1)), "async_workers"),
@@ -274,6 +277,19 @@ def test_the_seed_decides_where_the_weights_start(store, tmp_path, monkeypatch):
         with pytest.raises(Interrupted):
             training.train([store], tmp_path / str(seed), with_training(seed=seed))
     assert not torch.equal(*starts)
+
+
+def test_every_step_is_made_at_its_own_rate(store, tmp_path, monkeypatch):
+    rates, original = [], loop.step
+
+    def step(fabric, network, optimizer, *rest):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return original(fabric, network, optimizer, *rest)
+
+    monkeypatch.setattr(loop, "step", step)
+    profile = with_training(epochs=2)
+    training.train([store], tmp_path / "run", profile)
+    assert rates == [loop.learning_rate(number, 6, 3, profile.training) for number in range(6)]
 
 
 def test_clips_are_normalised_as_the_settings_say_in_training_and_in_the_test(store, tmp_path, monkeypatch):
