@@ -47,9 +47,9 @@ def test_each_answer_stays_with_its_clip(pieces: list, monkeypatch: pytest.Monke
         CLASSES[k % 3] if isinstance(piece, clips.Clip) else None for k, piece in enumerate(pieces)
     ]
     assert rows[0] == {"first_frame": 0, "reason": "no face found"}
-    assert rows[1] == {
-        "first_frame": 10, "n_faces": 1, "score": 1.0, "prediction": "fear",
-        "p_anger": 0.1, "p_fear": 0.8, "p_happiness": 0.1,
+    assert rows[2] == {
+        "first_frame": 20, "n_faces": 1, "score": 1.0, "prediction": "happiness",
+        "p_anger": 0.1, "p_fear": 0.1, "p_happiness": 0.8,
     }  # fmt: skip
 
 
