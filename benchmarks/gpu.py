@@ -37,6 +37,7 @@ from fer3d.batches import Clips
 from fer3d.network import Network, shape_table
 
 KINDS = {
+    "fused norm, ReLU, sum": ("triton",),  # first: its names list all that it joins
     "optimiser": ("sgd", "multi_tensor", "optimizer"),
     "copies": ("memcpy", "memset", "copy_", "to_copy"),
     "sampling": ("grid_sampl", "affine_grid"),
@@ -44,7 +45,6 @@ KINDS = {
     "LSTM": ("lstm", "rnn"),
     "batch norm": ("batch_norm", "bn_fw", "bn_bw", "batchnorm"),
     "convolution": ("conv", "gemm", "cutlass", "xmma", "wgrad", "dgrad", "fprop", "nvjet", "cudnn"),
-    "fused norm, ReLU, sum": ("triton",),
 }
 """Kinds of kernels by what their names contain; the first that fits counts."""
 
@@ -76,11 +76,12 @@ class Trainer:
 
     def __init__(self, way: Way, picked: config.Profile, clips: Clips, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = way.tf32
+        torch.backends.cudnn.benchmark = not way.plain
         self.settings, self.clips = picked.training, clips
         layout = torch.contiguous_format if way.plain else torch.channels_last_3d
         network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=layout)  # type: ignore
         sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=not way.plain)
-        compiled: nn.Module = torch.compile(network) if way.compiled else network  # type: ignore[assignment]
+        compiled: nn.Module = torch.compile(network, dynamic=False) if way.compiled else network  # type: ignore[assignment]
         self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
         self.network, self.optimiser = self.fabric.setup(compiled, sgd)
         self.drawn = draw(len(clips), torch.Generator().manual_seed(0))
@@ -140,7 +141,7 @@ def where(trainer: Trainer, number: int = 3) -> pd.DataFrame:
         seconds = trainer.steps(number)
     spent: dict[str, float] = {}
     for event in watched.key_averages():
-        if (event.device_type == DeviceType.CUDA) == on_gpu:
+        if (event.device_type == DeviceType.CUDA) == on_gpu and not event.is_user_annotation:  # those span kernels
             name = event.key.lower()
             kind = next((kind for kind, parts in KINDS.items() if any(p in name for p in parts)), "other kernels")
             spent[kind] = spent.get(kind, 0.0) + 1e-6 * (

@@ -43,7 +43,7 @@ def fit(
         raise InputError(
             f"async_workers = {settings.async_workers} on a GPU or under torchrun",
             "the CPU of one machine",
-            "device = 'cpu' without torchrun, or async_workers = 0",
+            "--device cpu without torchrun, or async_workers = 0",
         )
     network.train().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     sgd = loop.optimiser(network, settings)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer3d.batches import sent
 from fer3d.config import TrainingSettings
 from fer3d.landmarks import MIRROR
 
@@ -49,12 +50,13 @@ def augment(clips: Tensor, landmarks: Tensor, settings: TrainingSettings, drawn:
     # Sampling asks where each new pixel comes from, in units of half the side from the centre.
     back = torch.linalg.inv(turn)
     origin = -back @ (2 / W * shift)[:, :, None]
-    theta = torch.cat([back, origin], dim=2).to(clips)
+    theta = sent(torch.cat([back, origin], dim=2), clips.device)
     grid = functional.affine_grid(theta, [B, C * T, H, W], align_corners=False)
     moved = functional.grid_sample(clips.reshape(B, C * T, H, W), grid, align_corners=False)
 
-    centre = torch.tensor([(W - 1) / 2, (H - 1) / 2]).to(landmarks)
-    points = torch.einsum("bij,btlj->btli", turn.to(landmarks), landmarks - centre)
-    points = points + centre + shift.to(landmarks)[:, None, None]
-    renamed = torch.where(mirrored.to(landmarks.device)[:, None, None, None], points[:, :, list(MIRROR)], points)
+    centre = landmarks.new_tensor([(W - 1) / 2, (H - 1) / 2])
+    turn, shift, mirrored, names = (sent(x, landmarks.device) for x in (turn, shift, mirrored, torch.tensor(MIRROR)))
+    points = torch.einsum("bij,btlj->btli", turn, landmarks - centre)
+    points = points + centre + shift[:, None, None]
+    renamed = torch.where(mirrored[:, None, None, None], points.index_select(2, names), points)
     return moved.reshape(B, C, T, H, W), renamed

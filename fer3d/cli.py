@@ -52,7 +52,7 @@ def doctor(as_json: Json = False) -> None:
 def standins(
     database: Database,
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
-    subjects: Annotated[int, typer.Option(min=1, help="Invented people.")] = 12,
+    subjects: Annotated[int, typer.Option(min=1, max=2000, help="Invented people.")] = 12,
     recordings: Annotated[
         int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")
     ] = config.StandinSettings.recordings,
@@ -114,9 +114,10 @@ def train(
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
-    recipe: Annotated[str, typer.Option(help="default, or paper: what its text states and nothing more.")] = "default",
+    recipe: Annotated[str, typer.Option(help="default, or paper: the optimiser as its text states it.")] = "default",
     async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0: synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     pretrained: Annotated[Path | None, typer.Option(help="Finished run to start from, of fer3d pretrain say.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -129,8 +130,9 @@ def train(
     from fer3d import pipeline, training
     from fer3d.store import open_store
 
-    given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    chosen = pipeline.settings(profile, variant, recipe, compile=compiled, async_workers=async_workers, **given)
+    given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    given |= {"compile": compiled, "async_workers": async_workers, "device": device}
+    chosen = pipeline.settings(profile, variant, recipe, **given)
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
@@ -179,17 +181,20 @@ def predict(
     weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
     as_json: Json = False,
 ) -> None:
-    """Run a trained network on a video of one's own, one answer for each ten frames."""
-    from fer3d import files, predict
+    """Run a trained network on a video of one's own, one answer for each ten frames.
 
+    What is left over at the end, fewer than ten frames, is not answered.
+    """
+    from fer3d import evaluation, predict
+
+    held_out = evaluation.evaluate(evaluation.read_predictions(weights))
     if as_json:
         _print_json(list(predict.predict(video, weights)))
         return
     for row in predict.predict(video, weights):
         said = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
         print(f"from frame {row['first_frame']}: {said}", flush=True)
-    metrics = files.read_json(weights / "metrics.json")
-    print(f"This network recognised {metrics['accuracy']:.0%} of {metrics['n']} held-out clips.")
+    print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -259,7 +264,14 @@ def _report(values: dict[str, Any], as_json: bool) -> None:
     if as_json:
         _print_json(values)
     else:
-        print(", ".join(f"{name} {value}" for name, value in values.items() if not isinstance(value, dict)))
+        print(", ".join(f"{name} {_short(value)}" for name, value in values.items() if not isinstance(value, dict)))
+
+
+def _short(value: Any) -> str:
+    """Numbers to four digits behind the point, as a person reads them."""
+    if isinstance(value, list):
+        return " to ".join(map(_short, value)) if len(value) == 2 else ", ".join(map(_short, value))
+    return f"{value:.4f}" if isinstance(value, float) and 1e-3 < abs(value) < 1 else str(value)
 
 
 def _write_index(database: str, root: Path, csv: Path) -> None:
@@ -347,6 +359,8 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 
 def main() -> None:
     """Run the command; turn what the user can mend into one line and an exit status."""
+    if sys.stdout is None:  # closed by the caller: nobody reads, the work is done all the same
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - to the end of the process
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

@@ -15,6 +15,7 @@ Only the last ten frames of a CK+ sequence are read and tracked.
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
@@ -24,6 +25,7 @@ import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence
+from fer3d.errors import InputError
 from fer3d.faces import Face, FaceTracker, Rejected, choose_view, crop, crop_square
 from fer3d.video import View, read_frames, upright
 
@@ -76,6 +78,19 @@ class _Shot:
     label: str | None
     frame: np.ndarray
     face: Face | Rejected
+
+
+def check(settings: ClipSettings) -> None:
+    """An `InputError` for settings by which no clip can be cut."""
+    for name, good, wanted in (
+        ("size", settings.size >= 1, "1 pixel or more"),
+        ("num_frames", settings.num_frames >= 1, "1 or more"),
+        ("min_found", 1 <= settings.min_found <= settings.num_frames, f"1 to num_frames = {settings.num_frames}"),
+        ("margin", 0 <= settings.margin < math.inf, "0 or more"),
+        ("min_face", settings.min_face >= 1, "1 pixel or more"),
+    ):
+        if not good:
+            raise InputError(f"{name} = {getattr(settings, name)}", wanted, f"another {name}")
 
 
 def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | Omitted]:

@@ -19,6 +19,8 @@ Variant = Literal["2d", "3d", "3d+landmarks"]
 VARIANTS: tuple[str, ...] = typing.get_args(Variant)
 RECIPES = ("default", "paper")
 ClipNorm = Literal["parts", "whole", "none"]
+Distance = Literal["manhattan", "euclidean", "chebyshev"]
+Overlap = Literal["max", "sum"]
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ class NetworkSettings(Settings):
     """Side of the square window round a landmark, in cells of the filter's grid (paper: 7 x 7)."""
     slope: float = 0.1
     """Weight lost per unit of distance (paper, Eq. 2)."""
-    distance: Literal["manhattan", "euclidean", "chebyshev"] = "manhattan"
+    distance: Distance = "manhattan"
     """Distance in the filter (paper: Manhattan; the others were tried by the authors)."""
-    overlap: Literal["max", "sum"] = "max"
+    overlap: Overlap = "max"
     """Where windows overlap, the larger weight (the nearer landmark) counts; the paper does not say."""
     norm: Literal["batch", "head", "none"] = "batch"
     """Batch normalisation after every convolution, only before the LSTM, or nowhere (the paper's text names none)."""
@@ -264,9 +266,9 @@ def profile(name: str) -> Profile:
 
 
 def in_recipe(chosen: Profile, recipe: str) -> Profile:
-    """The profile as it is (``default``), or with what the paper's text states and nothing more (``paper``).
+    """The profile as it is (``default``), or without what is ours in its optimisation (``paper``).
 
-    Then: SGD with momentum 0.9 and weight decay 1e-4 at a constant rate of 0.01, no layer that
+    Then, as the text states: SGD with momentum 0.9 and weight decay 1e-4 at a constant rate of 0.01, no layer that
     normalises, no augmentation, pictures from -1 to 1. Epochs and batch size, which the text leaves
     open, stay the profile's, and so does what makes the network smaller.
     """

@@ -27,7 +27,7 @@ from fer3d.faces import crop_square, cut_out
 from fer3d.landmarks import EYE_CORNERS, KEPT
 from fer3d.preparation import each_done, fresh
 from fer3d.standins import acting, people, studio
-from fer3d.store import FORMAT, MANIFEST, REJECTED, of_a_clip
+from fer3d.store import FORMAT, MANIFEST, REJECTED, digest, of_a_clip
 
 DATABASE = "people"
 _SIDE, _FAR, _NEAR = 200 / 64, 0.5 / 64, 0.8 / 64
@@ -42,7 +42,8 @@ Filmed = tuple[list[str], dict[str, np.ndarray]]
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
     """Write the store, unless it is there. The same settings give the same bytes, whoever worked on it."""
     drawn = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
-    release = files.fingerprint([FORMAT, drawn, clips.as_dict(), standins.code()])
+    program = [standins.code(), Path(__file__).read_text(encoding="utf-8")]
+    release = files.fingerprint([FORMAT, drawn, clips.as_dict(), program])
     growing = out.with_name(f".{out.name}.growing")
     with files.lock(out):
         if fresh(out, release) is None:
@@ -99,6 +100,7 @@ def _finish(growing: Path, shown: list[list[str]], clips: ClipSettings, release:
     ]
     told = {"database": DATABASE, "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
     manifest = pd.DataFrame([{**row, "sequence": row["clip"], **told} for row in rows], columns=list(MANIFEST))
+    files.write_csv(growing / "manifest.csv", manifest)
     info = {
         "format": FORMAT,
         "database": DATABASE,
@@ -109,9 +111,9 @@ def _finish(growing: Path, shown: list[list[str]], clips: ClipSettings, release:
         "padded": 0,
         "rejected": 0,
         "frames": len(manifest) * clips.num_frames,
+        "manifest": digest(growing / "manifest.csv"),
         "fingerprint": files.fingerprint([release, shown]),
     }
-    files.write_csv(growing / "manifest.csv", manifest)
     files.write_csv(growing / "rejected.csv", pd.DataFrame(columns=list(REJECTED)))
     files.write_json(growing / "prepared.json", info)
 

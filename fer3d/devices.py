@@ -45,6 +45,9 @@ def alone(settings: TrainingSettings) -> Fabric:
     device = best_device().type if settings.device == "auto" else settings.device
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device 'cuda' on a machine without one", "auto or cpu", "--device cpu")
+    if device == "cuda":
+        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; bf16 is asked for by name
     precision = best_precision(device) if settings.precision == "auto" else settings.precision
     return Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
 

@@ -21,7 +21,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fer3d import labels
+from fer3d import files, labels
 from fer3d.errors import InputError
 from fer3d.splits import subjects_of
 
@@ -47,8 +47,7 @@ def read_predictions(run: Path) -> pd.DataFrame:
     path = run / "predictions.csv" if run.is_dir() else run
     wanted, then = "a finished run of fer3d train", "the folder given to fer3d train --out"
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} of {path.stat().st_size} bytes", f"at most {_MOST_BYTES}", then)
+        files.check_size(path, _MOST_BYTES, then)
         table = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, str), keep_default_na=False, na_values={})
     except OSError as error:
         raise InputError(f"no readable {path}", wanted, then) from error

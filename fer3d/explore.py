@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from fer3d import databases, faces, filters, plots, video
 from fer3d.clips import lengthened
-from fer3d.config import ClipSettings
+from fer3d.config import ClipSettings, Distance
 from fer3d.standins import people, render, scene, studio
 from fer3d.store import Store
 
@@ -86,7 +86,7 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
     """
     size = frames.shape[1]
 
-    def draw(frame: int, grid: int, distance: filters.Distance, window: int, slope: float) -> Figure:
+    def draw(frame: int, grid: int, distance: Distance, window: int, slope: float) -> Figure:
         one = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
         grid_of = filters.landmark_filter(one, size, grid, window, slope, distance)[0, 0, 0].numpy()
         name = f"{grid} x {grid}, {np.mean(grid_of > 0):.0%} covered"

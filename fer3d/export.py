@@ -102,6 +102,6 @@ def _difference(network: nn.Module, file: Path, frames: Tensor, landmarks: Tenso
     """The largest difference between onnxruntime's probabilities and PyTorch's."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"frames": frames.numpy(), "landmarks": landmarks.numpy()})
     return float(np.abs(found - network(frames, landmarks).numpy()).max())

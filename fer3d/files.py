@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,28 +87,35 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table without its index, whole or not at all."""
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, errors="backslashreplace")  # names of files need not be UTF-8
 
 
 def read_json(path: Path, most_bytes: int = 16 * 2**20) -> Any:
     """JSON from outside: an `InputError` for a missing, oversized or broken file."""
+    wanted, then = "a file that fer3d wrote", "the command that writes it"
     try:
-        if path.stat().st_size > most_bytes:
-            raise InputError(
-                f"{path} of {path.stat().st_size} bytes", f"at most {most_bytes}", "a file that fer3d wrote"
-            )
+        check_size(path, most_bytes, then)
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"no readable {path}", "a file that fer3d wrote", "the command that writes it") from error
+        raise InputError(f"no readable {path}", wanted, then) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}, which is not JSON ({error})", "a file that fer3d wrote", "writing it again"
-        ) from error
+        raise InputError(f"{path}, which is not JSON ({error})", wanted, "writing it again") from error
+
+
+def check_size(path: Path, most_bytes: int, then: str) -> None:
+    """An `InputError` for what is no plain file (a pipe would never end) or a larger one; `OSError` where none is."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path}, which is no file", "a file", then)
+    if found.st_size > most_bytes:
+        raise InputError(f"{path} of {found.st_size} bytes", f"at most {most_bytes}", then)
 
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Hold ``path``'s lock (a hidden file beside it); a second writer waits. The kernel frees a dead one's."""
+    if path.name in ("", ".."):
+        raise InputError(f"the folder {path}", "a folder by its name", "its name, from the folder round it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (path.parent / f".{path.name}.lock").open("w") as handle:
@@ -130,12 +138,25 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+_ELSEWHERE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.EBUSY,
+}
+"""What another path would mend."""
+
+
 def _explained(error: OSError, path: Path) -> Exception:
     """An OSError that the user can mend as an `InputError`; any other as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(
             f"a full disk while writing {path}", "free space", "freeing some, then the same command again"
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return InputError(f"{error.strerror} while writing {path}", "a folder that can be written", "another --out")
+    if error.errno in _ELSEWHERE:
+        return InputError(f"{error.strerror} while writing {path}", "a place that can be written", "another path")
     return error

@@ -15,15 +15,13 @@ The paper leaves open what follows; each line is tested.
 
 import itertools
 import math
-from typing import Literal
+import typing
 
 import torch
 from torch import Tensor
 
+from fer3d.config import Distance, Overlap
 from fer3d.errors import InputError
-
-Distance = Literal["manhattan", "euclidean", "chebyshev"]
-Overlap = Literal["max", "sum"]
 
 
 def window_weights(
@@ -55,8 +53,8 @@ def _check(window: int, slope: float, distance: Distance) -> None:
         raise InputError(f"window = {window}", "an odd number of cells", "window = 7")
     if not (math.isfinite(slope) and slope >= 0):
         raise InputError(f"slope = {slope}", "a finite number, 0 or more", "slope = 0.1")
-    if distance not in ("manhattan", "euclidean", "chebyshev"):
-        raise InputError(f"distance = {distance!r}", "manhattan, euclidean or chebyshev", "distance = 'manhattan'")
+    if distance not in typing.get_args(Distance):
+        raise InputError(f"distance = {distance!r}", ", ".join(typing.get_args(Distance)), "distance = 'manhattan'")
 
 
 def _weights(measure: Tensor, slope: float, distance: Distance) -> Tensor:
@@ -95,8 +93,8 @@ def landmark_filter(
         raise ValueError(f"landmarks of shape {tuple(landmarks.shape)}, wanted (B, T, L, 2)")
     if size < 1 or grid < 1:
         raise ValueError(f"size {size} and grid {grid}, wanted 1 or more")
-    if overlap not in ("max", "sum"):
-        raise InputError(f"overlap = {overlap!r}", "max or sum", "overlap = 'max'")
+    if overlap not in typing.get_args(Overlap):
+        raise InputError(f"overlap = {overlap!r}", ", ".join(typing.get_args(Overlap)), "overlap = 'max'")
     _check(window, slope, distance)
 
     # A map with a margin as wide as a window's reach, and one cell more: what lies beyond is set there, as is

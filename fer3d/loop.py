@@ -2,7 +2,7 @@
 
 All that chance decides in an epoch follows from the seed and the epoch's number, and is drawn
 for all clips at once: which clips a step sees, and how each is augmented. A checkpoint after
-each epoch holds the rest: weights, running statistics, momentum, log. So, on the CPU and with the
+an epoch holds the rest: weights, running statistics, momentum, log. So, on the CPU and with the
 same number of threads, a resumed training ends with the same bits as a straight one.
 
 Under ``torchrun`` each process takes its share of every batch, and the gradients are averaged:
@@ -35,6 +35,10 @@ from fer3d.processes import see_the_whole_batch
 
 Log = list[dict[str, float]]
 
+_RARELY = 10
+"""Epochs go on unsaved for so many times as long as the last checkpoint took to write: on a GPU an epoch of some
+hundred clips can be shorter than that."""
+
 
 def fit(
     fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint: Path, run: str
@@ -49,6 +53,7 @@ def fit(
         see_the_whole_batch(network, fabric.device)
     wrapped, optimizer = fabric.setup(_compiled(network) if settings.compile else network, sgd)
     wrapped.train()
+    saved, saving = time.monotonic(), 0.0
     with progress(log, clips, settings, silent=not fabric.is_global_zero) as bar:
         for number in range(len(log), settings.epochs):
             started = time.perf_counter()
@@ -61,8 +66,11 @@ def fit(
                 bar.update()
             told = fabric.all_reduce(told, reduce_op="sum")
             log.append(row(epoch, told, started))
-            if fabric.is_global_zero:
+            if fabric.is_global_zero and (len(log) == settings.epochs or time.monotonic() > saved + _RARELY * saving):
+                before = time.monotonic()
                 save(checkpoint, run, network, sgd, log)
+                saved = time.monotonic()
+                saving = saved - before
     return pd.DataFrame(log)
 
 
@@ -71,7 +79,8 @@ def _compiled(network: Network) -> nn.Module:
     compiler = os.environ.get("CXX", "g++")
     if not shutil.which(compiler):
         raise InputError(f"compile without {compiler}", "a C++ compiler", "compile = False, or installing g++")
-    return torch.compile(network)  # type: ignore[return-value]
+    # A dynamic graph would serve all sizes of batch; there are two, and each is faster with its own.
+    return torch.compile(network, dynamic=False)  # type: ignore[return-value]
 
 
 def _check_shares(fabric: Fabric, clips: Clips, settings: TrainingSettings) -> None:

@@ -49,7 +49,9 @@ class BatchNorm(nn.BatchNorm3d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        shared = input.shape[1] < 32 and torch.get_num_threads() > 1 and not input.is_cuda
+        if input.is_cuda or torch.compiler.is_compiling():
+            return super().forward(input)
+        shared = input.shape[1] < 32 and torch.get_num_threads() > 1
         if not shared or input.is_contiguous():
             return super().forward(input)
         return super().forward(input.contiguous()).contiguous(memory_format=torch.channels_last_3d)
@@ -90,18 +92,20 @@ class Convolution(nn.Sequential):
         super().__init__(*layers)
 
 
-class MaxPool(nn.MaxPool3d):
-    """Pooling over 3 x 3 cells, each frame by itself, in the type of its input.
+class MaxPool(nn.MaxPool2d):
+    """Pooling over 3 x 3 cells, each frame by itself, in the type of its input: (B, C, T, H, W) -> (B, C, T, h, w).
 
+    In two dimensions, as the frames lie in memory: a GPU's pooling in three has no repeatable gradient.
     A CPU's autocast would widen bf16 to fp32 here, and with it all that is joined to the result.
     """
 
     def __init__(self, stride: int, valid: bool = False) -> None:
-        super().__init__((1, 3, 3), stride=(1, stride, stride), padding=0 if valid else (0, 1, 1))
+        super().__init__(3, stride=stride, padding=0 if valid else 1)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x)
+            frames = super().forward(x.transpose(1, 2).flatten(0, 1))
+        return frames.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
 
 
 class StemBlock(nn.Sequential):

@@ -133,12 +133,18 @@ _TOLD = ("clips", "padded", "rejected", "skipped", "fingerprint")
 
 
 def _clear_stale(folder: Path, made_of: dict[str, Any]) -> None:
-    """Remove a training that was made of something else, and note what this one is made of."""
-    marker = folder / "made_of.json"
-    with files.lock(folder.with_name(f"{folder.name}.made_of")):
+    """Remove a training that was made of something else, and note what this one is made of.
+
+    Killed half-way it is still stale: its result goes first, and the note of what it was made of is there to the end.
+    """
+    marker, result = folder / "made_of.json", folder / "metrics.json"
+    with files.lock(folder):
         if marker.exists() and files.read_json(marker) != made_of:
-            for file in folder.iterdir():
-                if file.is_file() and not file.name.startswith("."):
+            result.unlink(missing_ok=True)
+            for file in sorted(
+                folder.iterdir(), key=lambda file: file.name == "model.json"
+            ):  # the run's card at the end
+                if file.is_file() and not file.name.startswith(".") and file != marker:
                     file.unlink()
         files.write_json(marker, made_of)
 
@@ -154,7 +160,7 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
     state = paths.ROOT / ".snakemake"
     with _turn(state) as turn:
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
-        snakemake += ["--directory", str(paths.ROOT), "--cores", str(cores)]
+        snakemake += ["--directory", str(paths.ROOT), "--cores", str(cores), "--resources", "gpu=1"]
         if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: ours is the only one alive
             subprocess.run([*snakemake, "--unlock"], stderr=subprocess.DEVNULL)
         settings = [f"profile={profile}", f"run={run}", f"full={full}"]

@@ -13,7 +13,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -65,17 +67,17 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     return _open(figure)
 
 
-def table_map(table: pd.DataFrame, title: str, form: str = "{:.0f}") -> Figure:
+def table_map(table: pd.DataFrame, title: str) -> Figure:
     """A table as coloured cells with its numbers in them; a missing number stays white."""
     rows, columns = table.shape
-    turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if columns > 4 else {}
+    turned = columns > 4
     letters = 0 if turned else max(len(str(name)) for name in table.columns)
     names = max(len(str(name)) for name in table.index)
     figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
-    _cells(axes, table.to_numpy(float), form, "Blues")
+    _cells(axes, table.astype(float), "Blues", fmt=".0f")
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
-    axes.set_xticks(range(columns), list(table.columns), **turned)
-    axes.set_yticks(range(rows), list(table.index))
+    if turned:
+        axes.tick_params(axis="x", labelrotation=30)
     return figure
 
 
@@ -166,8 +168,8 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
 def weights(grid: np.ndarray, title: str) -> Figure:
     """The weights round landmarks on a small ``grid`` (G, G), each number in its cell."""
     figure, (axes,) = _new(5.6, 5, title)
-    _cells(axes, grid, "{:.1f}", AMOUNT, vmin=0, vmax=1)
-    axes.set(xlabel="column of the grid", ylabel="row of the grid", xticks=range(len(grid)), yticks=range(len(grid)))
+    _cells(axes, grid, AMOUNT, fmt=".1f", vmin=0, vmax=1)
+    axes.set(xlabel="column of the grid", ylabel="row of the grid")
     return figure
 
 
@@ -321,22 +323,15 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
     totals = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     figure, (axes,) = _new(2.4 + 0.72 * len(labels), 1.7 + 0.56 * len(labels), title)
-    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (i, j), share in np.ndenumerate(shares):
-        if matrix[i, j]:
-            axes.text(
-                j,
-                i,
-                f"{share:.0%}\n{matrix[i, j]}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if share > 0.55 else "black",
-            )
-    axes.set_xticks(range(len(labels)), list(labels), rotation=35, ha="right")
-    axes.set_yticks(range(len(labels)), [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)])
+    told = [
+        [f"{share:.0%}\n{n}" if n else "" for share, n in zip(*row, strict=True)]
+        for row in zip(shares, matrix, strict=True)
+    ]
+    true = [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)]
+    _cells(axes, shares, "Blues", annot=told, fmt="", vmin=0, vmax=1, xticklabels=labels, yticklabels=true)
     axes.set(xlabel="recognised as", ylabel="true class (clips)")
-    figure.colorbar(drawn, ax=axes, label="share of the true class", shrink=0.8)
+    axes.tick_params(axis="x", labelrotation=35)
+    figure.colorbar(axes.collections[0], ax=axes, label="share of the true class", shrink=0.8)
     return figure
 
 
@@ -416,6 +411,7 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
 def _new(width: float, height: float, title: str, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure outside pyplot (nothing to close), its title, and its axes row by row. Sizes in inches."""
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)  # seaborn draws a map once, to see whether its labels overlap
     figure.suptitle(title, fontsize=11, weight="bold")
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
@@ -437,13 +433,8 @@ def _face(axes: Axes, image: np.ndarray, points: np.ndarray | None, size: float 
         axes.scatter(points[:, 0], points[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.25)
 
 
-def _cells(axes: Axes, values: np.ndarray, form: str, cmap: str, **limits: Any) -> None:
-    """``values`` as coloured cells with the numbers written in, white on dark and black on light."""
-    drawn = axes.imshow(values, cmap=cmap, aspect="auto", **limits)
-    for (i, j), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            red, green, blue, _ = drawn.cmap(drawn.norm(value))
-            light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
-            axes.text(
-                j, i, form.format(value), ha="center", va="center", fontsize=9, color="black" if light else "white"
-            )
+def _cells(axes: Axes, values: Any, cmap: str, **more: Any) -> None:
+    """``values`` as coloured cells with the numbers, or ``annot``, written in; the labels of a table beside them."""
+    usual = {"annot": True, "annot_kws": {"fontsize": 9}, "cbar": False, "linewidths": 0.5, "linecolor": "#DDDDDD"}
+    seaborn.heatmap(values, ax=axes, cmap=cmap, **(usual | more))
+    axes.tick_params(length=3, labelrotation=0)

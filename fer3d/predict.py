@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fer3d import clips, devices, training
 from fer3d.batches import sent
-from fer3d.config import ClipSettings, TrainingSettings
+from fer3d.config import TrainingSettings
 from fer3d.databases import Sequence
 from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
@@ -39,7 +39,7 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
     answers = training.Answers(model, devices.alone(TrainingSettings()))  # the best here, whatever it learned on
     # The label is only carried along: `cut` leaves out what has none.
     sequence = Sequence("own", "", video.stem, video, label=classes[0])
-    pieces = clips.cut(sequence, FaceTracker(ClipSettings(size=model.network.size)))
+    pieces = clips.cut(sequence, FaceTracker(model.clips))
     try:
         while batch := list(itertools.islice(pieces, _BATCH)):
             found = [piece for piece in batch if isinstance(piece, clips.Clip)]

@@ -1,15 +1,14 @@
 """A release made into a prepared store: faces found, clips cut, all of it on disk.
 
 Everything left out stands in ``rejected.csv`` with its reason; a sequence with an image
-that can't be read is left out whole. Nothing grows with the database but the store on
-disk: each sequence goes at once into a folder of its own in ``<out>.partial``, named by
+that can't be read is left out whole. Nothing grows with the database but the list of
+its sequences and the store on disk: each sequence goes at once into a folder of its own in ``.<out>.partial``, named by
 what it depends on, so that a run started again redoes no finished sequence; at the end
 the parts are joined into the store, which has the same bytes whoever worked on it.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import multiprocessing
 import os
 import shutil
@@ -28,12 +27,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from fer3d import __version__, databases, files, labels
-from fer3d.clips import Clip, Omitted, cut
+from fer3d.clips import Clip, Omitted, check, cut
 from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence, Skipped
 from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
-from fer3d.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, of_a_clip, open_store
+from fer3d.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, digest, of_a_clip, open_store
 from fer3d.video import VideoError
 
 Task = TypeVar("Task")
@@ -51,6 +50,7 @@ def prepare(
     """
     began = time.monotonic()
     labels.check_database(database)
+    check(settings)
     with files.lock(out):
         records = list(databases.scan(database, root, settings))
         sequences = [record for record in records if isinstance(record, Sequence)]
@@ -65,7 +65,7 @@ def prepare(
             "unlabelled": len(sequences) - len(parts),
             "skipped": len(skipped),
         }
-        partial = out.with_name(out.name + ".partial")
+        partial = out.with_name(f".{out.name}.partial")
         there = fresh(out, info["release"])
         if there is None:
             if not parts:
@@ -218,8 +218,9 @@ def _join(parts: list[Path], skipped: list[dict[str, Any]], out: Path, info: dic
     if manifest.empty:
         reasons = ", ".join(f"{count} x {why}" for why, count in rejected["reason"].value_counts().head(3).items())
         raise InputError(f"not one clip ({reasons})", "faces that can be found", "fer3d index to see what is there")
-    for stale in out.parent.glob(f".{out.name}.*.part"):  # of a run that was killed while joining
-        shutil.rmtree(stale)
+    for end in ("part", "old"):  # of a run that was killed while joining
+        for stale in out.parent.glob(f".{out.name}.*.{end}"):
+            shutil.rmtree(stale)
     with files.atomic_folder(out) as store:
         for name, (kind, shape) in of_a_clip(ClipSettings.from_params(info["settings"])).items():
             with (store / f"{name}.npy").open("wb") as array:
@@ -230,19 +231,15 @@ def _join(parts: list[Path], skipped: list[dict[str, Any]], out: Path, info: dic
                         shutil.copyfileobj(numbers, array)
         files.write_csv(store / "manifest.csv", manifest)
         files.write_csv(store / "rejected.csv", rejected.astype({"first_frame": "Int64"}))
-        contents = {file.name: _digest(file) for file in sorted(store.iterdir())}
+        contents = {file.name: digest(file) for file in sorted(store.iterdir())}
         info = info | {
             "clips": len(manifest),
             "padded": int((manifest["padded"] > 0).sum()),
             "missing": int(manifest["missing"].sum()),
             "rejected": int(rejected["what"].isin(("clip", "sequence")).sum()),
             "frames": sum(row["frames"] for row in rows),
+            "manifest": contents["manifest.csv"],
             "fingerprint": files.fingerprint(contents),
         }
         files.write_json(store / "prepared.json", info)
     return info
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as contents:
-        return hashlib.file_digest(contents, "sha256").hexdigest()

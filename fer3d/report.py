@@ -16,7 +16,7 @@ import jinja2
 import nbformat
 import pandas as pd
 
-from fer3d import config, evaluation, files, labels, paper, plots, refresh
+from fer3d import config, evaluation, files, labels, paper, paths, plots, refresh
 from fer3d.errors import InputError
 
 TEMPLATE = "report.html"
@@ -50,6 +50,8 @@ class Result:
     """What the first of the trainings was made of: profile and data."""
     left_out: dict[str, int]
     """Test clips of a class that no training database has."""
+    stale: tuple[str, ...]
+    """Folds that lie there and don't count, since they were made of something else than the newest."""
 
     @property
     def data(self) -> str:
@@ -114,7 +116,10 @@ def write(run: Path) -> Path:
     """
     found = list(results(run))
     if not found:
-        raise InputError(f"{run} without a finished training", "the folder of a run", "make reproduce")
+        wanted = "a folder of make reproduce, where trainings lie by database, variant and fold"
+        raise InputError(
+            f"{run} without a finished training below it", wanted, f"fer3d report {paths.reports() / 'runs' / 'laptop'}"
+        )
     for result in found:
         _draw(result, run)
     for name, cross in (("table1", False), ("table2", True)):
@@ -139,10 +144,13 @@ def results(run: Path) -> Iterator[Result]:
                 pattern = "cross" if cross else "fold*"
                 markers = sorted((run / database / variant).glob(f"{pattern}/metrics.json"))
                 if markers:
-                    yield _result(database, variant, cross, tuple(marker.parent for marker in markers))
+                    yield _result(database, variant, cross, [marker.parent for marker in markers])
 
 
-def _result(database: str, variant: str, cross: bool, folders: tuple[Path, ...]) -> Result:
+def _result(database: str, variant: str, cross: bool, there: list[Path]) -> Result:
+    markers = {folder: folder / "made_of.json" for folder in there}
+    made_of = files.read_json(max(markers.values(), key=lambda marker: marker.stat().st_mtime))
+    folders = tuple(folder for folder, marker in markers.items() if files.read_json(marker) == made_of)
     tables = [evaluation.read_predictions(folder) for folder in folders]
     metrics = files.read_json(folders[0] / "metrics.json")
     return Result(
@@ -152,8 +160,9 @@ def _result(database: str, variant: str, cross: bool, folders: tuple[Path, ...])
         folders,
         evaluation.evaluate(evaluation.pool(tables)),
         evaluation.over_folds(tables),
-        files.read_json(folders[0] / "made_of.json"),
+        made_of,
         metrics["left_out"],
+        tuple(folder.name for folder in there if folder not in folders),
     )
 
 
@@ -190,7 +199,11 @@ def _draw(result: Result, run: Path) -> None:
 
 def _notebooks(run: Path) -> list[Path]:
     """The executed notebooks of a run in reading order."""
-    found = [path for path in run.rglob("0*_*.ipynb") if not path.stem.endswith(".failed")]
+    found = [
+        path
+        for path in run.rglob("0*_*.ipynb")
+        if not path.stem.endswith(".failed") and ".ipynb_checkpoints" not in path.parts
+    ]
     return sorted(found, key=lambda path: (path.name, path))
 
 

@@ -6,6 +6,7 @@ fingerprints in ``prepared.json``. `prepare` writes it. Opening checks that all 
 together and unpickles nothing.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the store's layout."""
 LANDMARKS = 66
 MANIFEST = ("clip", "database", "subject", "sequence", "first_frame", "padded", "missing", "label", "n_faces", "score")
@@ -27,7 +28,7 @@ REJECTED = ("database", "subject", "sequence", "what", "first_frame", "reason")
 """Columns of ``rejected.csv``; ``what`` is a frame (of a clip that was kept), a clip, a sequence, or a
 recording that the reader could not use."""
 
-_INFO = {"database", "settings", "release", "fingerprint", "clips", "padded", "rejected", "frames"}
+_INFO = {"database", "settings", "release", "fingerprint", "manifest", "clips", "padded", "rejected", "frames"}
 MOST_TABLE_BYTES = 2**28
 
 
@@ -90,6 +91,8 @@ def open_store(path: Path) -> Store:
         raise _damaged(path, "with an incomplete prepared.json")
     clips = ClipSettings.from_params(info["settings"])
     manifest = _table(path, "manifest.csv", MANIFEST)
+    if digest(path / "manifest.csv") != info["manifest"]:
+        raise _damaged(path, "whose manifest.csv was changed")
     unknown = set(manifest["label"]) - set(labels.EMOTIONS)
     if unknown or manifest.empty or manifest["clip"].duplicated().any():
         raise _damaged(path, f"whose manifest is empty, repeats a clip or has unknown labels {sorted(unknown)}")
@@ -111,6 +114,12 @@ def of_a_clip(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]]:
     }
 
 
+def digest(file: Path) -> str:
+    """SHA-256 of a file's contents, hexadecimal; the manifest's stands in ``prepared.json`` as ``manifest``."""
+    with file.open("rb") as contents:
+        return hashlib.file_digest(contents, "sha256").hexdigest()
+
+
 def _table(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
     if (path / name).stat().st_size > MOST_TABLE_BYTES:
         raise _damaged(path, f"with a {name} of more than {MOST_TABLE_BYTES} bytes")
@@ -118,7 +127,7 @@ def _table(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
     kinds = {column: whole.get(column, "str") for column in columns}
     try:
         table = pd.read_csv(path / name, dtype=kinds, keep_default_na=False, na_values={"first_frame": [""]})
-    except (ValueError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise _damaged(path, f"with an unreadable {name}") from error
     if list(table.columns) != list(columns):
         raise _damaged(path, f"with other columns in {name}")

@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, distributed
 from tqdm import tqdm
 
 from fer3d import __version__, asynchronous, devices, evaluation, files, labels, loop, splits, weights
 from fer3d.batches import Clips, batches, normalised
-from fer3d.config import NetworkSettings, Profile, TrainingSettings
+from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
 from fer3d.errors import InputError
 from fer3d.network import Network, folded
 from fer3d.store import Store
@@ -66,13 +66,22 @@ def train(
     task = _Task.of(stores, profile, fold, test)
     task.data["pretrained"] = files.fingerprint(_identity(pretrained)) if pretrained else None
     fabric = devices.together(profile.training)
-    with _turn(fabric, out), torch.random.fork_rng():
+    drawn_on = [fabric.device] if fabric.device.type == "cuda" else []
+    with _turn(fabric, out), torch.random.fork_rng(drawn_on):
         identity = task.identity(profile)
         if not _finished(out, identity):
             _run(fabric, task, profile, identity, out, pretrained)
         if fabric.is_global_zero:
             (out / _CHECKPOINT).unlink(missing_ok=True)
-        return files.read_json(out / "metrics.json")
+        return _metrics(out)
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    """A finished run's ``metrics.json``; an `InputError` for one that no training wrote."""
+    metrics = files.read_json(run / "metrics.json")
+    if not isinstance(metrics, dict) or not metrics.keys() >= {"n", "accuracy", "uar", "majority", "interval"}:
+        raise InputError(f"{run} with a metrics.json that no training wrote", "a run's folder", "another --out")
+    return metrics
 
 
 def _run(
@@ -81,8 +90,12 @@ def _run(
     """Train, test, and leave the results in the folder."""
     settings, run = profile.training, files.fingerprint(identity)
     if fabric.is_global_zero:
-        for half in out.glob(".*.part"):  # of a process that was killed while writing
-            half.unlink()
+        if (out / _CHECKPOINT).exists():
+            _check_device(fabric, out)
+        (out / "metrics.json").unlink(missing_ok=True)  # of a run whose weights were taken away
+        for name in _RESULTS:
+            for half in out.glob(f".{name}.*.part"):  # of a process that was killed while writing
+                half.unlink()
         files.write_json(out / "model.json", {**identity, "made_with": _versions(fabric)})
     torch.manual_seed(loop.seed(settings, 0))
     network = Network(profile.network, task.classes, profile.clips.size)
@@ -93,7 +106,7 @@ def _run(
     if fabric.is_global_zero:
         weights.write(out / "model.safetensors", network.state_dict(), run, identity)
         files.write_csv(out / "log.csv", log)
-        predictions = predict(Model(network, settings), *task.test)
+        predictions = predict(Model(network, settings, task.test[0].settings), *task.test)
         files.write_csv(out / "predictions.csv", predictions)
         seconds = round(float(log["seconds"].sum()), 1)
         metrics = {**evaluation.evaluate(predictions), **task.counts, "epochs": len(log), "seconds": seconds}
@@ -109,7 +122,7 @@ def _turn(fabric: Fabric, out: Path) -> Iterator[None]:
             fabric.barrier()
             yield
         except RuntimeError as error:
-            if "gloo" not in str(error):
+            if not isinstance(error, distributed.DistBackendError) and "gloo" not in str(error):
                 raise
             raise InputError(
                 "another process that ended", "all that torchrun started", "torchrun --max-restarts 3, which goes on"
@@ -118,10 +131,11 @@ def _turn(fabric: Fabric, out: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with the settings of its training, which say how clips are fed to it."""
+    """A trained network with the settings that say how its clips are cut and fed to it."""
 
     network: Network
     training: TrainingSettings
+    clips: ClipSettings
 
 
 def load_model(run: Path) -> Model:
@@ -134,18 +148,21 @@ def load_model(run: Path) -> Model:
     try:
         network_settings = NetworkSettings.from_params(identity["network"])
         training_settings = TrainingSettings.from_params(identity["training"])
+        clip_settings = ClipSettings.from_params(identity["clips"])
         classes = labels.ordered(identity["labels"])
         if list(classes) != identity["labels"]:
             raise ValueError("labels out of order")
         with torch.device("meta"):  # costs no memory, whatever the file asks for
-            network = Network(network_settings, classes, int(identity["size"]))
+            network = Network(network_settings, classes, clip_settings.size)
         learned, _ = weights.read(run / "model.safetensors", files.fingerprint(identity))
         network.load_state_dict(learned, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
-            f"{run}, whose model.json and model.safetensors don't fit ({error})", "a run of fer3d train", "another run"
+            f"{run}, whose model.json and model.safetensors don't fit ({str(error).splitlines()[0]:.120})",
+            "a run of fer3d train",
+            "another run",
         ) from error
-    return Model(network.eval(), training_settings)
+    return Model(network.eval(), training_settings, clip_settings)
 
 
 def start_from(network: Network, run: Path) -> None:
@@ -219,12 +236,21 @@ class _Task:
     @classmethod
     def of(cls, stores: Sequence[Store], profile: Profile, fold: int, test: Store | None) -> "_Task":
         """The held-out fold of one store, or all of the stores against the test store."""
-        for store in (*stores, *([test] if test else [])):
+        everything = [*stores, *([test] if test else [])]
+        for store in everything:
             if store.settings.size != profile.clips.size:
                 raise InputError(
                     f"a store of {store.settings.size} pixels for profile {profile.name} of {profile.clips.size}",
                     "the same size",
                     f"fer3d prepare with --profile {profile.name}",
+                )
+            if unlike := sorted(store.settings.as_dict().items() - everything[0].settings.as_dict().items()):
+                raise InputError(
+                    "stores cut in different ways ("
+                    + ", ".join(f"{name} = {value}" for name, value in unlike)
+                    + f" only in {store.path})",
+                    "the same settings",
+                    "preparing both alike",
                 )
         left_out: dict[str, int] = {}
         split: dict[str, Any]
@@ -261,7 +287,7 @@ class _Task:
                     "network": profile.network.as_dict(),
                     "training": profile.training.as_dict(),
                     "labels": self.classes,
-                    "size": profile.clips.size,
+                    "clips": self.test[0].settings.as_dict(),
                     "data": self.data,
                 }
             )
@@ -272,30 +298,45 @@ def _identity(run: Path) -> dict[str, Any]:
     """What a folder's run is; an `InputError` where that is no run."""
     info = files.read_json(run / "model.json")
     try:
-        return {key: info[key] for key in ("network", "training", "labels", "size", "data")}
+        return {key: info[key] for key in ("network", "training", "labels", "clips", "data")}
     except (KeyError, TypeError) as error:
         raise InputError(f"{run} without a whole model.json", "a run of fer3d train", "another run") from error
 
 
 _CHECKPOINT = "checkpoint.safetensors"
+_RESULTS = ("model.json", _CHECKPOINT, "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
+"""What a run writes, in this order; all but the checkpoint stay."""
 
 
 def _finished(out: Path, identity: dict[str, Any]) -> bool:
     """Whether the folder holds this run, finished; an `InputError` where it holds another one."""
     if not (out / "model.json").exists():
+        if others := [name for name in ("prepared.json", *_RESULTS) if (out / name).exists()]:
+            raise InputError(f"{out} with a {others[0]}, but no run", "a run's folder or a new one", "another --out")
         return False
-    there = files.read_json(out / "model.json")
+    there = _identity(out)
     old, new = (pd.json_normalize(run).iloc[0].to_dict() for run in (there, identity))
     differing = [f"{name} = {old.get(name)!r}, not {value!r}" for name, value in new.items() if old.get(name) != value]
     if differing:
         raise InputError(
             f"{out} with another run ({'; '.join(differing[:3])})", "the same run or a new folder", "--out"
         )
-    return (out / "metrics.json").exists()
+    return all((out / name).exists() for name in _RESULTS if name != _CHECKPOINT)
 
 
 def _data(store: Store) -> dict[str, str]:
     return {"database": store.database, "fingerprint": str(store.info["fingerprint"])}
+
+
+def _check_device(fabric: Fabric, out: Path) -> None:
+    """An `InputError` where an interrupted run was begun on another device or in another precision."""
+    then, now = files.read_json(out / "model.json")["made_with"], _versions(fabric)
+    if any(then[name] != now[name] for name in ("device", "precision")):
+        raise InputError(
+            f"{out}, begun in {then['precision']} on {then['device']}, here {now['precision']} on {now['device']}",
+            "the same to its end",
+            "going on where it was begun, or a new --out",
+        )
 
 
 def _versions(fabric: Fabric) -> dict[str, Any]:

@@ -180,12 +180,16 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         raise VideoError(str(error.strerror), path.name) from error
     if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
         raise VideoError("not a video", path.name)
+    try:
+        name = str(path.resolve()).encode("utf-8").decode()
+    except UnicodeEncodeError as error:  # OpenCV would crash
+        raise VideoError("a path that is not UTF-8", ascii(path.name)) from error
     options = {
         cv2.CAP_PROP_N_THREADS: 1,
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: int(1000 * STALL_SECONDS),
         cv2.CAP_PROP_READ_TIMEOUT_MSEC: int(1000 * STALL_SECONDS),
     }
-    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, [part for pair in options.items() for part in pair])
+    capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, [part for pair in options.items() for part in pair])
     try:
         claimed = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
         if claimed > MAX_PIXELS:

@@ -32,6 +32,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], run: str, state: Any = None
 
 def read(path: Path, run: str) -> tuple[dict[str, Tensor], Any]:
     """The tensors and the state that `write` wrote for this run; an `InputError` for anything else."""
+    if not path.is_file():
+        raise damaged(path, "no contents")
     try:
         with safe_open(path, "pt") as opened:
             seal = json.loads((opened.metadata() or {})["fer3d"])

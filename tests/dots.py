@@ -8,7 +8,7 @@ import pandas as pd
 
 from fer3d import files, labels
 from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
-from fer3d.store import FORMAT, MANIFEST, REJECTED, Store, of_a_clip, open_store
+from fer3d.store import FORMAT, MANIFEST, REJECTED, Store, digest, of_a_clip, open_store
 
 SIZE, FRAMES = 32, 4
 PROFILE = Profile(
@@ -57,6 +57,7 @@ def written(store, path):
     files.write_csv(path / "manifest.csv", store.manifest.assign(**rest)[list(MANIFEST)])
     files.write_csv(path / "rejected.csv", pd.DataFrame(columns=list(REJECTED)))
     counts = {"release": "dots", "clips": len(store), "padded": 0, "rejected": 0, "skipped": 0, "frames": 0}
+    counts["manifest"] = digest(path / "manifest.csv")
     files.write_json(path / "prepared.json", {**store.info, **counts, "format": FORMAT})
     return open_store(path)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fer3d import export, labels
-from fer3d.config import TrainingSettings, profile
+from fer3d.config import ClipSettings, TrainingSettings, profile
 from fer3d.errors import InputError
 from fer3d.network import Network
 from fer3d.training import Model, normalised
@@ -27,7 +27,7 @@ def trained(monkeypatch):
         torch.manual_seed(0)
         network = Network(dataclasses.replace(profile("tiny").network, **changes), CLASSES, 64)
         network(torch.randn(4, 3, 10, 64, 64), torch.rand(4, 10, 66, 2) * 64)
-        model = Model(network.eval(), TrainingSettings(clip_norm=clip_norm))
+        model = Model(network.eval(), TrainingSettings(clip_norm=clip_norm), ClipSettings(size=64))
         monkeypatch.setattr(export, "load_model", lambda run: model)
         return model
 

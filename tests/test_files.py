@@ -104,9 +104,9 @@ def test_a_second_writer_waits(tmp_path: Path) -> None:
     [
         (errno.ENOSPC, "full disk"),
         (errno.EDQUOT, "full disk"),
-        (errno.EACCES, "another --out"),
-        (errno.EPERM, "another --out"),
-        (errno.EROFS, "another --out"),
+        (errno.EACCES, "another path"),
+        (errno.EPERM, "another path"),
+        (errno.EROFS, "another path"),
     ],
 )
 def test_a_disk_that_takes_nothing_is_one_clear_line_and_nothing_half_written(
@@ -125,7 +125,7 @@ def test_a_disk_that_takes_nothing_is_one_clear_line_and_nothing_half_written(
 
 def test_a_file_where_a_folder_is_wanted_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="another --out"):
+    with pytest.raises(InputError, match="another path"):
         files.write_text(tmp_path / "file" / "a.txt", "x")
 
 
@@ -157,3 +157,9 @@ def test_missing_and_oversized_json_are_one_clear_line(tmp_path: Path) -> None:
 def test_a_fingerprint_follows_the_value_and_not_its_order() -> None:
     assert files.fingerprint({"a": 1, "b": 2}) == files.fingerprint({"b": 2, "a": 1})
     assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.json")
+    with pytest.raises(InputError, match="which is no file"):
+        files.read_json(tmp_path / "model.json")

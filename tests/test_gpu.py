@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dots import moving_dots, with_training
 from torch.nn import functional
 
+from fer3d import evaluation, loop, splits, training
 from fer3d.augment import augment, draw
 from fer3d.batches import normalised
 from fer3d.config import TrainingSettings, profile
@@ -74,3 +76,25 @@ def test_pooling_and_every_stage_keep_bfloat16_on_the_gpu():
     with torch.autocast("cuda", torch.bfloat16):
         logits = network(torch.randn(2, 3, 10, 64, 64).cuda(), torch.rand(2, 10, 66, 2).cuda() * 64)
     assert types == [torch.bfloat16] and logits.dtype == torch.float32
+
+
+@NEEDS_GPU
+def test_a_training_on_the_gpu_goes_on_and_answers_as_the_cpu_does(tmp_path, monkeypatch):
+    store, out, original, left = moving_dots(), tmp_path / "run", loop.augment, [8]
+
+    def interrupted(*given):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    there = with_training(device="cuda")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "augment", interrupted)
+        training.train([store], out, there)
+    assert training.train([store], out, there)["epochs"] == there.training.epochs
+    told = evaluation.read_predictions(out).filter(like="p_").to_numpy()
+    model = training.load_model(out)
+    model = dataclasses.replace(model, training=dataclasses.replace(model.training, device="cpu"))
+    _, tested = splits.fold_split(store.manifest, 0, there.folds)
+    assert np.abs(training.predict(model, store, tested).filter(like="p_").to_numpy() - told).max() < 0.05

@@ -123,11 +123,31 @@ def test_only_a_stale_training_is_made_anew(
     assert not (folder / "checkpoint").exists() and (folder / "metrics.json").exists()
 
 
+def test_cleared_half_way_a_stale_training_is_still_stale(calls, tmp_path: Path, monkeypatch) -> None:
+    job = Training("ckplus", "3d")
+    folder = pipeline.training(job, "tiny", tmp_path)
+    (folder / "log.csv").write_text("of the old one")
+    original, gone = Path.unlink, []
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if gone:
+            raise KeyboardInterrupt
+        gone.append(path.name)
+        original(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", killed)
+        pipeline.training(job, "tiny", tmp_path, seed=1)
+    assert gone == ["metrics.json"] and (folder / "log.csv").exists()
+    pipeline.training(job, "tiny", tmp_path, seed=1)
+    assert not (folder / "log.csv").exists() and len(calls) == 2
+
+
 def test_a_stale_training_is_cleared_by_one_at_a_time(calls, tmp_path: Path) -> None:
     job = Training("ckplus", "3d")
     call = threading.Thread(target=pipeline.training, args=(job, "tiny", tmp_path), daemon=True)
     folder = job.folder(tmp_path)
-    with files.lock(folder.with_name(f"{folder.name}.made_of")):
+    with files.lock(folder):
         call.start()
         call.join(0.5)
         assert call.is_alive() and not calls

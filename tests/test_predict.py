@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fer3d import clips, devices, predict, training
-from fer3d.config import TrainingSettings
+from fer3d.config import ClipSettings, TrainingSettings
 from fer3d.errors import InputError
 from fer3d.video import VideoError
 
@@ -26,7 +26,8 @@ def clip(k: int) -> clips.Clip:
 def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.Omitted]:
     """Eleven tens, more than a batch; some show no face. The network answers the number of the ten, modulo 3."""
     network = SimpleNamespace(classes=CLASSES, size=8)
-    monkeypatch.setattr(training, "load_model", lambda run: training.Model(network, TrainingSettings()))  # type: ignore[arg-type]
+    model = training.Model(network, TrainingSettings(), ClipSettings(size=8))  # type: ignore[arg-type]
+    monkeypatch.setattr(training, "load_model", lambda run: model)
 
     class Answers:
         def __init__(self, *_: object) -> None:

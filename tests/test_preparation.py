@@ -24,7 +24,7 @@ from fer3d import clips, files, preparation
 from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence
 from fer3d.errors import InputError
-from fer3d.store import MANIFEST, Store, open_store
+from fer3d.store import MANIFEST, Store, digest, open_store
 from fer3d.video import VideoError
 
 SETTINGS = ClipSettings(size=48)
@@ -136,7 +136,7 @@ def test_a_second_call_returns_at_once(store: Store, release: Path, monkeypatch:
     monkeypatch.setattr(preparation, "_make_part", None)
     told = preparation.prepare("ckplus", release, store.path, SETTINGS)
     assert told["clips"] == 3 and told["frames"] == 52
-    assert not store.path.with_name("ckplus.partial").exists()
+    assert not store.path.with_name(".ckplus.partial").exists()
 
 
 def test_two_processes_write_the_same_bytes(store: Store, release: Path, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_two_processes_write_the_same_bytes(store: Store, release: Path, tmp_pat
 def test_killed_it_goes_on_and_ends_with_the_same_bytes(
     workers: int, store: Store, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    out, partial = tmp_path / "out", tmp_path / ".out.partial"
     program = (
         "from pathlib import Path; from fer3d import preparation; from fer3d.config import ClipSettings\n"
         f"if __name__ == '__main__': preparation.prepare('ckplus', Path({str(release)!r}), Path({str(out)!r}), "
@@ -253,14 +253,14 @@ def test_one_preparation_of_a_store_at_a_time(store: Store, release: Path) -> No
     assert not second.is_alive()
 
 
-@pytest.mark.parametrize("where", ["_row", "_digest"])
+@pytest.mark.parametrize("where", ["_row", "digest"])
 def test_a_full_disk_leaves_nothing_half_written(
     where: str, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    out, partial = tmp_path / "out", tmp_path / ".out.partial"
     (partial / ".left by a killed run.part").mkdir(parents=True)
     with monkeypatch.context() as patch:
         patch.setattr(preparation, where, full)
@@ -364,6 +364,7 @@ DAMAGE = {
     "a binary manifest": lambda path: (path / "manifest.csv").write_bytes(bytes(range(256))),
     "an unknown label": lambda path: rename(path / "manifest.csv", "disgust", "boredom"),
     "a clip twice": lambda path: rename(path / "manifest.csv", "S002_001_00000", "S001_001_00002"),
+    "another known label": lambda path: rename(path / "manifest.csv", "disgust", "sadness"),
     "a link to elsewhere": lambda path: link(path / "manifest.csv"),
 }
 
@@ -394,6 +395,7 @@ def test_a_damaged_store_is_refused_and_made_anew(damage: str, store: Store, tmp
 def test_a_subject_called_na_keeps_its_name(store: Store, tmp_path: Path) -> None:
     shutil.copytree(store.path, tmp_path / "store")
     rename(tmp_path / "store" / "manifest.csv", ",S002,", ",NA,")
+    change_json(tmp_path / "store", manifest=digest(tmp_path / "store" / "manifest.csv"))
     assert list(open_store(tmp_path / "store").manifest["subject"]) == ["S001", "NA", "S004"]
 
 

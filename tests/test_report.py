@@ -1,6 +1,7 @@
 """A run's report: right numbers beside the paper's, and nothing that asks the network."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -78,6 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     execute(run / "ckplus" / "05_evaluation.ipynb", "05 · Evaluation")
     execute(run / "ckplus" / "3d+landmarks" / "fold0" / "04_training.ipynb", "04 · Training")
     execute(run / "ckplus" / "3d+landmarks" / "fold0" / "04_training.failed.ipynb", "04 · Failed")
+    execute(run / "notebooks" / ".ipynb_checkpoints" / "01_data_prep-checkpoint.ipynb", "01 · JupyterLab's copy")
     report.write(run)
     return run
 
@@ -183,6 +185,18 @@ def test_failed_notebooks_are_no_pages(run: Path) -> None:
         "ckplus-05_evaluation",
         "ckplus-3d+landmarks-fold0-04_training",
     }
+
+
+def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
+    for fold in range(3):
+        finish(tmp_path, pipeline.Training("ckplus", "3d", fold), ["surprise"] * 6, 3, ["CK+ stand-in"])
+    old = tmp_path / "ckplus" / "3d" / "fold0" / "made_of.json"
+    old.write_text(old.read_text().replace('"epochs": 2', '"epochs": 3'))
+    os.utime(old, (1, 1))
+    (row,) = report.results(tmp_path)
+    assert (row.figures["n"], row.folds, row.stale) == (12, "2 of 5 folds", ("fold0",))
+    report.write(tmp_path)
+    assert "fold0 left out: of other settings or data" in Links(tmp_path / "index.html").words
 
 
 def test_a_folder_without_a_training_is_one_clear_line(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import dataclasses
 import errno
 import functools
 import json
+import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,12 @@ def straight(store, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "straight"
     training.train([store], out, PROFILE)
     return out
+
+
+@pytest.fixture(autouse=True)
+def each_epoch_is_saved(monkeypatch):
+    """However long the disk takes."""
+    monkeypatch.setattr(loop, "_RARELY", 0)
 
 
 class Interrupted(Exception):
@@ -81,6 +89,46 @@ def test_going_on_starts_at_the_checkpoint(store, straight, tmp_path, monkeypatc
     monkeypatch.setattr(loop, "augment", lambda *args: (steps.append(1), original(*args))[1])
     training.train([store], out, PROFILE)
     assert len(steps) == 3
+
+
+def test_going_on_in_another_precision_is_refused(store, straight, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        interrupt(patch, loop, "augment", 8)
+        training.train([store], out, PROFILE)
+    card = files.read_json(out / "model.json")
+    files.write_json(out / "model.json", card | {"made_with": card["made_with"] | {"precision": "16-true"}})
+    with pytest.raises(InputError, match="begun in 16-true on cpu"):
+        training.train([store], out, PROFILE)
+    assert (out / "checkpoint.safetensors").exists()
+
+
+def test_a_slow_disk_is_written_to_rarely(store, straight, tmp_path, monkeypatch):
+    original, epochs = loop.save, []
+
+    def slow(path, run, network, sgd, log):
+        epochs.append(len(log))
+        time.sleep(1)
+        original(path, run, network, sgd, log)
+
+    monkeypatch.setattr(loop, "save", slow)
+    monkeypatch.setattr(loop, "_RARELY", 60)
+    training.train([store], tmp_path / "run", PROFILE)
+    assert epochs == [1, PROFILE.training.epochs] and PROFILE.training.epochs > 2
+    assert results(tmp_path / "run") == results(straight)
+
+
+@pytest.mark.parametrize("contents", ["[]", "3", "{}"])
+def test_a_folder_with_a_foreign_card_is_one_line(store, tmp_path, contents):
+    (tmp_path / "model.json").write_text(contents)
+    with pytest.raises(InputError, match=r"model\.json"):
+        training.train([store], tmp_path, PROFILE)
+
+
+def test_stores_cut_in_different_ways_are_refused(store, tmp_path):
+    other = dataclasses.replace(store, info={**store.info, "settings": {**store.info["settings"], "margin": 0.3}})
+    with pytest.raises(InputError, match=r"margin = 0\.3"):
+        training.train([store], tmp_path, PROFILE, test=other)
 
 
 def test_finished_run_is_returned_as_it_is(store, straight, monkeypatch):
@@ -145,13 +193,37 @@ def test_damaged_checkpoint_is_one_line(store, tmp_path, monkeypatch, damage):
     assert "\n" not in str(error.value)
 
 
-def test_checkpoint_of_another_run_is_refused(store, straight, tmp_path):
-    (tmp_path / "checkpoint.safetensors").write_bytes((straight / "model.safetensors").read_bytes())
-    with pytest.raises(InputError, match="another run"):
-        training.train([store], tmp_path, with_training(seed=1))
-    (tmp_path / "model.json").unlink()
-    with pytest.raises(InputError, match="not this network's"):  # the very run, but no checkpoint
+def test_checkpoint_of_another_run_is_refused(store, straight, tmp_path, monkeypatch):
+    for name, profile, message in (
+        ("other", with_training(seed=1), "another run"),
+        ("own", PROFILE, "not this network's"),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            interrupt(patch, loop, "augment", 1)
+            training.train([store], tmp_path / name, profile)
+        # Of ``own`` it is the very run's, but no checkpoint.
+        (tmp_path / name / "checkpoint.safetensors").write_bytes((straight / "model.safetensors").read_bytes())
+        with pytest.raises(InputError, match=message):
+            training.train([store], tmp_path / name, profile)
+
+
+@pytest.mark.parametrize("name", ["log.csv", "predictions.csv", "prepared.json"])
+def test_a_folder_with_something_else_is_left_alone(store, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    (tmp_path / ".film.mkv.part").write_text("mine")
+    with pytest.raises(InputError, match=f"with a {name}, but no run"):
         training.train([store], tmp_path, PROFILE)
+    (tmp_path / name).unlink()
+    training.train([store], tmp_path, PROFILE)
+    assert (tmp_path / ".film.mkv.part").read_text() == "mine"
+
+
+def test_a_run_that_lost_its_weights_is_trained_again(store, straight, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(straight, out)
+    (out / "model.safetensors").unlink()
+    training.train([store], out, PROFILE)
+    assert results(out) == results(straight)
 
 
 def test_loaded_model_predicts_the_same(store, straight):

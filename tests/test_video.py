@@ -131,3 +131,10 @@ def test_upright(view: View, expected: Callable[[np.ndarray], np.ndarray]) -> No
     frame = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     turned = upright(frame, view)
     assert (turned == expected(frame)).all() and turned.flags.c_contiguous
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_opencv_crashes(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.avi")
+    write_video(tmp_path / "good.avi").rename(path)
+    with pytest.raises(VideoError, match="not UTF-8"):
+        list(read_frames(path))

@@ -37,7 +37,7 @@ PUBLISHED = Published(
     source="Lucey et al. 2010 and the release's read-me",
 )
 
-_SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
+_SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three in the original; a large stand-in has some of four
 _SEQUENCE = re.compile(r"\d{3}")
 
 
