@@ -122,7 +122,7 @@ def _turn(fabric: Fabric, out: Path) -> Iterator[None]:
             fabric.barrier()
             yield
         except RuntimeError as error:
-            if not isinstance(error, distributed.DistBackendError) and "gloo" not in str(error):
+            if not isinstance(error, distributed.DistBackendError) and "gloo" not in str(error).lower():
                 raise
             raise InputError(
                 "another process that ended", "all that torchrun started", "torchrun --max-restarts 3, which goes on"
