@@ -135,17 +135,16 @@ _TOLD = ("clips", "padded", "rejected", "skipped", "fingerprint")
 def _clear_stale(folder: Path, made_of: dict[str, Any]) -> None:
     """Remove a training that was made of something else, and note what this one is made of.
 
-    Killed half-way it is still stale: its result goes first, and the note of what it was made of is there to the end.
+    Killed half-way it is still stale: its result goes first, its card and the note of what it was made of last.
     """
-    marker, result = folder / "made_of.json", folder / "metrics.json"
+    marker, card = folder / "made_of.json", folder / "model.json"
     with files.lock(folder):
         if marker.exists() and files.read_json(marker) != made_of:
-            result.unlink(missing_ok=True)
-            for file in sorted(
-                folder.iterdir(), key=lambda file: file.name == "model.json"
-            ):  # the run's card at the end
-                if file.is_file() and not file.name.startswith(".") and file != marker:
+            (folder / "metrics.json").unlink(missing_ok=True)
+            for file in folder.iterdir():
+                if file.is_file() and not file.name.startswith(".") and file not in (marker, card):
                     file.unlink()
+            card.unlink(missing_ok=True)
         files.write_json(marker, made_of)
 
 

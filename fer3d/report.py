@@ -148,9 +148,9 @@ def results(run: Path) -> Iterator[Result]:
 
 
 def _result(database: str, variant: str, cross: bool, there: list[Path]) -> Result:
-    markers = {folder: folder / "made_of.json" for folder in there}
-    made_of = files.read_json(max(markers.values(), key=lambda marker: marker.stat().st_mtime))
-    folders = tuple(folder for folder, marker in markers.items() if files.read_json(marker) == made_of)
+    made = {folder: files.read_json(folder / "made_of.json") for folder in there}
+    made_of = made[max(there, key=lambda folder: (folder / "made_of.json").stat().st_mtime)]
+    folders = tuple(folder for folder in there if made[folder] == made_of)
     tables = [evaluation.read_predictions(folder) for folder in folders]
     metrics = files.read_json(folders[0] / "metrics.json")
     return Result(

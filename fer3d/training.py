@@ -157,8 +157,9 @@ def load_model(run: Path) -> Model:
         learned, _ = weights.read(run / "model.safetensors", files.fingerprint(identity))
         network.load_state_dict(learned, assign=True)
     except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+        why = str(error).partition("\n")[0][:120]  # torch adds where in its own code
         raise InputError(
-            f"{run}, whose model.json and model.safetensors don't fit ({str(error).splitlines()[0]:.120})",
+            f"{run}, whose model.json and model.safetensors don't fit ({why})",
             "a run of fer3d train",
             "another run",
         ) from error
@@ -311,7 +312,8 @@ _RESULTS = ("model.json", _CHECKPOINT, "model.safetensors", "log.csv", "predicti
 def _finished(out: Path, identity: dict[str, Any]) -> bool:
     """Whether the folder holds this run, finished; an `InputError` where it holds another one."""
     if not (out / "model.json").exists():
-        if others := [name for name in ("prepared.json", *_RESULTS) if (out / name).exists()]:
+        # Not model.json: another process may be writing it just now.
+        if others := [name for name in ("prepared.json", *_RESULTS[1:]) if (out / name).exists()]:
             raise InputError(f"{out} with a {others[0]}, but no run", "a run's folder or a new one", "another --out")
         return False
     there = _identity(out)
@@ -330,10 +332,12 @@ def _data(store: Store) -> dict[str, str]:
 
 def _check_device(fabric: Fabric, out: Path) -> None:
     """An `InputError` where an interrupted run was begun on another device or in another precision."""
-    then, now = files.read_json(out / "model.json")["made_with"], _versions(fabric)
-    if any(then[name] != now[name] for name in ("device", "precision")):
+    told, now = files.read_json(out / "model.json").get("made_with"), _versions(fabric)
+    then = told if isinstance(told, dict) else {}
+    if any(then.get(name) != now[name] for name in ("device", "precision")):
+        begun = f"{then.get('precision')} on {then.get('device')}"
         raise InputError(
-            f"{out}, begun in {then['precision']} on {then['device']}, here {now['precision']} on {now['device']}",
+            f"{out}, begun in {begun}, here {now['precision']} on {now['device']}",
             "the same to its end",
             "going on where it was begun, or a new --out",
         )
