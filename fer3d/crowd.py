@@ -25,9 +25,10 @@ from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.faces import crop_square, cut_out
 from fer3d.landmarks import EYE_CORNERS, KEPT
-from fer3d.preparation import each_done, fresh
+from fer3d.preparation import fresh
 from fer3d.standins import acting, people, studio
 from fer3d.store import FORMAT, MANIFEST, REJECTED, digest, of_a_clip
+from fer3d.workers import each_done
 
 DATABASE = "people"
 _SIDE, _FAR, _NEAR = 200 / 64, 0.5 / 64, 0.8 / 64

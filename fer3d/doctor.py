@@ -1,7 +1,6 @@
 """Can this machine run the workbook? One line a requirement, each naming its remedy."""
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fer3d import paths
+from fer3d.workers import processors
 
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_GB = 5
@@ -96,7 +96,7 @@ def _disk() -> tuple[bool, str]:
 
 
 def _cores() -> tuple[bool, str]:
-    return True, f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}"
+    return True, str(processors())
 
 
 _CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {

@@ -1,24 +1,20 @@
 """A release made into a prepared store: faces found, clips cut, all of it on disk.
 
 Everything left out stands in ``rejected.csv`` with its reason; a sequence with an image
-that can't be read is left out whole. Nothing grows with the database but the list of
-its sequences and the store on disk: each sequence goes at once into a folder of its own in ``.<out>.partial``, named by
-what it depends on, so that a run started again redoes no finished sequence; at the end
-the parts are joined into the store, which has the same bytes whoever worked on it.
+that can't be read is left out whole. Nothing grows with the database but the list of its
+sequences and the store on disk: each sequence goes at once into a folder of its own in
+``.<out>.partial``, named by what it depends on, so that a run started again redoes no
+finished sequence; at the end the parts are joined into the store, which has the same bytes
+whoever worked on it.
 """
 
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import dlib
@@ -34,9 +30,7 @@ from fer3d.errors import InputError
 from fer3d.faces import FaceTracker
 from fer3d.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, digest, of_a_clip, open_store
 from fer3d.video import VideoError
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+from fer3d.workers import each_done
 
 
 def prepare(
@@ -118,38 +112,6 @@ def _make_parts(
     ) as bar:
         for _ in each_done(_make_part, tasks, workers):
             bar.update()
-
-
-def each_done(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
-    """The results in order, by so many processes (None: one a processor)."""
-    workers = min(workers or _processors(), len(tasks))
-    if workers <= 1:
-        yield from map(work, tasks)
-        return
-    # Spawned, not forked: the caller may hold threads (a notebook's, torch's).
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
-        try:
-            yield from pool.map(work, tasks)
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process that died", "memory enough for each", "--workers 1 (what is finished stays)"
-            ) from error
-
-
-def _die_with_parent() -> None:
-    """A worker of a parent that was killed would wait for work forever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_part(task: tuple[Sequence, ClipSettings, Path]) -> None:

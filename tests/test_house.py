@@ -67,8 +67,8 @@ def test_one_version() -> None:
 
 
 ROOMS = [
-    "errors", "paths", "labels", "config", "files", "standins", "video", "databases", "landmarks", "faces", "clips",
-    "store", "preparation", "crowd", "splits", "filters", "batches", "augment", "devices", "network", "evaluation",
+    "errors", "paths", "labels", "config", "files", "workers", "standins", "video", "databases", "landmarks", "faces",
+    "clips", "store", "preparation", "crowd", "splits", "filters", "batches", "augment", "devices", "network", "evaluation",
     "weights", "processes", "loop", "asynchronous", "training", "pretraining", "export", "paper", "plots", "explore",
     "pipeline", "workbook", "refresh", "report", "predict", "doctor", "cli",
 ]  # fmt: skip

@@ -6,13 +6,11 @@ generator meant (labels, action units, true landmarks) lies in ``<out>.truth/``,
 no reader looks.
 """
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +25,7 @@ from fer3d.config import StandinSettings
 from fer3d.errors import InputError
 from fer3d.standins import ckplus, disfa, fera, mmi, people
 from fer3d.standins.hostile import spoil
+from fer3d.workers import each_done
 
 _LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 
@@ -106,20 +105,10 @@ def _clear_stale(truth: Path, growing: Path, plan: dict[str, Any]) -> None:
 
 
 def _render(database: str, waiting: list[Any], growing: Path, truth: Path, workers: int | None) -> None:
-    workers = min(workers or len(os.sched_getaffinity(0)), len(waiting))
-    progress = tqdm(total=len(waiting), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None)
-    with progress:
-        if workers <= 1:
-            for job in waiting:
-                _write_subject(database, job, growing, truth)
-                progress.update()
-            return
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            started = [pool.submit(_write_subject, database, job, growing, truth) for job in waiting]
-            for done in concurrent.futures.as_completed(started):
-                done.result()
-                progress.update()
+    one = partial(_write_subject, database, growing, truth)
+    with tqdm(total=len(waiting), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
+        for _ in each_done(one, waiting, workers):
+            progress.update()
 
 
 def _finish(database: str, growing: Path, truth: Path, everyone: list[Any], faults: np.random.Generator | None) -> None:
@@ -131,7 +120,7 @@ def _finish(database: str, growing: Path, truth: Path, everyone: list[Any], faul
     files.write_json(truth / "left_out.json", [dataclasses.asdict(one) for one in left_out])
 
 
-def _write_subject(database: str, job: Any, growing: Path, truth: Path) -> None:
+def _write_subject(database: str, growing: Path, truth: Path, job: Any) -> None:
     """One subject's files; its truth comes last and says that it is complete. One thread: the same bytes anywhere."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

@@ -1,0 +1,51 @@
+"""Work shared out among processes of one machine: stand-ins rendered, sequences cut into clips.
+
+Workers live no longer than who started them, killed or not. Trainings are not shared out so:
+see `processes` and `asynchronous`.
+"""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from fer3d.errors import InputError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each_done(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
+    """The results in order, by so many processes (None: one a processor)."""
+    workers = min(workers or processors(), len(tasks))
+    if workers <= 1:
+        yield from map(work, tasks)
+        return
+    # Spawned, not forked: the caller may hold threads (a notebook's, torch's).
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
+        try:
+            yield from pool.map(work, tasks)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker process that died", "memory enough for each", "--workers 1 (what is finished stays)"
+            ) from error
+
+
+def _die_with_parent() -> None:
+    """A worker of a parent that was killed would wait for work forever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
