@@ -67,10 +67,10 @@ def test_one_version() -> None:
 
 
 ROOMS = [
-    "errors", "paths", "labels", "config", "files", "workers", "standins", "video", "databases", "landmarks", "faces",
-    "clips", "store", "preparation", "crowd", "splits", "filters", "batches", "augment", "devices", "network", "evaluation",
-    "weights", "processes", "loop", "asynchronous", "training", "pretraining", "export", "paper", "plots", "explore",
-    "pipeline", "workbook", "refresh", "report", "predict", "doctor", "cli",
+    "errors", "paths", "labels", "config", "files", "workers", "standins", "video", "databases", "landmarks",
+    "faces", "clips", "store", "preparation", "crowd", "splits", "filters", "batches", "augment", "devices",
+    "network", "evaluation", "weights", "processes", "loop", "asynchronous", "training", "pretraining", "export",
+    "paper", "plots", "explore", "pipeline", "workbook", "refresh", "report", "predict", "doctor", "cli",
 ]  # fmt: skip
 """The path of the data: a room imports only from rooms before it."""
 
