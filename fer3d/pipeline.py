@@ -10,6 +10,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,8 +159,11 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
     os.environ |= _whole_paths()
     state = paths.ROOT / ".snakemake"
     with _turn(state) as turn:
+        sources = state / "source-cache"
+        shutil.rmtree(sources, ignore_errors=True)  # Snakemake would run the Snakefile of last time from there
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
         snakemake += ["--directory", str(paths.ROOT), "--cores", str(cores), "--resources", "gpu=1"]
+        snakemake += ["--runtime-source-cache-path", str(sources)]
         if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: ours is the only one alive
             subprocess.run([*snakemake, "--unlock"], stderr=subprocess.DEVNULL)
         settings = [f"profile={profile}", f"run={run}", f"full={full}"]

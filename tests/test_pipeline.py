@@ -172,7 +172,8 @@ def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     once = {"data_prep": 1, "lesson": 2, "cross_database": 1, "report": 1, "all": 1, "prepare": 4}
     assert planned(tmp_path, "profile=tiny") == {
         **once,
-        "standin": 4,
+        "standin": 3,
+        "largest_standin": 1,
         "training": 3,
         "quick_training": 1,
         "evaluation": 1,
@@ -181,6 +182,18 @@ def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path))
     full = planned(tmp_path, "profile=tiny", "full=true")
     assert full == {**once, "standin": 3, "training": 44, "quick_training": 20, "evaluation": 4, "undrilled": 63}
+
+
+def test_the_workflow_that_runs_is_the_one_that_lies_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    for variable in ("FER3D_DATA", "FER3D_REPORTS"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    workflow = tmp_path / "workflow" / "Snakefile"
+    workflow.parent.mkdir()
+    for name in ("first", "second"):
+        workflow.write_text(f'rule all:\n    output:\n        "{name}",\n    shell:\n        "touch {{output}}"\n')
+        assert pipeline.reproduce("tiny", "tiny", 1, full=False) == 0
+        assert (tmp_path / name).exists()
 
 
 def test_one_reproduction_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
