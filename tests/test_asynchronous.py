@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from dots import moving_dots, with_training, written
+from orphans import all_end, children
 
 from fer3d import training
 from fer3d.errors import InputError
@@ -75,14 +76,6 @@ def train(folder, out):
     training.train([open_store(folder)], out, PROFILE)
 
 
-def children(process):
-    """Processes that a process started."""
-    try:
-        return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except OSError:
-        return []
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 def test_workers_end_with_a_killed_parent(store, tmp_path):
     out = tmp_path / "run"
@@ -93,7 +86,4 @@ def test_workers_end_with_a_killed_parent(store, tmp_path):
     parent.kill()
     parent.join()
     assert len(workers) >= 2
-    patience = time.monotonic() + 20
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.monotonic() < patience, "workers live on"
-        time.sleep(0.05)
+    assert all_end(workers), "workers live on"

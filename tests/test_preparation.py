@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 import scenes
+from orphans import all_end, children
 
 from fer3d import clips, files, preparation
 from fer3d.config import ClipSettings
@@ -155,18 +156,14 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
         f"ClipSettings(size=48), workers={workers})"
     )
     process = subprocess.Popen([sys.executable, "-c", program])
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while not finished(partial) and process.poll() is None:
         time.sleep(0.002)
-    born = [int(pid) for pid in children.read_text().split()]
+    born = children(process.pid)
     process.kill()
     process.wait()
     done = finished(partial)
     assert done and not out.exists()
-    deadline = time.monotonic() + 20
-    while any(running(pid) for pid in born):
-        assert time.monotonic() < deadline, "workers outlive their parent"
-        time.sleep(0.01)
+    assert all_end(born), "workers outlive their parent"
     (partial / "of another release").mkdir()
 
     redone = []
@@ -180,13 +177,6 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
 
 def finished(partial: Path) -> set[str]:
     return {part.name for part in partial.iterdir() if part.name[0] != "."} if partial.exists() else set()
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_other_settings_or_another_release_make_a_new_store(release: Path, tmp_path: Path) -> None:
