@@ -81,9 +81,9 @@ class Trainer:
         layout = torch.contiguous_format if way.plain else torch.channels_last_3d
         network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=layout)  # type: ignore
         sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=not way.plain)
-        compiled: nn.Module = torch.compile(network, dynamic=False) if way.compiled else network  # type: ignore[assignment]
+        wrapped = loop.compiled(network) if way.compiled else network
         self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
-        self.network, self.optimiser = self.fabric.setup(compiled, sgd)
+        self.network, self.optimiser = self.fabric.setup(wrapped, sgd)
         self.drawn = draw(len(clips), torch.Generator().manual_seed(0))
         self.number = 0
 

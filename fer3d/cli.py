@@ -185,9 +185,9 @@ def predict(
 
     What is left over at the end, fewer than ten frames, is not answered.
     """
-    from fer3d import evaluation, predict
+    from fer3d import predict, training
 
-    held_out = evaluation.evaluate(evaluation.read_predictions(weights))
+    held_out = training.read_metrics(weights)
     if as_json:
         _print_json(list(predict.predict(video, weights)))
         return
@@ -268,10 +268,10 @@ def _report(values: dict[str, Any], as_json: bool) -> None:
 
 
 def _short(value: Any) -> str:
-    """Numbers to four digits behind the point, as a person reads them."""
+    """Numbers to four digits and an interval in words, as a person reads them."""
     if isinstance(value, list):
-        return " to ".join(map(_short, value)) if len(value) == 2 else ", ".join(map(_short, value))
-    return f"{value:.4f}" if isinstance(value, float) and 1e-3 < abs(value) < 1 else str(value)
+        return (" to " if len(value) == 2 else ", ").join(map(_short, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _write_index(database: str, root: Path, csv: Path) -> None:

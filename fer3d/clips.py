@@ -25,7 +25,6 @@ import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.databases.sequence import Sequence
-from fer3d.errors import InputError
 from fer3d.faces import Face, FaceTracker, Rejected, choose_view, crop, crop_square
 from fer3d.video import View, read_frames, upright
 
@@ -82,15 +81,13 @@ class _Shot:
 
 def check(settings: ClipSettings) -> None:
     """An `InputError` for settings by which no clip can be cut."""
-    for name, good, wanted in (
+    settings.require(
         ("size", settings.size >= 1, "1 pixel or more"),
         ("num_frames", settings.num_frames >= 1, "1 or more"),
         ("min_found", 1 <= settings.min_found <= settings.num_frames, f"1 to num_frames = {settings.num_frames}"),
         ("margin", 0 <= settings.margin < math.inf, "0 or more"),
         ("min_face", settings.min_face >= 1, "1 pixel or more"),
-    ):
-        if not good:
-            raise InputError(f"{name} = {getattr(settings, name)}", wanted, f"another {name}")
+    )
 
 
 def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | Omitted]:

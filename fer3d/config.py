@@ -44,6 +44,12 @@ class Settings:
         given = {name: _typed(name, value, hints[name]) for name, value in params.items()}
         return dataclasses.replace(base, **given) if base is not None else cls(**given)
 
+    def require(self, *bounds: tuple[str, bool, str]) -> None:
+        """An `InputError` for the first setting out of bounds, each as name, whether it is good, what is wanted."""
+        for name, good, wanted in bounds:
+            if not good:
+                raise InputError(f"{name} = {getattr(self, name)}", wanted, f"another {name}")
+
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready names and values."""
         return dataclasses.asdict(self)

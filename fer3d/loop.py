@@ -51,7 +51,7 @@ def fit(
     _check_shares(fabric, clips, settings)
     if fabric.world_size > 1:
         see_the_whole_batch(network, fabric.device)
-    wrapped, optimizer = fabric.setup(_compiled(network) if settings.compile else network, sgd)
+    wrapped, optimizer = fabric.setup(compiled(network) if settings.compile else network, sgd)
     wrapped.train()
     saved, saving = time.monotonic(), 0.0
     with progress(log, clips, settings, silent=not fabric.is_global_zero) as bar:
@@ -74,7 +74,7 @@ def fit(
     return pd.DataFrame(log)
 
 
-def _compiled(network: Network) -> nn.Module:
+def compiled(network: Network) -> nn.Module:
     """The network compiled, with the same weights; an `InputError` where there is no compiler for it."""
     compiler = os.environ.get("CXX", "g++")
     if not shutil.which(compiler):

@@ -49,9 +49,8 @@ class BatchNorm(nn.BatchNorm3d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.is_cuda or torch.compiler.is_compiling():
-            return super().forward(input)
-        shared = input.shape[1] < 32 and torch.get_num_threads() > 1
+        eager = not (input.is_cuda or torch.compiler.is_compiling())
+        shared = eager and input.shape[1] < 32 and torch.get_num_threads() > 1
         if not shared or input.is_contiguous():
             return super().forward(input)
         return super().forward(input.contiguous()).contiguous(memory_format=torch.channels_last_3d)

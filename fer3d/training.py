@@ -69,18 +69,21 @@ def train(
     drawn_on = [fabric.device] if fabric.device.type == "cuda" else []
     with _turn(fabric, out), torch.random.fork_rng(drawn_on):
         identity = task.identity(profile)
-        if not _finished(out, identity):
+        finished = _finished(out, identity)
+        fabric.barrier()  # all processes have looked before the first one writes
+        if not finished:
             _run(fabric, task, profile, identity, out, pretrained)
         if fabric.is_global_zero:
             (out / _CHECKPOINT).unlink(missing_ok=True)
-        return _metrics(out)
+        return read_metrics(out)
 
 
-def _metrics(run: Path) -> dict[str, Any]:
-    """A finished run's ``metrics.json``; an `InputError` for one that no training wrote."""
+def read_metrics(run: Path) -> dict[str, Any]:
+    """A finished run's ``metrics.json``; an `InputError` where there is none that a training wrote."""
     metrics = files.read_json(run / "metrics.json")
-    if not isinstance(metrics, dict) or not metrics.keys() >= {"n", "accuracy", "uar", "majority", "interval"}:
-        raise InputError(f"{run} with a metrics.json that no training wrote", "a run's folder", "another --out")
+    numbers = {name: metrics.get(name) for name in _NUMBERS} if isinstance(metrics, dict) else {}
+    if not numbers or not all(isinstance(number, int | float) for number in numbers.values()):
+        raise InputError(f"{run} with a metrics.json that no training wrote", "a run of fer3d train", "another run")
     return metrics
 
 
@@ -246,13 +249,8 @@ class _Task:
                     f"fer3d prepare with --profile {profile.name}",
                 )
             if unlike := sorted(store.settings.as_dict().items() - everything[0].settings.as_dict().items()):
-                raise InputError(
-                    "stores cut in different ways ("
-                    + ", ".join(f"{name} = {value}" for name, value in unlike)
-                    + f" only in {store.path})",
-                    "the same settings",
-                    "preparing both alike",
-                )
+                differing = ", ".join(f"{name} = {value}" for name, value in unlike)
+                raise InputError(f"{differing} only in {store.path}", "stores cut alike", "preparing both alike")
         left_out: dict[str, int] = {}
         split: dict[str, Any]
         if test is not None:
@@ -304,6 +302,7 @@ def _identity(run: Path) -> dict[str, Any]:
         raise InputError(f"{run} without a whole model.json", "a run of fer3d train", "another run") from error
 
 
+_NUMBERS = ("n", "accuracy", "uar", "majority")
 _CHECKPOINT = "checkpoint.safetensors"
 _RESULTS = ("model.json", _CHECKPOINT, "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
 """What a run writes, in this order; all but the checkpoint stay."""
@@ -312,8 +311,7 @@ _RESULTS = ("model.json", _CHECKPOINT, "model.safetensors", "log.csv", "predicti
 def _finished(out: Path, identity: dict[str, Any]) -> bool:
     """Whether the folder holds this run, finished; an `InputError` where it holds another one."""
     if not (out / "model.json").exists():
-        # Not model.json: another process may be writing it just now.
-        if others := [name for name in ("prepared.json", *_RESULTS[1:]) if (out / name).exists()]:
+        if others := [name for name in ("prepared.json", *_RESULTS) if (out / name).exists()]:
             raise InputError(f"{out} with a {others[0]}, but no run", "a run's folder or a new one", "another --out")
         return False
     there = _identity(out)
@@ -357,7 +355,7 @@ def _versions(fabric: Fabric) -> dict[str, Any]:
 
 def _check(settings: TrainingSettings) -> None:
     """An `InputError` for numbers that no training can be run with."""
-    for name, good, wanted in (
+    settings.require(
         ("epochs", settings.epochs >= 1, "1 or more"),
         ("batch_size", settings.batch_size >= 1, "1 or more"),
         ("lr", 0 < settings.lr < math.inf, "above 0"),
@@ -367,6 +365,4 @@ def _check(settings: TrainingSettings) -> None:
         ("scale", 0 <= settings.scale < 1, "0 or more, below 1"),
         ("async_workers", settings.async_workers >= 0, "0 or more"),
         ("seed", settings.seed >= 0, "0 or more"),
-    ):
-        if not good:
-            raise InputError(f"{name} = {getattr(settings, name)}", wanted, f"another {name}")
+    )

@@ -180,8 +180,9 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         raise VideoError(str(error.strerror), path.name) from error
     if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
         raise VideoError("not a video", path.name)
+    name = str(path.resolve())
     try:
-        name = str(path.resolve()).encode("utf-8").decode()
+        name.encode()
     except UnicodeEncodeError as error:  # OpenCV would crash
         raise VideoError("a path that is not UTF-8", ascii(path.name)) from error
     options = {
