@@ -1,10 +1,11 @@
-"""Little data: the network on held-out subjects, from scratch and pre-trained, beside a linear classifier.
+"""Little data: the network on held-out subjects, from scratch, with the points' motion and pre-trained.
 
     OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE] [--folds 5] [--seeds 0 1 2] [--pretrained RUN] [--csv FILE]
 
 Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing.
-RUN is what ``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. The linear
-classifier sees how far the same landmarks moved between the first and the last frame. Folds are
+``joint`` is the recipe with a second stream for how far the landmarks moved. RUN is what
+``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. Beside them stands a linear
+classifier on how far the same landmarks moved between the first and the last frame. Folds are
 pooled. ``above`` says whether the 95 % interval over subjects lies wholly above the majority's
 rate; ``less ...`` is the paired difference on the same clips with its interval. The row of all
 seeds counts each clip once a seed, and draws subjects. Finished trainings stay in ``--out``, so
@@ -12,7 +13,6 @@ that several processes can share the seeds out and a last one collects.
 """
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,22 +36,23 @@ def main() -> None:
     parser.add_argument("--pretrained", type=Path, help="a finished run to start from, compared with from scratch")
     parser.add_argument("--epochs", type=int, default=8, help="of a training from pre-trained weights")
     chosen = parser.parse_args()
-    profile = config.profile(chosen.profile)
-    profile = dataclasses.replace(profile, network=dataclasses.replace(profile.network, variant=chosen.variant))
-    store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", profile.name)
+    store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", chosen.profile)
 
     folds, many = range(chosen.folds), len(chosen.seeds)
-    answers = linear(store, folds, profile.folds)
+    answers = linear(store, folds, config.profile(chosen.profile).folds)
     rows, of_all = [row("linear", "", [answers], {})], {"linear": pd.concat([answers] * many)}
-    for name, start in {"from scratch": None, "pre-trained": chosen.pretrained}.items():
-        if name == "pre-trained" and not start:
-            continue
-        epochs = chosen.epochs if start else profile.training.epochs
-        runs = chosen.out / profile.name / chosen.variant / name.replace(" ", "-")
+    ways: dict[str, tuple[str, Path | None, dict[str, Any]]] = {
+        "from scratch": ("default", None, {}),
+        "joint": ("joint", None, {}),
+    }
+    if chosen.pretrained:
+        ways["pre-trained"] = ("default", chosen.pretrained, {"epochs": chosen.epochs})
+    for name, (recipe, start, given) in ways.items():
+        runs = chosen.out / chosen.profile / chosen.variant / name.replace(" ", "-")
         tables = []
         for seed in chosen.seeds:
-            recipe = dataclasses.replace(profile.training, seed=seed, epochs=epochs)
-            table, seconds = trained(store, dataclasses.replace(profile, training=recipe), folds, start, runs)
+            profile = pipeline.settings(chosen.profile, chosen.variant, recipe, seed=seed, **given)
+            table, seconds = trained(store, profile, folds, start, runs)
             tables.append(table)
             rows.append(row(name, str(seed), tables[-1:], {"linear": answers}) | {"seconds": seconds})
         rows.append(row(name, "all", tables, of_all))

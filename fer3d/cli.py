@@ -28,6 +28,9 @@ _DATABASES = ", ".join(labels.TITLES)
 Database = Annotated[str, typer.Argument(help=f"One of {_DATABASES}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
 ProfileName = Annotated[str, typer.Option("--profile", help=f"One of {', '.join(config.PROFILES)}.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="default; joint: also an LSTM on the points' motion; paper: as its text states.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
 
@@ -114,7 +117,7 @@ def train(
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
-    recipe: Annotated[str, typer.Option(help="default, or paper: the optimiser as its text states it.")] = "default",
+    recipe: RecipeName = "default",
     async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0: synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -146,6 +149,7 @@ def pretrain(
     variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
     people: Annotated[int, typer.Option(min=2, help="Invented people.")] = config.PretrainingSettings.people,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over their clips.")] = config.PretrainingSettings.epochs,
+    recipe: RecipeName = "default",
     profile: ProfileName = "laptop",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people.")] = 0,
     workers: Workers = None,
@@ -155,7 +159,7 @@ def pretrain(
     from fer3d import pipeline, pretraining
 
     chosen = config.PretrainingSettings(people=people, epochs=epochs, seed=seed)
-    metrics = pretraining.pretrain(out, pipeline.settings(profile, variant), chosen, workers)
+    metrics = pretraining.pretrain(out, pipeline.settings(profile, variant, recipe), chosen, workers)
     if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
         _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 

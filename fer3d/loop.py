@@ -128,8 +128,10 @@ def step(
     """One step on this process's share of a batch; returns the sum of its losses and how many it recognised."""
     mine = np.array_split(batch, fabric.world_size)[fabric.global_rank]
     frames, landmarks, targets = clips.batch(mine, fabric.device)
-    logits = network(*augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[mine])).float()
-    loss = functional.cross_entropy(logits, targets, reduction="sum")
+    moved = augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[mine])
+    logits, streams = network(*moved, apart=True)
+    # Each stream learns by itself: joined, the stronger would leave the other nothing to learn.
+    loss = functional.cross_entropy(streams.float().flatten(0, 1), targets.repeat(len(streams)), reduction="sum")
     optimizer.zero_grad()
     # The mean over the batch. Between processes gradients are averaged, whatever their shares.
     fabric.backward(loss * (fabric.world_size / len(batch)))

@@ -3,6 +3,8 @@
     clip (B, 3, T, H, W) -> stem -> 3DIR-A -> Reduction-A -> 3DIR-B -> Reduction-B -> 3DIR-C
                                      | w           | w                                |
                      landmarks (B, T, 66, 2)                      mean over space -> LSTM -> logits (B, K)
+                                     |                                                            +
+                                     (how far they moved -> LSTM -> logits)
 
 Kernels up to three frames deep mix neighbouring frames, but no layer shortens time (temporal
 stride 1, padding "same"): ten steps stay ten, as far as the LSTM. In 3DIR-A and 3DIR-B the
@@ -13,7 +15,10 @@ The text gives the grids (38, 18 and 8 at 299 pixels), the order of the parts an
 units of the LSTM. Channels and kernels stand only in Figure 2; here they are those of
 Inception-ResNet-v1, one module each of A, B and C, as the text calls the network slightly
 shallower than the original. Departures: batch normalisation (`NetworkSettings.norm`), the
-mean over the LSTM's outputs (`NetworkSettings.readout`), its forget gate biased by 1.
+mean over the LSTM's outputs (`NetworkSettings.readout`), its forget gate biased by 1; as an
+option a second stream for the landmarks' motion (`NetworkSettings.geometry`), as the
+appearance and geometry networks of Jung et al. (Joint Fine-Tuning in Deep Neural Networks
+for Facial Expression Recognition, ICCV 2015) stand side by side.
 """
 
 import copy
@@ -32,6 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fer3d.config import NetworkSettings
 from fer3d.errors import InputError
 from fer3d.filters import landmark_filter, window_weights
+from fer3d.geometry import displacement
 
 Kernel = int | tuple[int, int, int]
 
@@ -256,6 +262,24 @@ class Head(nn.Module):
             return self.linear(states.mean(1) if self.readout == "mean" else states[:, -1])
 
 
+class GeometryStream(nn.Module):
+    """Landmarks (B, T, 66, 2) -> `displacement` -> LSTM -> its last step -> logits (B, K)."""
+
+    def __init__(self, settings: NetworkSettings, classes: int) -> None:
+        super().__init__()
+        coordinates = 66 * 2
+        self.norm = nn.Identity() if settings.norm == "none" else nn.BatchNorm1d(coordinates)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.lstm = forgetful_lstm(coordinates, settings.lstm_units)
+        self.linear = nn.Linear(settings.lstm_units, classes)
+
+    def forward(self, landmarks: Tensor) -> Tensor:
+        with torch.autocast(landmarks.device.type, enabled=False):
+            moved = displacement(landmarks.float()).flatten(2)  # (B, T, 132)
+            states, _ = self.lstm(self.dropout(self.norm(moved.transpose(1, 2)).transpose(1, 2)))
+            return self.linear(states[:, -1])
+
+
 def forgetful_lstm(inputs: int, units: int) -> nn.LSTM:
     """An LSTM (Eq. 1) that remembers at first: all biases 0, the forget gate's 1."""
     lstm = nn.LSTM(inputs, units, batch_first=True)
@@ -271,6 +295,7 @@ class Network(nn.Module):
     ``network(clips, landmarks)`` gives logits. Its stages can be tapped by name: ``stem``,
     ``block_a``, ``reduction_a``, ``block_b``, ``reduction_b``, ``block_c``, ``head``. Variants
     ``3d`` and ``3d+landmarks`` have the same weights, so one can start from the other's.
+    With ``settings.geometry`` there is a second stream, ``geometry``, of weights of its own.
     Raises `InputError` for settings that give no network; for a size below the smallest, it says that.
 
     >>> network = Network(NetworkSettings(width=0.125, stem_strides=(2, 1, 2), window=3), ("fear", "anger"), 64)
@@ -289,11 +314,13 @@ class Network(nn.Module):
         self.reduction_b = ReductionB(settings, self.reduction_a.out_channels)
         self.block_c = LandmarkResidual(InceptionResnetC(settings, self.reduction_b.out_channels))
         self.head = Head(settings, self.reduction_b.out_channels, len(classes))
+        self.geometry = GeometryStream(settings, len(classes)) if settings.geometry else None
 
-    def forward(self, clips: Tensor, landmarks: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, landmarks: Tensor, apart: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """``clips`` (B, 3, T, H, W) float, ``landmarks`` (B, T, 66, 2) pixels, NaN where missing -> logits (B, K).
 
-        Only ``3d+landmarks`` looks at the landmarks. ``ValueError`` for clips of another size.
+        Only ``3d+landmarks`` and the geometry stream look at the landmarks. ``apart`` gives, beside the logits, those
+        of each stream (S, B, K), the pictures' first. ``ValueError`` for clips of another size.
         """
         if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[3:] != (self.size, self.size):
             raise ValueError(f"clips of shape {tuple(clips.shape)}, wanted (B, 3, T, {self.size}, {self.size})")
@@ -303,7 +330,12 @@ class Network(nn.Module):
         x = self.block_b(x, self.filter(landmarks, x.shape[-1]))
         x = self.reduction_b(x)
         x = self.block_c(x)
-        return self.head(x)
+        streams = [self.head(x)]
+        logits = streams[0]
+        if self.geometry is not None:
+            streams.append(self.geometry(landmarks))
+            logits = self.settings.picture_share * logits + streams[1]
+        return (logits, torch.stack(streams)) if apart else logits
 
     def filter(self, landmarks: Tensor, grid: int) -> Tensor | None:
         """The landmark filter (B, 1, T, grid, grid) that this network uses; none but in ``3d+landmarks``."""
@@ -348,6 +380,8 @@ def check(settings: NetworkSettings, classes: tuple[str, ...], size: int) -> Non
         raise InputError(f"stem_strides = {settings.stem_strides}", "strides of 1 or more", "stem_strides = [2, 2, 2]")
     if not 0 <= settings.dropout < 1:
         raise InputError(f"dropout = {settings.dropout}", "a share from 0 to below 1", "dropout = 0.2")
+    if not 0 <= settings.picture_share < math.inf:
+        raise InputError(f"picture_share = {settings.picture_share}", "0 or more", "picture_share = 0.4")
     if settings.lstm_units < 1:
         raise InputError(f"lstm_units = {settings.lstm_units}", "1 or more", "lstm_units = 200")
     if not 2 <= len(set(classes)) == len(classes):
@@ -363,7 +397,7 @@ STAGES = ("stem", "block_a", "reduction_a", "block_b", "reduction_b", "block_c",
 def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
     """One clip's way through the network, observed: a row a stage, in order.
 
-    Columns: ``stage``, ``shape`` (C, T, H, W; K for the head), ``grid`` (side; 0 for the head),
+    Columns: ``stage``, ``shape`` (C, T, H, W; K for head and geometry), ``grid`` (side; 0 for those two),
     ``parameters``, ``gmac`` (10^9 multiply-adds forward), ``share`` of those. A copy is run
     on PyTorch's fake tensors, which have shapes but no numbers, so that even the full size costs nothing.
     """
@@ -372,7 +406,8 @@ def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
         copy = Network(network.settings, network.classes, network.size).eval()
         clip, points = torch.empty(1, 3, num_frames, network.size, network.size), torch.empty(1, num_frames, 66, 2)
     shapes: dict[str, tuple[int, ...]] = {}
-    for stage in STAGES:
+    stages = STAGES if copy.geometry is None else (*STAGES, "geometry")
+    for stage in stages:
         copy.get_submodule(stage).register_forward_hook(
             lambda _module, _inputs, output, stage=stage: shapes.update({stage: tuple(output.shape[1:])})
         )
@@ -382,11 +417,11 @@ def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
     counted = counter.get_flop_counts()
     table = pd.DataFrame(
         {
-            "stage": STAGES,
-            "shape": [shapes[stage] for stage in STAGES],
-            "grid": [shapes[stage][-1] if len(shapes[stage]) == 4 else 0 for stage in STAGES],
-            "parameters": [sum(p.numel() for p in copy.get_submodule(stage).parameters()) for stage in STAGES],
-            "gmac": [sum(counted[f"Network.{stage}"].values()) / 2e9 for stage in STAGES],
+            "stage": stages,
+            "shape": [shapes[stage] for stage in stages],
+            "grid": [shapes[stage][-1] if len(shapes[stage]) == 4 else 0 for stage in stages],
+            "parameters": [sum(p.numel() for p in copy.get_submodule(stage).parameters()) for stage in stages],
+            "gmac": [sum(counted[f"Network.{stage}"].values()) / 2e9 for stage in stages],
         }
     )
     return table.assign(share=table["gmac"] / table["gmac"].sum())

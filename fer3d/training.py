@@ -178,11 +178,14 @@ def start_from(network: Network, run: Path) -> None:
     learned = load_model(run).network
     given, wanted = learned.state_dict(), network.state_dict()
     if learned.classes != network.classes:
-        given |= {name: value for name, value in wanted.items() if name.startswith("head.linear.")}
+        last = ("head.linear.", "geometry.linear.")
+        given |= {name: value for name, value in wanted.items() if name.startswith(last)}
     shapes, others = ({name: value.shape for name, value in some.items()} for some in (wanted, given))
     if shapes != others:
         raise InputError(
-            f"the weights of {run}, of another network", "the same variant, width and units", "another --pretrained"
+            f"the weights of {run}, of another network",
+            "the same variant, recipe, width and units",
+            "another --pretrained",
         )
     network.load_state_dict(given)
 

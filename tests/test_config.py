@@ -54,7 +54,7 @@ def test_an_unknown_profile_lists_the_known() -> None:
         config.profile("big")
 
 
-def test_the_papers_recipe_is_what_its_text_states() -> None:
+def test_recipes() -> None:
     laptop = config.profile("laptop")
     paper = config.in_recipe(laptop, "paper")
     told = ("lr", "momentum", "weight_decay", "nesterov", "schedule", "warmup_epochs", "clip_norm", "mirror")
@@ -63,6 +63,9 @@ def test_the_papers_recipe_is_what_its_text_states() -> None:
     assert paper.network == dataclasses.replace(laptop.network, norm="none")
     assert (paper.training.epochs, paper.training.batch_size) == (laptop.training.epochs, laptop.training.batch_size)
     assert config.in_recipe(laptop, "default") == laptop
+    joint = config.in_recipe(laptop, "joint")
+    assert joint.network == dataclasses.replace(laptop.network, geometry=True)
+    assert joint.training == dataclasses.replace(laptop.training, weight_decay=5e-3)
     with pytest.raises(InputError, match="default, paper"):
         config.in_recipe(laptop, "papers")
 

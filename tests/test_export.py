@@ -34,9 +34,10 @@ def trained(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(("variant", "clip_norm"), [("2d", "none"), ("3d+landmarks", "parts")])
+@pytest.mark.parametrize(("variant", "clip_norm"), [("2d", "none"), ("3d+landmarks", "parts"), ("joint", "parts")])
 def test_gives_the_same_answers(trained, tmp_path, variant, clip_norm):
-    model = trained(variant=variant, clip_norm=clip_norm)
+    joint = {"variant": "3d", "geometry": True}
+    model = trained(clip_norm, **(joint if variant == "joint" else {"variant": variant}))
     told = export.export_onnx(tmp_path / "run", tmp_path / "network.onnx")
     assert told["labels"] == list(CLASSES) and told["difference"] < 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
@@ -53,8 +54,8 @@ def test_gives_the_same_answers(trained, tmp_path, variant, clip_norm):
     assert logits.std() > 0.01
     np.testing.assert_allclose(found, logits.softmax(1), atol=1e-4)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
-    if variant == "3d+landmarks":
-        (elsewhere,) = session.run(None, {"frames": frames.numpy(), "landmarks": landmarks.numpy() / 2})
+    if variant != "2d":
+        (elsewhere,) = session.run(None, {"frames": frames.numpy(), "landmarks": landmarks.flip(1).numpy()})
         assert np.abs(found - elsewhere)[[0, 2, 3, 4]].max() > 1e-4
 
 

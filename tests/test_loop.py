@@ -75,6 +75,22 @@ def test_a_step_follows_the_gradient_of_its_own_batch():
         assert loss.item() == pytest.approx(8 * mean.item()) and recognised == (logits.argmax(1) == targets).sum()
 
 
+def test_each_stream_learns_by_itself():
+    store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
+    clips, fabric = Clips([(store, np.arange(8))], store.classes), devices.alone(settings)
+    network = Network(with_network(dropout=0.0, geometry=True).network, store.classes, store.settings.size)
+    alone = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
+    alone.load_state_dict(network.state_dict(), strict=False)
+    drawn, batch = torch.zeros(8, 5), np.arange(8)
+    both, only = (
+        step(fabric, *fabric.setup(some, optimiser(some, settings)), clips, batch, drawn, settings)
+        for some in (network, alone)
+    )
+    for name, parameter in alone.named_parameters():
+        torch.testing.assert_close(network.get_parameter(name).grad, parameter.grad)
+    assert both[0] > only[0] and all(parameter.grad.abs().sum() > 0 for parameter in network.geometry.parameters())
+
+
 def test_the_log_tells_means_over_clips():
     told = row(Epoch.of(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
     assert (told["epoch"], told["loss"], told["train_accuracy"]) == (2, 1.5, 0.25)

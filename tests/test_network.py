@@ -10,6 +10,7 @@ from torch.nn import functional
 from fer3d.config import NetworkSettings, profile
 from fer3d.errors import InputError
 from fer3d.filters import landmark_filter
+from fer3d.geometry import displacement
 from fer3d.network import (
     STAGES,
     BatchNorm,
@@ -265,6 +266,30 @@ def test_frames_do_not_mix_in_two_dimensions():
     torch.testing.assert_close(network(clips, landmarks), torch.stack(one_by_one).mean(0), rtol=1e-4, atol=1e-5)
 
 
+def test_the_geometry_stream_by_hand():
+    network = tiny(variant="3d", geometry=True, norm="head").eval()
+    clips, landmarks = a_batch()
+    landmarks[0, :, 5], landmarks[1] = torch.nan, torch.nan
+    logits, streams = network(clips, landmarks, apart=True)
+    stream = network.geometry
+    centre, deviation = stream.norm.running_mean, (stream.norm.running_var + stream.norm.eps).sqrt()
+    steps = (displacement(landmarks).flatten(2) - centre) / deviation  # a fresh norm's weight is 1, its bias 0
+    torch.testing.assert_close(streams[1], stream.linear(stream.lstm(steps)[0][:, -1]))
+    pictures = Network(dataclasses.replace(network.settings, geometry=False), CLASSES, 64).eval()
+    pictures.load_state_dict(network.state_dict(), strict=False)
+    assert torch.equal(streams[0], pictures(clips, landmarks))
+    torch.testing.assert_close(logits, 0.4 * streams[0] + streams[1])
+    assert torch.equal(network(clips, landmarks), logits)
+
+
+def test_the_table_lists_the_geometry_stream():
+    table = shape_table(tiny(geometry=True)).set_index("stage")
+    assert list(table.index) == [*STAGES, "geometry"] and table["shape"]["geometry"] == (7,)
+    parameters = 2 * 132 + 4 * 200 * (132 + 200 + 2) + 200 * 7 + 7
+    assert table["parameters"]["geometry"] == parameters
+    assert table["gmac"]["geometry"] == pytest.approx((10 * 4 * 200 * (132 + 200) + 200 * 7) / 1e9)
+
+
 def test_three_dimensions_with_and_without_landmarks_share_all_weights():
     plain, masked = tiny(variant="3d"), tiny()
     plain.load_state_dict(masked.state_dict())
@@ -283,8 +308,9 @@ def test_the_filter_is_the_one_of_the_settings(changes):
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_dropout_is_drawn_in_training(dropout):
-    network, batch = tiny(dropout=dropout), a_batch()
-    assert torch.equal(network(*batch), network(*batch)) == (dropout == 0)
+    network, batch = tiny(dropout=dropout, geometry=True), a_batch()
+    once, again = (network(*batch, apart=True)[1] for _ in range(2))
+    assert [torch.equal(*stream) for stream in zip(once, again, strict=True)] == [dropout == 0] * 2
 
 
 @pytest.mark.parametrize(("linear", "gain"), [(False, 2), (True, 1)])
@@ -295,9 +321,11 @@ def test_weights_start_as_large_as_what_follows_wants_them(linear, gain):
 
 @pytest.mark.parametrize("norm", ["batch", "head", "none"])
 def test_normalisation(norm):
-    kinds = [type(module) for module in tiny(norm=norm).modules()]
+    network = tiny(norm=norm, geometry=True)
+    kinds = [type(module) for module in network.modules()]
     assert (BatchNorm in kinds) == (norm == "batch")
-    assert (nn.BatchNorm1d in kinds) == (norm != "none")
+    for stream in (network.head, network.geometry):
+        assert isinstance(stream.norm, nn.BatchNorm1d) == (norm != "none")
 
 
 @pytest.mark.parametrize("channels", [8, 32])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dots import PROFILE, moving_dots, with_network, with_training
+from dots import PROFILE, moving_dots, with_network
 
 from fer3d import crowd, files, labels, training
 from fer3d.config import PretrainingSettings
@@ -21,13 +21,14 @@ from fer3d.standins import people
 from fer3d.store import open_store
 
 CROWD = PretrainingSettings(people=3, recordings=7, epochs=1)
+JOINT = with_network(geometry=True)
 
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """A finished pre-training, its people rendered by one process."""
     out = tmp_path_factory.mktemp("pretraining") / "run"
-    pretrain(out, PROFILE, CROWD, workers=1)
+    pretrain(out, JOINT, CROWD, workers=1)
     return out
 
 
@@ -93,37 +94,42 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     store = moving_dots("mmi")
     learned = training.load_model(pretrained).network
     for database in ("mmi", "disfa"):  # fewer classes, and as many
-        network = training.Network(PROFILE.network, labels.CLASSES[database], 32)
-        last, norms = (
-            network.head.linear.weight.clone(),
-            [net.block_b.residual.project[1] for net in (network, learned)],
-        )
+        network = training.Network(JOINT.network, labels.CLASSES[database], 32)
+        last = [stream.linear.weight.clone() for stream in (network.head, network.geometry)]
+        norms = [net.block_b.residual.project[1] for net in (network, learned)]
         training.start_from(network, pretrained)
         assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
         assert torch.equal(*(norm.running_var for norm in norms))
-        assert torch.equal(network.head.linear.weight, last), "the classes differ"
+        assert torch.equal(network.geometry.lstm.weight_hh_l0, learned.geometry.lstm.weight_hh_l0)
+        for stream, weight in zip((network.head, network.geometry), last, strict=True):
+            assert torch.equal(stream.linear.weight, weight), "the classes differ"
 
+    brief = dataclasses.replace(JOINT, training=dataclasses.replace(JOINT.training, epochs=1))
     runs = {"scratch": None, "pretrained": pretrained}
     for name, run in runs.items():
-        training.train([store], tmp_path / name, with_training(epochs=1), pretrained=run)
+        training.train([store], tmp_path / name, brief, pretrained=run)
     weights = [training.load_model(tmp_path / name).network.stem[0][0].weight for name in runs]
     assert not torch.equal(*weights)
     for name, other in (("scratch", pretrained), ("pretrained", None), ("pretrained", tmp_path / "scratch")):
         with pytest.raises(InputError, match="pretrained"):
-            training.train([store], tmp_path / name, with_training(epochs=1), pretrained=other)
+            training.train([store], tmp_path / name, brief, pretrained=other)
 
 
 def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
-    network = training.Network(PROFILE.network, labels.CLASSES["ckplus"], 32)
+    network = training.Network(JOINT.network, labels.CLASSES["ckplus"], 32)
     training.start_from(network, pretrained)
     learned = training.load_model(pretrained).network
     assert torch.equal(network.head.linear.weight, learned.head.linear.weight)
 
 
-@pytest.mark.parametrize("change", [{"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}])
+@pytest.mark.parametrize(
+    "change", [{"geometry": False}, {"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}]
+)
 def test_weights_of_another_network_are_refused(pretrained, tmp_path, change):
     with pytest.raises(InputError, match="of another network"):
-        training.train([moving_dots()], tmp_path / "run", with_network(**change), pretrained=pretrained)
+        training.train(
+            [moving_dots()], tmp_path / "run", with_network(**{"geometry": True} | change), pretrained=pretrained
+        )
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 

@@ -15,7 +15,8 @@ from fer3d.processes import see_the_whole_batch
 from fer3d.store import open_store
 
 TOGETHER = dataclasses.replace(
-    with_network(norm="none"), training=dataclasses.replace(PROFILE.training, batch_size=5, lr=0.002, precision="fp32")
+    with_network(norm="none", geometry=True),
+    training=dataclasses.replace(PROFILE.training, batch_size=5, lr=0.002, precision="fp32"),
 )
 """Rounding grows from step to step; with batch normalisation so fast that only a single step can be compared."""
 
