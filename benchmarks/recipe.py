@@ -1,8 +1,9 @@
 """Little data: the network on held-out subjects, from scratch, with the points' motion and pre-trained.
 
-    OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE] [--folds 5] [--seeds 0 1 2] [--pretrained RUN] [--csv FILE]
+    OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE ...] [--folds 5] [--seeds 0 1 2] [--pretrained RUN]
 
-Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing.
+Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing. Of
+several, each is its own folds' only teacher, and all their answers count together.
 ``joint`` is the recipe with a second stream for how far the landmarks moved. RUN is what
 ``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. Beside them stands a linear
 classifier on how far the same landmarks moved between the first and the last frame. Folds are
@@ -26,20 +27,20 @@ from fer3d.store import Store, open_store
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", type=Path, nargs="?")
+    parser.add_argument("store", type=Path, nargs="*")
     parser.add_argument("--out", type=Path, default=paths.reports() / "recipe", help="where the trainings stay")
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
     parser.add_argument("--profile", default="laptop", choices=config.PROFILES)
     parser.add_argument("--variant", default="3d+landmarks", choices=config.VARIANTS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folds", type=int, default=1, help="how many of the profile's folds")
     parser.add_argument("--pretrained", type=Path, help="a finished run to start from, compared with from scratch")
     parser.add_argument("--epochs", type=int, default=8, help="of a training from pre-trained weights")
     chosen = parser.parse_args()
-    store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", chosen.profile)
+    stores = [open_store(path) for path in chosen.store] or [pipeline.store("ckplus", chosen.profile)]
 
     folds, many = range(chosen.folds), len(chosen.seeds)
-    answers = linear(store, folds, config.profile(chosen.profile).folds)
+    answers = pd.concat([linear(store, folds, config.profile(chosen.profile).folds) for store in stores])
     rows, of_all = [row("linear", "", [answers], {})], {"linear": pd.concat([answers] * many)}
     ways: dict[str, tuple[str, Path | None, dict[str, Any]]] = {
         "from scratch": ("default", None, {}),
@@ -48,12 +49,13 @@ def main() -> None:
     if chosen.pretrained:
         ways["pre-trained"] = ("default", chosen.pretrained, {"epochs": chosen.epochs})
     for name, (recipe, start, given) in ways.items():
-        runs = chosen.out / chosen.profile / chosen.variant / name.replace(" ", "-")
+        runs = Path(chosen.profile) / chosen.variant / name.replace(" ", "-")
         tables = []
         for seed in chosen.seeds:
             profile = pipeline.settings(chosen.profile, chosen.variant, recipe, seed=seed, **given)
-            table, seconds = trained(store, profile, folds, start, runs)
-            tables.append(table)
+            done = [trained(store, profile, folds, start, chosen.out / store.path.name / runs) for store in stores]
+            tables.append(pd.concat([table for table, _ in done]))
+            seconds = round(sum(taken for _, taken in done), 1)
             rows.append(row(name, str(seed), tables[-1:], {"linear": answers}) | {"seconds": seconds})
         rows.append(row(name, "all", tables, of_all))
         of_all[name] = pd.concat(tables)
@@ -65,9 +67,8 @@ def linear(store: Store, folds: Sequence[int], of: int) -> pd.DataFrame:
     """The linear classifier's answers for those folds."""
     classes = labels.CLASSES[store.database]
     held_out = [splits.fold_split(store.manifest, fold, of) for fold in folds]
-    return evaluation.pool(
-        [evaluation.linear_baseline(store.manifest, store.landmarks, classes, *rows) for rows in held_out]
-    )
+    tables = [evaluation.linear_baseline(store.manifest, store.landmarks, classes, *rows) for rows in held_out]
+    return of_store(store, evaluation.pool(tables))
 
 
 def trained(
@@ -79,7 +80,12 @@ def trained(
         training.train([store], place, profile, fold=fold, pretrained=pretrained)["seconds"]
         for fold, place in zip(folds, places, strict=True)
     ]
-    return evaluation.pool([evaluation.read_predictions(place) for place in places]), round(sum(seconds), 1)
+    return of_store(store, evaluation.pool([evaluation.read_predictions(place) for place in places])), sum(seconds)
+
+
+def of_store(store: Store, answers: pd.DataFrame) -> pd.DataFrame:
+    """The answers with names that no other store's have: stand-ins call their people alike."""
+    return answers.assign(**{name: f"{store.path.name} " + answers[name] for name in ("clip", "subject")})
 
 
 def row(name: str, seed: str, tables: list[pd.DataFrame], others: dict[str, pd.DataFrame]) -> dict[str, Any]:
