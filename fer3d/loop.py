@@ -125,7 +125,7 @@ def step(
     drawn: Tensor,
     settings: TrainingSettings,
 ) -> Tensor:
-    """One step on this process's share of a batch; returns the sum of its losses and how many it recognised."""
+    """One step on this process's share of a batch; returns its summed losses and how many it recognised."""
     mine = np.array_split(batch, fabric.world_size)[fabric.global_rank]
     frames, landmarks, targets = clips.batch(mine, fabric.device)
     moved = augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[mine])

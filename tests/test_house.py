@@ -68,7 +68,7 @@ def test_one_version() -> None:
 
 ROOMS = [
     "errors", "paths", "labels", "config", "files", "workers", "standins", "video", "databases", "landmarks",
-    "faces", "clips", "store", "preparation", "crowd", "splits", "filters", "batches", "augment", "devices",
+    "faces", "clips", "store", "preparation", "crowd", "splits", "filters", "geometry", "batches", "augment", "devices",
     "network", "evaluation", "weights", "processes", "loop", "asynchronous", "training", "pretraining", "export",
     "paper", "plots", "explore", "pipeline", "workbook", "refresh", "report", "predict", "doctor", "cli",
 ]  # fmt: skip

@@ -455,6 +455,8 @@ def test_too_small_an_input_names_the_smallest(strides):
         {"dropout": 1.0},
         {"lstm_units": 0},
         {"readout": "first"},
+        {"picture_share": -0.1},
+        {"picture_share": float("nan")},
     ],
 )
 def test_an_unusable_setting_is_told_in_one_line(changes):
