@@ -1,6 +1,7 @@
 """The house keeps its own rules: versions agree, rooms look one way, notebooks hold what nbval compares."""
 
 import ast
+import contextlib
 import os
 import re
 import shutil
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -40,6 +43,15 @@ def test_constraints_are_exact_public_versions() -> None:
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\d.]+(post\d+|rc\d+|b\d+)?", line), line
     assert constraints()["torch"] == Version("2.13.0")
+
+
+def test_every_constraint_takes_the_oldest_python_that_we_take() -> None:
+    """A pin that wants a later patch release leaves a distribution's own Python without an installation."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name in constraints():
+        with contextlib.suppress(metadata.PackageNotFoundError):  # of another system
+            wanted = metadata.metadata(name).get("Requires-Python", "")
+            assert SpecifierSet(wanted).contains(oldest), f"{name} wants Python {wanted}"
 
 
 @pytest.mark.parametrize("requirement", [*NEEDED, *EXTRAS], ids=str)
