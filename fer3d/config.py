@@ -184,7 +184,8 @@ class TrainingSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto``: the GPU where there is one."""
     compile: bool = False
-    """Compile the network (`torch.compile`) at the start: minutes first, then faster steps. It needs a C++ compiler."""
+    """Compile the network (`torch.compile`) at the start, which takes minutes and a C++ compiler. Meant for a GPU: the
+    CPU gains nothing (README)."""
     async_workers: int = 0
     """Processes that share the weights on the CPU and don't wait for one another (paper: asynchronous SGD, number not
     stated); 0: synchronous SGD, which is exactly repeatable."""
