@@ -3,22 +3,24 @@
     OMP_NUM_THREADS=1 python benchmarks/recipe.py [STORE ...] [--folds 5] [--seeds 0 1 2] [--pretrained RUN]
 
 Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing. Of
-several, each is its own folds' only teacher, and all their answers count together.
-``joint`` is the recipe with a second stream for how far the landmarks moved. RUN is what
-``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. Beside them stands a linear
-classifier on how far the same landmarks moved between the first and the last frame. Folds are
-pooled. ``above`` says whether the 95 % interval over subjects lies wholly above the majority's
-rate; ``less ...`` is the paired difference on the same clips with its interval. The row of all
-seeds counts each clip once a seed, and draws subjects. Finished trainings stay in ``--out``, so
+several, each is its own folds' only teacher, and all their answers count together. ``joint`` is the
+recipe with a second stream for how far the landmarks moved; its answers without the pictures stand in
+the last row. RUN is what ``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. Beside
+them stands a linear classifier on how far the same landmarks moved between the first and the last
+frame. Folds are pooled. ``above`` says whether the 95 % interval over subjects lies wholly above the
+majority's rate; ``less ...`` is the paired difference on the same clips with its interval. The row of
+all seeds counts each clip once a seed, and draws subjects. Finished trainings stay in ``--out``, so
 that several processes can share the seeds out and a last one collects.
 """
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fer3d import config, evaluation, files, labels, paths, pipeline, splits, training
@@ -59,6 +61,12 @@ def main() -> None:
             rows.append(row(name, str(seed), tables[-1:], {"linear": answers}) | {"seconds": seconds})
         rows.append(row(name, "all", tables, of_all))
         of_all[name] = pd.concat(tables)
+    joint = Path(chosen.profile) / chosen.variant / "joint"
+    tables = [
+        pd.concat([points_alone(store, folds, seed, chosen.out / store.path.name / joint) for store in stores])
+        for seed in chosen.seeds
+    ]
+    rows.append(row("joint's points alone", "all", tables, of_all))
     if chosen.csv:
         files.write_csv(chosen.csv, pd.DataFrame(rows))
 
@@ -81,6 +89,18 @@ def trained(
         for fold, place in zip(folds, places, strict=True)
     ]
     return of_store(store, evaluation.pool([evaluation.read_predictions(place) for place in places])), sum(seconds)
+
+
+def points_alone(store: Store, folds: Sequence[int], seed: int, runs: Path) -> pd.DataFrame:
+    """What the second stream of finished joint trainings would answer by itself."""
+    tables = []
+    for fold in folds:
+        run = runs / f"fold{fold}-seed{seed}"
+        model = training.load_model(run)
+        model.network.settings = dataclasses.replace(model.network.settings, picture_share=0.0)
+        asked = store.manifest["clip"].isin(evaluation.read_predictions(run)["clip"])
+        tables.append(training.predict(model, store, np.flatnonzero(asked)))
+    return of_store(store, evaluation.pool(tables))
 
 
 def of_store(store: Store, answers: pd.DataFrame) -> pd.DataFrame:
