@@ -92,6 +92,10 @@ def _run(
 ) -> None:
     """Train, test, and leave the results in the folder."""
     settings, run = profile.training, files.fingerprint(identity)
+    torch.manual_seed(loop.seed(settings, 0))
+    network = Network(profile.network, task.classes, profile.clips.size)
+    if pretrained:
+        start_from(network, pretrained)
     if fabric.is_global_zero:
         if (out / _CHECKPOINT).exists():
             _check_device(fabric, out)
@@ -100,10 +104,6 @@ def _run(
             for half in out.glob(f".{name}.*.part"):  # of a process that was killed while writing
                 half.unlink()
         files.write_json(out / "model.json", {**identity, "made_with": _versions(fabric)})
-    torch.manual_seed(loop.seed(settings, 0))
-    network = Network(profile.network, task.classes, profile.clips.size)
-    if pretrained:
-        start_from(network, pretrained)
     fit = asynchronous.fit if settings.async_workers else loop.fit
     log = fit(fabric, network, task.train, settings, out / _CHECKPOINT, run)
     if fabric.is_global_zero:
@@ -320,7 +320,8 @@ def _finished(out: Path, identity: dict[str, Any]) -> bool:
     there = _identity(out)
     old, new = (pd.json_normalize(run).iloc[0].to_dict() for run in (there, identity))
     differing = [f"{name} = {old.get(name)!r}, not {value!r}" for name, value in new.items() if old.get(name) != value]
-    if differing:
+    begun = any((out / name).exists() for name in _RESULTS[1:])  # its card alone is what a refused training leaves
+    if differing and begun:
         raise InputError(
             f"{out} with another run ({'; '.join(differing[:3])})", "the same run or a new folder", "--out"
         )

@@ -331,6 +331,18 @@ def test_unusable_input_is_one_line_and_leaves_no_result(store, tmp_path, call, 
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
+def test_a_refused_training_leaves_its_folder_to_the_next(store, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="a smaller lr"):
+        training.train([store], out, with_training(lr=1e30))
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        interrupt(patch, loop, "augment", 5)
+        training.train([store], out, PROFILE)
+    assert (out / "checkpoint.safetensors").exists()
+    with pytest.raises(InputError, match=r"with another run \(training\.lr = "):
+        training.train([store], out, with_training(lr=1e30))
+
+
 def test_nobody_tested_is_trained_on(store, straight):
     learned, tested = splits.fold_split(store.manifest, 0, 3)
     assert json.loads((straight / "metrics.json").read_text())["train_clips"] == len(learned)
