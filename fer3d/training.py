@@ -81,8 +81,10 @@ def train(
 def read_metrics(run: Path) -> dict[str, Any]:
     """A finished run's ``metrics.json``; an `InputError` where there is none that a training wrote."""
     metrics = files.read_json(run / "metrics.json")
-    numbers = {name: metrics.get(name) for name in _NUMBERS} if isinstance(metrics, dict) else {}
-    if not numbers or not all(isinstance(number, int | float) for number in numbers.values()):
+    told = metrics if isinstance(metrics, dict) else {}
+    interval = told.get("interval")
+    numbers = [told.get(name) for name in _NUMBERS] + (interval if isinstance(interval, list) else [None])
+    if not all(isinstance(number, int | float) for number in numbers):
         raise InputError(f"{run} with a metrics.json that no training wrote", "a run of fer3d train", "another run")
     return metrics
 

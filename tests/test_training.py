@@ -138,6 +138,23 @@ def test_finished_run_is_returned_as_it_is(store, straight, monkeypatch):
     assert results(straight) == before
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(lambda told, name=name: told.pop(name) for name in ("n", "accuracy", "uar", "majority", "interval")),
+        lambda told: told.update(accuracy="high"),
+        lambda told: told.update(interval=["low", 1]),
+    ],
+)
+def test_a_run_with_other_metrics_is_one_line(store, straight, tmp_path, damage):
+    run = shutil.copytree(straight, tmp_path / "run")
+    told = json.loads((run / "metrics.json").read_text())
+    damage(told)
+    (run / "metrics.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="that no training wrote"):
+        training.train([store], run, PROFILE)
+
+
 def test_one_training_at_a_time_in_a_folder(store, straight):
     second = threading.Thread(target=training.train, args=([store], straight, PROFILE), daemon=True)
     with files.lock(straight):
