@@ -31,8 +31,9 @@ tables: $(VENV)/.installed ## The full grid of Tables 1 and 2: every fold, every
 test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed notebooks by nbval
 	@echo "== ruff" && $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@echo "== mypy" && $(BIN)/mypy
+	@echo "== import layers" && $(BIN)/lint-imports --no-logo
 	@echo "== stand-ins and stores of the tiny profile" && $(BIN)/python -c \
-		"from fer3d import pipeline; [pipeline.store(name, 'tiny') for name in pipeline.DATABASES]"
+		"from fer3d.workbook import pipeline; [pipeline.store(name, 'tiny') for name in pipeline.DATABASES]"
 	@echo "== pytest" && OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
 	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
@@ -41,10 +42,11 @@ lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
 notebooks: $(VENV)/.installed ## Executes the six notebooks at their defaults and stores what they show
-	@$(BIN)/python -m fer3d.refresh
+	@$(BIN)/python -m fer3d.workbook.refresh
 
-bench: $(VENV)/.installed ## Times and memory of each room
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+bench: $(VENV)/.installed ## Times and memory of each part
+	@for script in benchmarks/*/*.py; do module=$$(echo "$${script%.py}" | tr / .); \
+		echo "== $$module"; $(BIN)/python -m "$$module" || exit 1; done
 
 clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
 	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

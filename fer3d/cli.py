@@ -38,7 +38,7 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, not
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say whether this machine can run the workbook: one line a requirement, exit status 1 if one fails."""
-    from fer3d import doctor
+    from fer3d.workbook import doctor
 
     checks = []
     for check in doctor.examine():
@@ -80,7 +80,7 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Tell what a reader finds in a release, and what it skips and why."""
-    from fer3d import databases
+    from fer3d.data import databases
 
     summary = databases.summary(database, root)
     if csv:
@@ -101,7 +101,7 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
-    from fer3d.preparation import prepare
+    from fer3d.data.preparation import prepare
 
     counts = prepare(database, root, out, config.profile(profile).clips, workers)
     _report(counts, as_json)
@@ -130,8 +130,9 @@ def train(
 
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
-    from fer3d import pipeline, training
-    from fer3d.store import open_store
+    from fer3d.data.store import open_store
+    from fer3d.training import train as training
+    from fer3d.workbook import pipeline
 
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
@@ -156,7 +157,8 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Render people whom no database has and train on them: weights to start from, where there is little data."""
-    from fer3d import pipeline, pretraining
+    from fer3d.training import pretraining
+    from fer3d.workbook import pipeline
 
     chosen = config.PretrainingSettings(people=people, epochs=epochs, seed=seed)
     metrics = pretraining.pretrain(out, pipeline.settings(profile, variant, recipe), chosen, workers)
@@ -170,9 +172,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Recognition rate, balanced rate, majority baseline, 95 % interval over subjects, confusion matrix."""
-    from fer3d import evaluation
+    from fer3d.evaluation import metrics
 
-    figures = evaluation.evaluate(evaluation.pool([evaluation.read_predictions(folder) for folder in run]))
+    figures = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
     if as_json:
         _print_json(figures)
     else:
@@ -189,7 +191,8 @@ def predict(
 
     What is left over at the end, fewer than ten frames, is not answered.
     """
-    from fer3d import predict, training
+    from fer3d import predict
+    from fer3d.training import train as training
 
     held_out = training.read_metrics(weights)
     if as_json:
@@ -210,7 +213,7 @@ def notebook(
     skip: Annotated[str, typer.Option(help="Cells with this tag are not executed.")] = "",
 ) -> None:
     """Execute a notebook; give parameters as -p NAME VALUE, each checked against the notebook's own."""
-    from fer3d import workbook
+    from fer3d.workbook import notebook as workbook
 
     try:
         workbook.execute(notebook, out, _pairs(context.args), timeout, skip)
@@ -226,7 +229,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a trained network as an ONNX file, checked against PyTorch's answers."""
-    from fer3d import export
+    from fer3d.training import export
 
     _report(export.export_onnx(run, onnx), as_json)
 
@@ -234,7 +237,7 @@ def export(
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run, reports/runs/<run>.")]) -> None:
     """Write a run's index.html: tables, confusion matrices and executed notebooks, readable offline."""
-    from fer3d import report
+    from fer3d.workbook import report
 
     print(report.write(run))
 
@@ -247,7 +250,7 @@ def reproduce(
     full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
 ) -> None:
     """Run the whole workflow; what is there and fresh is kept. `make reproduce` calls this."""
-    from fer3d import pipeline
+    from fer3d.workbook import pipeline
 
     raise typer.Exit(pipeline.reproduce(profile, run or profile, cores, full))
 
@@ -282,7 +285,8 @@ def _write_index(database: str, root: Path, csv: Path) -> None:
     """One row a sequence, as the reader found it or why it left it out."""
     import pandas as pd
 
-    from fer3d import databases, files
+    from fer3d import files
+    from fer3d.data import databases
 
     def row(found: databases.Sequence | databases.Skipped) -> dict[str, Any]:
         if isinstance(found, databases.Skipped):
@@ -307,7 +311,7 @@ def _write_index(database: str, root: Path, csv: Path) -> None:
 def _index_page(summary: dict[str, Any]) -> str:
     """One screen: how many, of which classes, beside the owners' counts; what was left out, grouped by reason, and
     what it would take to use it."""
-    from fer3d import databases
+    from fer3d.data import databases
 
     published = databases.READERS[summary["database"]].PUBLISHED
     lines = [f"{labels.TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]

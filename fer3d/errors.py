@@ -1,20 +1,26 @@
-"""The one exception for input that the user can mend."""
+"""The one exception for input that the user can correct."""
 
 
 class InputError(Exception):
-    """Wrong input, told in one line: what was got, what was wanted, what to type next.
+    """Unusable input, explained in one line: what was found, what was expected, and what to type next.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints the line without a traceback and exits with status 2.
 
-    >>> str(InputError("profile 'big'", "one of tiny, laptop, paper", "--profile laptop"))
-    "got profile 'big'; wanted one of tiny, laptop, paper; try --profile laptop"
+    Args:
+        message: what was found and what was expected.
+        hint: what to type or to do next, where something helps. Printed after "try".
+
+    >>> str(InputError("unknown profile 'big': expected tiny, laptop or paper", "--profile laptop"))
+    "unknown profile 'big': expected tiny, laptop or paper; try --profile laptop"
     """
 
-    def __init__(self, got: str, wanted: str, then: str) -> None:
-        line = f"got {got}; wanted {wanted}; try {then}"
+    def __init__(self, message: str, hint: str = "", legacy: str | None = None) -> None:
+        self._parts = message, hint, legacy
+        if legacy is not None:
+            message, hint = f"got {message}; wanted {hint}", legacy
+        line = f"{message}; try {hint}" if hint else message
         super().__init__(" ".join(line.split()))
-        self._parts = got, wanted, then
 
-    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
-        """Crosses processes by its parts: a worker's error reaches the user as the same line."""
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str | None]]:
+        """Survives the way back from a worker process with the same line."""
         return type(self), self._parts

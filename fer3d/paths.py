@@ -8,6 +8,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 NOTEBOOKS = ROOT / "notebooks"
 
+BENCHMARK_RESULTS = ROOT / "benchmarks" / "results"
+"""Tables that a benchmark measured and a notebook shows."""
+
 
 def data() -> Path:
     """Releases, stand-ins and prepared stores (contents ignored by git)."""

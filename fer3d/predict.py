@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer3d import clips, devices, training
-from fer3d.batches import sent
 from fer3d.config import TrainingSettings
-from fer3d.databases import Sequence
+from fer3d.data import clips
+from fer3d.data.databases import Sequence
+from fer3d.data.faces import FaceTracker
+from fer3d.data.video import VideoError
 from fer3d.errors import InputError
-from fer3d.faces import FaceTracker
-from fer3d.video import VideoError
+from fer3d.training import devices
+from fer3d.training import train as training
+from fer3d.training.batches import sent
 
 _BATCH = 8
 

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 import trees
 
-from fer3d import cli, evaluation, files, labels, pipeline
+from fer3d import cli, files, labels
+from fer3d.evaluation import metrics
+from fer3d.workbook import pipeline
 
 
 def fer3d(*words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -59,7 +61,7 @@ def finished(run: Path, clips: str = "a", classes: tuple[str, ...] = labels.CLAS
             "label": truth,
         }
     )
-    files.write_csv(run / "predictions.csv", evaluation.predictions_table(manifest, classes, scores))
+    files.write_csv(run / "predictions.csv", metrics.predictions_table(manifest, classes, scores))
     return run
 
 
@@ -163,7 +165,7 @@ def test_evaluate_refuses_runs_of_other_label_sets(call, tmp_path: Path) -> None
 
 
 def test_doctor_finds_this_machine_fit(call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fer3d import doctor
+    from fer3d.workbook import doctor
 
     monkeypatch.setattr(doctor, "LEAST_FREE_GB", 0)  # how full the disk is says nothing about the program
     status, out, _ = call("doctor", "--json")
@@ -173,7 +175,8 @@ def test_doctor_finds_this_machine_fit(call, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_doctor_tells_what_is_wrong(call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fer3d import doctor, faces
+    from fer3d.data import faces
+    from fer3d.workbook import doctor
 
     monkeypatch.setattr(doctor, "LEAST_FREE_GB", 10**9)
     monkeypatch.delattr(faces, "FaceTracker")

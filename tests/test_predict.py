@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from fer3d import clips, devices, predict, training
+from fer3d import predict
 from fer3d.config import ClipSettings, TrainingSettings
+from fer3d.data import clips
+from fer3d.data.video import VideoError
 from fer3d.errors import InputError
-from fer3d.video import VideoError
+from fer3d.training import devices
+from fer3d.training import train as training
 
 CLASSES = ("anger", "fear", "happiness")
 PICTURES = [np.full((10, 8, 8, 3), k, np.uint8) for k in range(11)]

@@ -5,6 +5,6 @@ readers, detectors and landmarks as a licensed copy. It mimics its original's pr
 never its subjects.
 """
 
-from fer3d.standins.releases import code, left_out, meant, truth_folder, write
+from fer3d.standins.releases.release import code, left_out, meant, truth_folder, write
 
 __all__ = ["code", "left_out", "meant", "truth_folder", "write"]

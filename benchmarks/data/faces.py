@@ -1,0 +1,159 @@
+"""What tracking, processes and streaming bring: ratios of one run on this machine.
+
+    python -m benchmarks.data.faces [--subjects 8] [--frames 150]
+
+On stand-in people of 640 x 480, one thread:
+
+- frames a second, decoding alone, tracked, and searched on every frame, for a folder of PNG
+  images and for a video (the sequences there and back until they have so many frames);
+- `prepare` with one and with two processes on the CK+ stand-in;
+- the peak memory of `prepare` on one MMI video and on one ten times as long, and on a CK+
+  release and on one of ten times as many sequences.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer3d import standins
+from fer3d.config import ClipSettings
+from fer3d.data import databases
+from fer3d.data.faces import FaceTracker
+from fer3d.data.video import read_frames
+
+SETTINGS = ClipSettings(size=64)
+PREPARE = """
+import json, resource, sys
+from pathlib import Path
+from fer3d.data import preparation
+from fer3d.config import ClipSettings
+if __name__ == "__main__":
+    database, root, out, workers = sys.argv[1:]
+    told = preparation.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers), progress=False)
+    told["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(told))
+"""
+
+
+def there_and_back(images: list[Path], count: int) -> list[Path]:
+    return list(itertools.islice(itertools.cycle(images + images[-2:0:-1]), count))
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = None
+    for frame in frames:
+        size = frame.shape[1::-1]
+        writer = writer or cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"XVID"), 25, size)
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    assert writer is not None
+    writer.release()
+
+
+def exhaust(frames: Iterable[object]) -> None:
+    for _ in frames:
+        pass
+
+
+def speeds(folder: Path, sequences: list[databases.Sequence], count: int) -> None:
+    pictures = [(s.source, there_and_back(list(s.images), count)) for s in sequences]
+    videos = []
+    for number, (source, images) in enumerate(pictures):
+        video = folder / f"{number}.avi"
+        write_video(video, read_frames(source, images))
+        videos.append((video, list[Path]()))
+    every = dataclasses.replace(SETTINGS, track=False)
+    works: dict[str, Callable[[Iterator[np.ndarray]], object]] = {
+        "decoding": exhaust,
+        "tracked": lambda frames: exhaust(FaceTracker(SETTINGS).track(frames)),
+        "every frame": lambda frames: exhaust(FaceTracker(every).track(frames)),
+    }
+    works["tracked"](read_frames(*pictures[0]))  # loads the models
+    print(f"{'frames/s':<10}" + "".join(f"{name:>14}" for name in works) + f"{'ratio':>8}")
+    for kind, sources in (("PNG", pictures), ("video", videos)):
+        seconds = dict.fromkeys(works, 0.0)
+        for source, (name, work) in itertools.product(sources, works.items()):  # in turns: other load hits all alike
+            began = time.perf_counter()
+            work(read_frames(*source))
+            seconds[name] += time.perf_counter() - began
+        row = "".join(f"{count * len(sources) / took:>14.1f}" for took in seconds.values())
+        print(f"{kind:<10}{row}{seconds['every frame'] / seconds['tracked']:>8.1f}", flush=True)
+
+
+def prepared(database: str, root: Path, workers: int = 1) -> dict[str, float]:
+    """What `prepare` tells, and its peak memory, from a process of its own."""
+    out = root.with_name("store")
+    command = [sys.executable, "-c", PREPARE, database, str(root), str(out), str(workers)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    shutil.rmtree(out)
+    return dict(told)
+
+
+def processes(release: Path) -> None:
+    one, two = (prepared("ckplus", release, workers)["seconds"] for workers in (1, 2))
+    print(f"prepare: {one:.1f} s with one process, {two:.1f} s with two, ratio {one / two:.2f}", flush=True)
+
+
+def memory(small: Path, large: Path) -> None:
+    one, ten = (prepared(small.name, root) for root in (small, large))
+    print(
+        f"memory on {small.name}: {one['MiB']:.1f} MiB for {one['frames']} frames, "
+        f"{ten['MiB']:.1f} MiB for {ten['frames']} frames, {ten['MiB'] / one['MiB'] - 1:+.1%}",
+        flush=True,
+    )
+
+
+def ckplus(root: Path, release: Path, times: int) -> Path:
+    """A release with every subject of another several times: hard links under other names."""
+    for copy, kind in itertools.product(range(times), ("cohn-kanade-images", "Emotion")):
+        subjects = sorted((release / kind).iterdir())
+        for number, subject in enumerate(subjects, start=copy * len(subjects)):
+            name = f"S{number:03d}"
+            for file in (path for path in subject.rglob("*") if path.is_file()):
+                link = root / kind / name / file.parent.name / file.name.replace(subject.name, name)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                os.link(file, link)
+    return root
+
+
+def mmi(root: Path, images: list[Path], frames: int) -> Path:
+    """A release of one session."""
+    session = root / "Sessions" / "1"
+    write_video(session / "S001-001.avi", read_frames(images[0].parent, there_and_back(images, frames)))
+    (session / "S001-001.xml").write_text('<Data><Metatag Name="Emotion" Value="1"/></Data>')
+    (session / "session.xml").write_text('<session><track view="0"/></session>')
+    return root
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--subjects", type=int, default=8, help="invented people (default: 8)")
+    parser.add_argument("--frames", type=int, default=150, help="frames of each sequence (default: 150)")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        standins.write("ckplus", folder / "release", arguments.subjects)
+        found = [s for s in databases.scan("ckplus", folder / "release") if isinstance(s, databases.Sequence)]
+        speeds(folder, list({s.subject: s for s in found}.values()), arguments.frames)
+        images = list(found[0].images)
+        memory(mmi(folder / "1" / "mmi", images, 200), mmi(folder / "10" / "mmi", images, 2000))
+        one, ten = (ckplus(folder / str(times) / "ckplus", folder / "release", times) for times in (1, 10))
+        memory(one, ten)
+        processes(ten)
+
+
+if __name__ == "__main__":
+    main()

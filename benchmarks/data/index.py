@@ -1,0 +1,124 @@
+"""How long indexing takes, and how its memory grows with the number of sequences.
+
+    python -m benchmarks.data.index [--sequences 10000] [--databases ckplus mmi fera]
+
+Builds releases of a growing number of sequences in the owners' layouts (18 frames a CK+
+sequence, a 720 x 576 video a MMI or FERA one; the files are links to a few real ones) and
+indexes each in a process of its own. Memory is the peak beyond what the imports take. DISFA
+is left out: it has 27 recordings. Prints a table.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+FRAMES = 18
+MEASURE = """
+import collections, json, sys, time
+from pathlib import Path
+from fer3d.data import databases
+def peak():  # of this program alone; getrusage would count what its parent held, too
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+before, start = peak(), time.perf_counter()
+found = collections.Counter(type(entry).__name__ for entry in databases.scan(sys.argv[1], Path(sys.argv[2])))
+seconds = time.perf_counter() - start
+grown = peak() - before
+print(json.dumps({"sequences": found["Sequence"], "seconds": seconds, "mib": grown / 1024}))
+"""
+
+
+class Originals:
+    """One picture and one video, of which the releases hold links (a fresh copy after 20,000)."""
+
+    def __init__(self, folder: Path) -> None:
+        noise = np.random.default_rng(0).integers(0, 255, (490, 640), np.uint8)
+        self._picture = folder / "picture.png"
+        cv2.imwrite(str(self._picture), cv2.GaussianBlur(noise, (9, 9), 0))
+        self._video = folder / "video.avi"
+        writer = cv2.VideoWriter(str(self._video), cv2.VideoWriter_fourcc(*"MJPG"), 25, (720, 576))
+        for number in range(30):
+            writer.write(np.full((576, 720, 3), 4 * number, np.uint8))
+        writer.release()
+
+    def picture(self, path: Path) -> None:
+        self._picture = _linked(self._picture, path)
+
+    def video(self, path: Path) -> None:
+        self._video = _linked(self._video, path)
+
+
+def _linked(original: Path, path: Path) -> Path:
+    if original.stat().st_nlink >= 20_000:
+        fresh = original.with_name(f"_{original.name}")
+        fresh.write_bytes(original.read_bytes())
+        original = fresh
+    os.link(original, path)
+    return original
+
+
+def ckplus(root: Path, sequences: int, originals: Originals) -> None:
+    for number in range(sequences):
+        place = Path(f"S{number // 50:03d}/{number % 50 + 1:03d}")
+        images, emotion = root / "cohn-kanade-images" / place, root / "Emotion" / place
+        stem = "_".join(place.parts)
+        images.mkdir(parents=True)
+        emotion.mkdir(parents=True)
+        for frame in range(1, FRAMES + 1):
+            originals.picture(images / f"{stem}_{frame:08d}.png")
+        (emotion / f"{stem}_{FRAMES:08d}_emotion.txt").write_text(f"   {number % 7 + 1:.7e}\n")
+
+
+def mmi(root: Path, sequences: int, originals: Originals) -> None:
+    for number in range(sequences):
+        folder, stem = root / "Sessions" / str(number + 1), f"S{number // 500:03d}-{number % 500:03d}"
+        folder.mkdir(parents=True)
+        originals.video(folder / f"{stem}.avi")
+        (folder / f"{stem}.xml").write_text(f'<Data><Metatag Name="Emotion" Value="{number % 6 + 1}"/></Data>')
+        (folder / "session.xml").write_text('<session><track view="0"/></session>')
+
+
+def fera(root: Path, sequences: int, originals: Originals) -> None:
+    actors = ["sequence,subject"]
+    for number in range(sequences):
+        name = f"train_{number:05d}"
+        folder = root / "training" / name
+        folder.mkdir(parents=True)
+        originals.video(folder / f"{name}.avi")
+        (folder / f"{name}-emotion.dat").write_text(("anger", "fear", "joy", "relief", "sadness")[number % 5])
+        actors.append(f"{name},actor{number % 7}")
+    (root / "actors.csv").write_text("\n".join(actors))
+
+
+BUILD = {"ckplus": ckplus, "mmi": mmi, "fera": fera}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sequences", type=int, default=10_000, help="the largest release (default: 10000)")
+    parser.add_argument("--databases", nargs="+", choices=BUILD, default=list(BUILD))
+    arguments = parser.parse_args()
+    print(f"{'database':<10}{'sequences':>10}{'seconds':>10}{'a second':>10}{'MiB more':>10}")
+    for database in arguments.databases:
+        for share in (8, 4, 2, 1):
+            with tempfile.TemporaryDirectory() as temporary:
+                root, sources = Path(temporary, "release"), Path(temporary, "originals")
+                sources.mkdir()
+                BUILD[database](root, arguments.sequences // share, Originals(sources))
+                command = [sys.executable, "-c", MEASURE, database, str(root)]
+                result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            rate = result["sequences"] / result["seconds"]
+            print(
+                f"{database:<10}{result['sequences']:>10}{result['seconds']:>10.2f}{rate:>10.0f}{result['mib']:>10.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

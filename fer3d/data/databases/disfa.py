@@ -1,0 +1,141 @@
+"""DISFA (Mavadati et al. 2013): long spontaneous videos with action unit intensities a frame.
+
+Section 4.1 of the paper. Each subject has a video a camera (``LeftVideoSN001_comp.avi``,
+``RightVideoSN001_Comp.avi``) and twelve label files (``SN001_au1.txt`` ..) of lines
+``frame,intensity``. The emotion of a frame follows from its intensities by
+`labels.emfacs`; a frame that fits no rule has none.
+
+Row i belongs to frame i of the video. Where their numbers differ, both are cut to the
+shorter: at this place by the video's header if it tells a few frames fewer, which is
+reported, and in any case by the frames that decode. The points of the release are left
+aside: the paper computes its own.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from fer3d.config import ClipSettings
+from fer3d.data.databases.release import Published, Release, merged, read_numbers, skipped
+from fer3d.data.databases.sequence import Sequence, Skipped
+from fer3d.data.video import Unusable, check_video
+from fer3d.labels import emfacs
+
+LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
+PUBLISHED = Published(
+    sequences=27,
+    subjects=27,
+    labelled=27,
+    labelled_subjects=27,
+    classes={
+        "anger": 436,
+        "disgust": 5326,
+        "fear": 4073,
+        "happiness": 28404,
+        "sadness": 1024,
+        "surprise": 1365,
+        "neutral": 48582,
+    },
+    source="27 subjects by the owners; images a class by a later paper of the same laboratory: a hint, from memory",
+)
+UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+"""The action units that are coded."""
+
+_SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
+_VIDEO = re.compile(r"(left|right)video(SN\d{3})(?:_comp)?\.(?:avi|mp4|mpg|mov)", re.IGNORECASE)
+_BELIEVED = 20
+"""A header that tells up to this many frames fewer than there are label rows is believed."""
+
+
+def looks_like(release: Release) -> bool:
+    """Whether there is a camera's video, or a subject's label file."""
+    return any(
+        any(_VIDEO.fullmatch(file.name) for file in level.files)
+        or any(_label_files(release, subject) for subject in level.closed)
+        for level in release.walk(_SUBJECT)
+    )
+
+
+def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
+    """A sequence for each subject and wanted camera, with an emotion a frame."""
+    release = Release(root)
+    videos: dict[tuple[str, str], Path] = {}
+    subjects = []
+    for level in release.walk(_SUBJECT):
+        subjects += level.closed
+        for file in level.files:
+            if match := _VIDEO.fullmatch(file.name):
+                videos.setdefault((match[2].upper(), match[1].lower()), file)
+    yield from release.drain()
+    folders = merged(subjects)
+    cameras = ("left", "right") if settings.camera == "both" else (settings.camera,)
+    for subject in sorted({*folders, *(subject for subject, _ in videos)}):
+        for camera in cameras:
+            try:
+                video = videos.get((subject, camera))
+                yield _sequence(release, subject, camera, video, folders.get(subject, []), settings.au_threshold)
+            except Unusable as reason:
+                yield skipped(f"{subject}_{camera}", reason)
+            yield from release.drain()
+
+
+def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
+    """Intensities 0 to 5, one row a frame (index 1 ..), one column a unit of `UNITS`, from the units' label files.
+
+    NaN where a file has fewer lines than another. Raises `Unusable` for a missing file and
+    for lines other than ``frame,intensity`` with the frames counted from 1.
+    """
+    if missing := [unit for unit in UNITS if unit not in files]:
+        raise Unusable(f"no labels of AU {', '.join(map(str, missing))}", remedy="ActionUnit_Labels.zip unpacked again")
+    return pd.concat({unit: _column(files[unit]) for unit in UNITS}, axis="columns")
+
+
+def _sequence(
+    release: Release, subject: str, camera: str, video: Path | None, folders: list[Path], threshold: int
+) -> Sequence:
+    if video is None:
+        raise Unusable(
+            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked beside the labels"
+        )
+    claimed = check_video(video).claimed_frames
+    files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
+    origin = next((file.parent for file in files.values()), None)
+    frame_labels: tuple[str | None, ...] | None = None
+    units: tuple[tuple[int, float], ...] = ()
+    if origin:
+        table = read_intensities(files)
+        rows = table.dropna()
+        if len(rows) < len(table):
+            release.note(origin, f"label files of {len(rows)} to {len(table)} rows; cut to the shortest")
+        if 0 < len(rows) - claimed <= _BELIEVED:
+            release.note(video, f"{len(rows)} label rows for {claimed} frames; cut to the shorter")
+            rows = rows.head(claimed)
+        present = rows.to_numpy() >= threshold
+        frame_labels = tuple(
+            emfacs(unit for unit, there in zip(UNITS, row, strict=True) if there) for row in present.tolist()
+        )
+        units = tuple((unit, float(rows[unit].max())) for unit in UNITS if rows[unit].any())
+    return Sequence(
+        database="disfa",
+        subject=subject,
+        name=f"{subject}_{camera}",
+        source=video,
+        frame_labels=frame_labels,
+        action_units=units,
+        origin=release.shown(origin) if origin else "",
+    )
+
+
+def _label_files(release: Release, folder: Path) -> dict[int, Path]:
+    names = re.compile(rf"{folder.name}_au(\d{{1,2}})\.txt", re.IGNORECASE)
+    matches = ((names.fullmatch(file.name), file) for file in release.listing(folder)[1])
+    return {int(match[1]): file for match, file in matches if match}
+
+
+def _column(path: Path) -> pd.Series:
+    rows = read_numbers(path)
+    if any(len(row) != 2 or row[0] != number or row[1] not in range(6) for number, row in enumerate(rows, start=1)):
+        raise Unusable("something else than the frames from 1 on with intensities 0 to 5", path.name)
+    return pd.Series([int(row[1]) for row in rows], index=range(1, len(rows) + 1))

@@ -1,0 +1,252 @@
+"""GEMEP-FERA (the FERA 2011 challenge): its action unit partition and its emotion partition.
+
+Section 4.1 of the paper, whose count (87 sequences of 7 subjects) is that of the action
+unit partition, which comes without emotions. Both are read. How the emotion partition
+tells its labels is not known for certain, so they are looked for in this order:
+
+1. the user's ``actors.csv`` (in the release's folder or beside it), if it names an emotion;
+2. an emotion word in the name of the video or of a folder round it, the innermost first;
+3. a word in a ``.dat`` or ``.txt`` beside the video, or below a folder ``labels``;
+4. a lone number in such a file, if the user's ``emotion_codes.csv`` says what it means.
+
+The actor, without whom no subject-independent fold can be made, comes from ``actors.csv``
+or, for the training videos with action units, from their known division::
+
+    sequence,subject,emotion          code,emotion
+    train_001,actor1,                 1,anger
+    au_train_001,actor1,joy           2,fear
+
+A sequence is called as its video, in small letters; names of the action unit partition begin
+with ``au_``, since both partitions count from 001.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fer3d.config import ClipSettings
+from fer3d.data.databases.release import (
+    Level,
+    Published,
+    Release,
+    read_bytes,
+    read_numbers,
+    read_users_table,
+    skipped,
+    whole,
+)
+from fer3d.data.databases.sequence import Sequence, Skipped
+from fer3d.data.video import VIDEO_SUFFIXES, Unusable, check_video
+from fer3d.labels import FERA_WORDS
+
+LAYOUT = "folders train_###/ with train_###.avi and its label file"
+PUBLISHED = Published(
+    sequences=155,
+    subjects=7,
+    labelled=155,
+    labelled_subjects=7,
+    classes={"anger": 32, "fear": 31, "happiness": 30, "sadness": 31, "relief": 31},
+    source="emotion training partition (87 in the action unit partition); the counts by class are a hint, from memory",
+)
+UNITS = (1, 2, 4, 6, 7, 10, 12, 15, 17, 18, 25, 26)
+"""The action units in use."""
+ACTORS: Mapping[range, str] = {
+    range(1, 19): "actor1",
+    range(19, 33): "actor2",
+    range(33, 42): "actor3",
+    range(42, 57): "actor4",
+    range(57, 64): "actor5",
+    range(64, 80): "actor6",
+    range(80, 88): "actor7",
+}
+"""Who is seen in which training sequence of the action unit partition."""
+
+_COLUMNS = 100
+"""Action units have numbers below this."""
+_TABLE = "a line for it in actors.csv (sequence,subject,emotion) in the release's folder"
+_PREFIX = {"au": "au_", "emotion": ""}
+"""What begins the names of a partition, by what its label files are called."""
+_LABEL = re.compile(r"(.+)-(au|emotion)\.(?:dat|txt)")
+_NAMED = re.compile(r"(?:train|test)", re.IGNORECASE)
+_WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the user's two tables tell."""
+
+    actors: Mapping[str, str]
+    emotions: Mapping[str, str]
+    codes: Mapping[int, str]
+
+
+def looks_like(release: Release) -> bool:
+    """Whether there is a video with ``train`` or ``test`` in its name or its folder's, or a label file ``-au.dat``."""
+    return any(
+        file.name.lower().endswith("-au.dat") or (_is_video(file) and _NAMED.search(release.shown(file)))
+        for level in release.walk()
+        for file in level.files
+    )
+
+
+def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
+    """Every video whose actor is known, labelled or not."""
+    release = Release(root)
+    known = _users_tables(release.root)
+    unlabelled = 0
+    for level in release.walk():
+        for video in filter(_is_video, level.files):
+            about = _about(video.stem.lower(), level.files)
+            name = _name(release, video, about)
+            try:
+                sequence = _sequence(release, video, name, about, known)
+                unlabelled += sequence.label is None
+                yield sequence
+            except Unusable as reason:
+                yield skipped(name, reason)
+        for name in _without_video(level):
+            yield Skipped(name, "no video", remedy="the videos unpacked beside the labels")
+        yield from release.drain()
+    if unlabelled:
+        yield Skipped("emotions", f"no emotion told for {unlabelled} sequences", remedy=_TABLE)
+
+
+def read_units(path: Path) -> pd.DataFrame:
+    """A ``-au.dat`` file: one row a frame (index 1 ..), a 0/1 column for each of `UNITS` and one for ``speech``.
+
+    Column k of the file is action unit k, the last whatever its number the speech flag.
+    Raises `Unusable`.
+    """
+    rows = read_numbers(path)
+    width = len(rows[0])
+    if not max(UNITS) < width <= _COLUMNS or any(len(row) != width or not {0.0, 1.0}.issuperset(row) for row in rows):
+        raise Unusable(f"something else than columns of 0 and 1 for the units up to {max(UNITS)}", path.name)
+    table = pd.DataFrame(rows, index=range(1, len(rows) + 1), columns=range(1, width + 1)).astype(int)
+    return table[list(UNITS)].assign(speech=table[width])
+
+
+def _without_video(level: Level) -> list[str]:
+    """Sequences of which a folder holds a label file alone."""
+    if level.folder.name.lower() == "labels":
+        return []
+    videos = {file.stem.lower() for file in level.files if _is_video(file)}
+    labels = (_LABEL.fullmatch(file.name.lower()) for file in level.files)
+    return [_PREFIX[label[2]] + label[1] for label in labels if label and label[1] not in videos]
+
+
+def _name(release: Release, video: Path, about: list[Path]) -> str:
+    """The video's, with ``au_`` before it in the action unit partition."""
+    folders = release.shown(video.parent).lower()
+    coded = any(map(_is_coded, about)) or re.search(r"(?<![a-z])au(?![a-z])", folders)
+    return _PREFIX["au" if coded else "emotion"] + video.stem.lower()
+
+
+def _sequence(release: Release, video: Path, name: str, about: list[Path], known: _Known) -> Sequence:
+    subject = known.actors.get(name) or _actor(name)
+    if subject is None:
+        raise Unusable("the actor is not told", remedy=_TABLE)
+    check_video(video)
+    label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
+    units: tuple[tuple[int, float], ...] = ()
+    for file in filter(_is_coded, about):
+        try:
+            table = read_units(file)
+            units = tuple((unit, 0.0) for unit in UNITS if table[unit].any())
+        except Unusable as reason:
+            release.skip(file, reason)
+    return Sequence(
+        database="fera",
+        subject=subject,
+        name=name,
+        source=video,
+        label=label,
+        action_units=units,
+        origin=origin,
+    )
+
+
+def _emotion(release: Release, video: Path, about: list[Path], name: str, known: _Known) -> tuple[str | None, str]:
+    """The emotion and where it stands, by the ladder of the module's head."""
+    if name in known.emotions:
+        return known.emotions[name], "actors.csv"
+    for part in reversed(video.relative_to(release.root).parts):
+        if word := _one_word(part):
+            return word, release.shown(video)
+    file = next(itertools.chain(about, _elsewhere(release, video)), None)
+    return (_written(file, known), release.shown(file)) if file else (None, "")
+
+
+def _about(stem: str, files: list[Path]) -> list[Path]:
+    """The label files that go with a video: those of its name, else those of its folder if it is alone there."""
+    texts = [file for file in files if file.suffix.lower() in (".dat", ".txt")]
+    named = [file for file in texts if re.split(r"[-.]", file.name.lower())[0] == stem]
+    alone = sum(map(_is_video, files)) == 1
+    return named or [file for file in texts if alone and file.suffix.lower() == ".dat"]
+
+
+def _written(file: Path, known: _Known) -> str:
+    """The emotion that a label file tells as a word or as a number."""
+    if word := _one_word(read_bytes(file).decode("utf-8", errors="replace")):
+        return word
+    rows = read_numbers(file)
+    if len(rows) != 1 or len(rows[0]) != 1:
+        raise Unusable("neither an emotion nor a lone number", file.name)
+    code = whole(rows[0][0], file)
+    if code not in known.codes:
+        raise Unusable(
+            f"emotion code {code}, whose meaning is not told",
+            file.name,
+            remedy="emotion_codes.csv with lines code,emotion in the release's folder",
+        )
+    return known.codes[code]
+
+
+def _elsewhere(release: Release, video: Path) -> Iterator[Path]:
+    """A label file of the video's name in a folder ``labels`` beside the sequences or one level up."""
+    for above in list(video.relative_to(release.root).parents)[1:3]:
+        for suffix in (".dat", "-emotion.dat", ".txt", "-emotion.txt"):
+            file = release.root / above / "labels" / f"{video.stem}{suffix}"
+            if file.is_file() and file.resolve().is_relative_to(release.root):
+                yield file
+
+
+def _one_word(text: str) -> str | None:
+    """The emotion that the text names, if it names exactly one."""
+    named = {FERA_WORDS[word] for word in _WORD.findall(text.lower())}
+    return named.pop() if len(named) == 1 else None
+
+
+def _is_coded(file: Path) -> bool:
+    return file.stem.lower().endswith("-au")
+
+
+def _actor(name: str) -> str | None:
+    number = re.fullmatch(r"au_train_(\d{3})", name)
+    return next((actor for numbers, actor in ACTORS.items() if number and int(number[1]) in numbers), None)
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _users_tables(root: Path) -> _Known:
+    def actor(row: Mapping[str, str]) -> tuple[str, str, str]:
+        if not row["sequence"] or not row["subject"]:
+            raise ValueError("an empty name")
+        return row["sequence"].lower(), row["subject"], row.get("emotion", "") and FERA_WORDS[row["emotion"].lower()]
+
+    def code(row: Mapping[str, str]) -> tuple[int, str]:
+        return int(row["code"]), FERA_WORDS[row["emotion"].lower()]
+
+    words = ", ".join(FERA_WORDS)
+    people = list(read_users_table(root, "actors.csv", actor, f"sequence,subject,emotion; emotions {words} or nothing"))
+    codes = dict(read_users_table(root, "emotion_codes.csv", code, f"code,emotion; emotions {words}"))
+    return _Known(
+        actors={sequence: subject for sequence, subject, _ in people},
+        emotions={sequence: emotion for sequence, _, emotion in people if emotion},
+        codes=codes,
+    )

@@ -1,0 +1,52 @@
+"""Collections that carry a database's name but hold no sequences: refused by name."""
+
+import re
+from pathlib import Path
+
+from fer3d.data.databases.release import Release
+from fer3d.data.video import IMAGE_SUFFIXES, printable
+
+_EMOTION_FOLDER = re.compile(
+    r"\d?_?(?:ang(?:er|ry)|contempt|disgust(?:ed)?|fear(?:ful)?|happ(?:y|iness)|sad(?:ness)?|surprised?|neutral)",
+    re.IGNORECASE,
+)
+_DISFA_SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
+
+
+def recognise(root: Path) -> str | None:
+    """What a folder or file is, if it is one of the known look-alikes; else None."""
+    if not root.is_dir():
+        return _pixel_table(root)
+    release = Release(root)
+    for file in release.listing(release.root)[1]:
+        if found := _pixel_table(file):
+            return found
+    if any(len(level.closed) >= 3 and _has_images(release, level.closed) for level in release.walk(_EMOTION_FOLDER)):
+        return "single images sorted by emotion, such as CK+48 or FER: no sequences"
+    if _is_disfa_plus(release):
+        return "DISFA+, folders of stills: another release than DISFA"
+    return None
+
+
+def _pixel_table(file: Path) -> str | None:
+    """FER2013 and its descendants (ckextended.csv): one 48 x 48 image a line."""
+    if file.suffix.lower() != ".csv" or not file.is_file():
+        return None
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(200).lower()
+    except OSError:
+        return None
+    if b"emotion" in head and b"pixels" in head:
+        return f"a table of single images in the manner of FER2013 ({printable(file.name)}): no sequences"
+    return None
+
+
+def _is_disfa_plus(release: Release) -> bool:
+    """Subject folders whose own folders hold stills; DISFA's subject folders hold label files."""
+    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.closed)
+    return any(_has_images(release, release.listing(subject)[0]) for subject in subjects)
+
+
+def _has_images(release: Release, folders: list[Path]) -> bool:
+    return any(file.suffix.lower() in IMAGE_SUFFIXES for folder in folders for file in release.listing(folder)[1])

@@ -1,0 +1,203 @@
+"""What every reader needs: a release's folders and small files, read with suspicion.
+
+The rules that hold for all databases stand here once. What the operating system or an
+archiver left behind is ignored; names match in any letter case and sort by number
+(``au2`` before ``au10``); any nesting of folders is looked through; a link that leaves the
+release is not followed; a label file has a largest size.
+"""
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+
+from fer3d.data.databases.sequence import Skipped
+from fer3d.data.video import Unusable, printable
+from fer3d.errors import InputError
+
+MAX_TEXT_BYTES = 2**20
+"""Size of one label file."""
+_DEPTH = 5
+"""Levels of folders in which a release is looked for, the root included."""
+_BREADTH = 20_000
+"""Folders looked at in one level, so that a whole disk given by mistake ends soon."""
+_STRAY = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
+_NUMBER = re.compile(r"(\d+)")
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The owners' counts, or where they give none those of papers, shown beside what was found; None: not known."""
+
+    sequences: int | None = None
+    subjects: int | None = None
+    labelled: int | None = None
+    labelled_subjects: int | None = None
+    classes: Mapping[str, int] | None = None
+    source: str = ""
+    """Where the counts come from, and how far they can be trusted."""
+
+
+class Level(NamedTuple):
+    """One folder that `Release.walk` came through."""
+
+    folder: Path
+    closed: list[Path]
+    """Its folders that were not entered."""
+    files: list[Path]
+
+
+class Release:
+    """An unpacked release. What it passes over is noted and handed out by `drain`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._noted: list[Skipped] = []
+
+    def shown(self, path: Path) -> str:
+        """A path's name from the root, safe to print."""
+        return printable(os.path.relpath(path, self.root))
+
+    def skip(self, path: Path, reason: Unusable) -> None:
+        """Note that ``path`` is passed over, and why."""
+        self._noted.append(skipped(self.shown(path), reason))
+
+    def note(self, path: Path, what: str) -> None:
+        """Note something about ``path`` that the user should know."""
+        self._noted.append(Skipped(self.shown(path), what))
+
+    def drain(self) -> Iterator[Skipped]:
+        """What was noted since the last call."""
+        noted, self._noted = self._noted, []
+        yield from noted
+
+    def listing(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """The folders and the files in a folder, each in numeric order, without strays and runaway links."""
+        folders, files = [], []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if _STRAY.match(entry.name) or not self._follows(entry):
+                        continue
+                    if entry.is_dir():
+                        folders.append(folder / entry.name)
+                    elif entry.is_file():
+                        files.append(folder / entry.name)
+        except OSError as error:
+            self.skip(folder, Unusable(f"cannot be read: {error.strerror}", remedy="permission to read it"))
+        return sorted(folders, key=numeric), sorted(files, key=numeric)
+
+    def walk(self, closed: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
+        """Every folder of the release, the outermost first; a folder whose whole name matches is not entered."""
+        level = [self.root]
+        for _ in range(_DEPTH):
+            below: list[Path] = []
+            for folder in level[:_BREADTH]:
+                folders, files = self.listing(folder)
+                matching = [child for child in folders if closed.fullmatch(child.name)]
+                below += [child for child in folders if not closed.fullmatch(child.name)]
+                yield Level(folder, matching, files)
+            level = below
+
+    def _follows(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry is no link, or a link to a file of the release (as git-annex and DVC make them)."""
+        if not entry.is_symlink():
+            return True
+        target = Path(os.path.realpath(entry.path))
+        if target.is_file() and target.is_relative_to(self.root):
+            return True
+        why = "a link to a folder, out of the release, or to nothing"
+        self.skip(Path(entry.path), Unusable(why, remedy="a copy in place of the link"))
+        return False
+
+
+def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Folders of one name (in capitals) brought together from several places, in numeric order of the names."""
+    together: dict[str, list[Path]] = {}
+    for folder in sorted(folders, key=numeric):
+        together.setdefault(folder.name.upper(), []).append(folder)
+    return together
+
+
+def skipped(what: str, reason: Unusable) -> Skipped:
+    """An entry for what could not be used."""
+    return Skipped(printable(what), reason.why, reason.file if reason.file not in what else "", reason.remedy)
+
+
+def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
+    """Sort key: runs of digits by their value, letters in any case; equal keys by the name itself."""
+    parts = _NUMBER.split(path.name.lower())
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), path.name
+
+
+def read_bytes(path: Path) -> bytes:
+    """A small file; raises `Unusable` for a missing, empty, oversized or forbidden one."""
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise Unusable(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
+        content = path.read_bytes()
+    except OSError as error:
+        raise Unusable(f"cannot be read: {error.strerror}", path.name) from error
+    if not content.strip():
+        raise Unusable("empty", path.name)
+    return content
+
+
+def read_users_table(
+    root: Path, name: str, parse: Callable[[Mapping[str, str]], Parsed], wanted: str
+) -> Iterator[Parsed]:
+    """The parsed lines of a small CSV that the user may have put into the release's folder or beside it.
+
+    ``parse`` gets a line's values by column, stripped; whatever it cannot take (a
+    `ValueError` or `KeyError`) is an `InputError` that says what was ``wanted``.
+    """
+    path = next((file for file in (root / name, root.parent / name) if file.is_file()), None)
+    if path is None:
+        return
+    try:
+        rows = csv.DictReader(read_bytes(path).decode("utf-8-sig").splitlines(), strict=True)
+        for row in rows:
+            try:
+                if None in row or None in row.values():
+                    raise ValueError("another number of columns")
+                yield parse({column.strip().lower(): value.strip() for column, value in row.items()})
+            except (ValueError, KeyError) as error:
+                raise InputError(f"line {rows.line_num} of {path}", wanted, "mending that line") from error
+    except (Unusable, ValueError, csv.Error) as error:
+        raise InputError(f"{path}, which is no table ({error})", wanted, "mending or removing it") from error
+
+
+def read_numbers(path: Path) -> list[list[float]]:
+    """The numbers of each line of a small text file, parted by blanks or commas; raises `Unusable`."""
+    try:
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+        rows = [[float(word) for word in line.replace(",", " ").split()] for line in lines]
+    except ValueError as error:
+        raise Unusable("something else than numbers", path.name) from error
+    rows = [row for row in rows if row]
+    if not rows:
+        raise Unusable("empty", path.name)
+    return rows
+
+
+def read_xml(path: Path) -> Element:
+    """The root element of a small XML file that declares no entities; raises `Unusable`."""
+    try:
+        return ElementTree.fromstring(read_bytes(path))
+    except (ParseError, ValueError, LookupError) as error:
+        raise Unusable(f"no sound XML ({type(error).__name__})", path.name) from error
+
+
+def whole(number: float, path: Path) -> int:
+    """A whole number written as a float (``3.0000000e+00``); raises `Unusable` for any other."""
+    if not number.is_integer():
+        raise Unusable("no whole number where one belongs", path.name)
+    return int(number)

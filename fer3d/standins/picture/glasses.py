@@ -1,0 +1,135 @@
+"""Glasses of an invented person: frames of several shapes with arms, lenses that catch a little light.
+
+Not part of the paper: it serves the stand-in databases. Frames lie in space before the
+face, so that they turn with it. A lens hides nothing: the lids behind it are landmarks.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+
+from fer3d.standins.people.person import Person
+from fer3d.standins.picture.raster import f32
+
+_SHARP = 4
+"""Fractional bits of a line's ends."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One shape of glasses, in millimetres."""
+
+    half_width: float
+    half_height: float
+    square: float
+    """1 an ellipse, towards 0 a rectangle."""
+    rim: float
+    """Thickness."""
+    lower: bool = True
+    """Whether the rim goes round below."""
+
+
+_FRAMES: Mapping[str, Frame] = MappingProxyType(
+    {
+        "round": Frame(22, 20, 1.0, 0.8),
+        "square": Frame(25, 18, 0.55, 0.9),
+        "oval": Frame(25, 16, 0.85, 0.8),
+        "half": Frame(25, 17, 0.6, 0.95, lower=False),
+        "heavy": Frame(25, 20, 0.6, 1.3),
+    }
+)
+"""Every kind of `people.GLASSES` but "none"."""
+
+
+@dataclass(frozen=True)
+class Worn:
+    """Glasses on a face: polylines (N, 3) in millimetres."""
+
+    lenses: tuple[np.ndarray, np.ndarray]
+    """Closed outlines, left and right of the picture."""
+    rims: tuple[np.ndarray, ...]
+    """Both rims and the bridge."""
+    arms: tuple[np.ndarray, np.ndarray]
+
+
+def wear(who: Person, points: np.ndarray) -> Worn:
+    """Set a person's glasses on the nose. ``points`` (68, 3) landmarks at rest in millimetres."""
+    frame = _FRAMES[who.glasses]
+    middle = np.array([0, points[36:48, 1].mean() + 4, points[28, 2] - 12])
+    apart = (points[42:48, 0].mean() - points[36:42, 0].mean()) / 2
+    t = np.linspace(0, 2 * np.pi, 41)
+    wide, tall = (np.sign(wave) * np.abs(wave) ** frame.square for wave in (np.cos(t), np.sin(t)))
+    right = np.stack([apart + frame.half_width * wide, frame.half_height * tall, 6 - 4 * wide], 1)
+    shown = right if frame.lower else right[20:]
+    at = np.linspace(-1, 1, 7)
+    inner = apart - frame.half_width
+    bridge = np.stack([inner * at, -5 - 2.5 * np.cos(1.4 * at), np.full(7, 10.0)], 1)
+    hinge = right[np.argmax(right[:, 0])] + [0, -6, 0]
+    ear = np.array([0.5 * (points[16, 0] - points[0, 0]) + 3, -8, points[16, 2] - middle[2] - 4])
+    arm = hinge + (ear - hinge) * np.linspace(0, 1, 9)[:, None]
+    arm[:, 0] += 5 * np.sin(np.linspace(0, np.pi, 9))  # arms bow round the temples
+    left = [-1, 1, 1]
+    return Worn(
+        (right * left + middle, right + middle),
+        (shown * left + middle, shown + middle, bridge + middle),
+        (arm * left + middle, arm + middle),
+    )
+
+
+def draw(
+    picture: np.ndarray,
+    who: Person,
+    worn: Worn,
+    project: Callable[[np.ndarray], np.ndarray],
+    yaw: float,
+    scale: float,
+) -> None:
+    """Draw glasses over a face. ``project`` takes (N, 3) millimetres to (N, 2) pixels; ``scale`` pixels a millimetre.
+
+    The arm on the far side of a turned head is hidden, as is what lies behind thick hair.
+    """
+    facing = 0.14 * np.cos(np.radians(yaw)) + np.array([1, -1]) * np.sin(np.radians(yaw))
+    covered = who.style in ("long", "bob", "fringe", "curly")
+    arms = [project(arm[:5] if covered else arm) for arm, out in zip(worn.arms, facing, strict=True) if out > 0]
+    rims = [project(rim) for rim in worn.rims]
+    lenses = [project(lens) for lens in worn.lenses]
+    every = np.concatenate([*rims, *arms])
+    low = np.floor(every.min(0) - 8).astype(int).clip(0)
+    high = np.minimum(np.ceil(every.max(0) + 12).astype(int), picture.shape[1::-1])
+    if (high <= low).any():
+        return
+    under = picture[low[1] : high[1], low[0] : high[0]]
+    rim = _FRAMES[who.glasses].rim
+    metal = _drawn(under.shape, [line - low for line in rims], rim * scale)
+    metal = np.maximum(metal, _drawn(under.shape, [line - low for line in arms], min(rim, 1.2) * scale))
+    shadow = cv2.GaussianBlur(metal, (0, 0), 1.6 * scale)
+    fall = np.roll(shadow, (round(4 * scale), round(-0.03 * yaw * scale)), axis=(0, 1))
+    under *= 1 - 0.22 * fall[..., None]
+    for k, lens in enumerate(lenses):
+        under += _glint(under.shape, lens - low, k, yaw)[..., None]
+    light = np.clip(cv2.GaussianBlur(under.mean(-1), (0, 0), 6 * scale) / 130, 0.4, 1.4)
+    upper_edge = np.clip(metal - np.roll(metal, 1, axis=0), 0, 1)  # what faces the lamp above
+    colour = np.sqrt(f32(who.frame)) * 255 * light[..., None] + 60 * upper_edge[..., None]
+    under += (colour - under) * metal[..., None]
+
+
+def _drawn(shape: tuple[int, ...], lines: list[np.ndarray], width: float) -> np.ndarray:
+    """(h, w) cover of polylines ``width`` pixels thick, smooth at their edges."""
+    mask = np.zeros(shape[:2], np.uint8)
+    fixed = [np.rint(line * 2**_SHARP).astype(np.int32) for line in lines]
+    cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, _SHARP)
+    return f32(mask / 255) * min(0.85, 0.8 * width)
+
+
+def _glint(shape: tuple[int, ...], lens: np.ndarray, side: int, yaw: float) -> np.ndarray:
+    """(h, w) grey levels of light that a lens adds: a faint veil, a slanted streak that moves as the head turns."""
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.rint(lens * 2**_SHARP).astype(np.int32)], 255, cv2.LINE_AA, _SHARP)
+    middle, reach = lens.mean(0), np.ptp(lens, axis=0) / 2 + 1
+    y, x = f32(np.mgrid[: shape[0], : shape[1]])
+    slant = 0.8 * (x - middle[0]) / reach[0] + 0.6 * (y - middle[1]) / reach[1]
+    streak = np.exp(-(((slant + 0.62 - 0.25 * side + 0.012 * yaw) / 0.13) ** 2))
+    return f32(mask / 255) * (4 + 16 * streak)

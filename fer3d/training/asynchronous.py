@@ -1,0 +1,157 @@
+"""Asynchronous SGD, the paper's own way (Section 3.3): workers that don't wait for one another.
+
+Each worker is a process that takes the next step's clips, computes a gradient from the shared
+weights as they are at that moment, and changes them at once, without a lock (Hogwild, Recht et
+al. 2011, arXiv 1106.5730). Weights, momentum and the running statistics of batch normalisation
+lie in shared memory; an update that another worker overwrites is lost. Each batch is normalised
+by its own statistics. The epochs, the number of steps, their clips, rates and augmentation are
+the synchronous training's; only the order in which steps end is left to chance.
+
+Therefore two asynchronous trainings with the same seed differ. One that was killed goes on
+after its last whole epoch, but not to the same bits. The paper does not say how many workers it had.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, multiprocessing
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
+
+from fer3d.config import TrainingSettings
+from fer3d.errors import InputError
+from fer3d.model.network import Network
+from fer3d.training import devices, loop
+from fer3d.training.batches import Clips
+
+
+def fit(
+    fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint: Path, run: str
+) -> pd.DataFrame:
+    """As `loop.fit`, by ``settings.async_workers`` processes on the CPU.
+
+    Raises:
+        InputError: another device than the CPU, more than one process of ``torchrun``, a worker
+            that failed or died, a loss that is no number.
+    """
+    if fabric.device.type != "cpu" or fabric.world_size > 1:
+        raise InputError(
+            f"async_workers = {settings.async_workers} on a GPU or under torchrun",
+            "the CPU of one machine",
+            "--device cpu without torchrun, or async_workers = 0",
+        )
+    network.train().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    sgd = loop.optimiser(network, settings)
+    log = loop.resume(checkpoint, run, network, sgd)
+    if len(log) == settings.epochs:
+        return pd.DataFrame(log)
+    for tensor in loop.state(network, sgd).values():
+        tensor.share_memory_()
+    workers = _Workers(network, sgd, clips, settings, len(log))
+    try:
+        with loop.progress(log, clips, settings) as bar:
+            for number in range(len(log), settings.epochs):
+                started = time.perf_counter()
+                epoch = loop.Epoch.of(number, len(clips), settings)
+                for taken in workers.until_done(number):
+                    bar.update(min(number * len(epoch.batches) + taken, bar.total) - bar.n)
+                log.append(loop.row(epoch, workers.told.sum(dim=0), started))
+                loop.save(checkpoint, run, network, sgd, log)
+                workers.go_on()
+    finally:
+        workers.end()
+    return pd.DataFrame(log)
+
+
+class _Workers:
+    """The processes, and what they share besides the weights."""
+
+    def __init__(
+        self, network: Network, sgd: torch.optim.SGD, clips: Clips, settings: TrainingSettings, first: int
+    ) -> None:
+        # Spawned, not forked: the caller may hold threads. PyTorch ends them when the caller is killed.
+        context, count = multiprocessing.get_context("spawn"), settings.async_workers
+        # The caller waits for nothing that a killed worker could hold: it reads, and it opens gates.
+        self._taken = context.Value("q", 0, lock=False)
+        """Steps of the epoch that a worker has taken on."""
+        self._lock = context.Lock()
+        """Held to take one on, by workers only."""
+        self._done = torch.zeros(count, dtype=torch.int64).share_memory_()
+        """Epochs that each worker has ended."""
+        self._gates = [context.Semaphore(0) for _ in range(count)]
+        """Where each worker waits for the next epoch."""
+        self.told = torch.zeros(count, 2).share_memory_()
+        """Each worker's sum of losses and number of recognised clips in the epoch."""
+        momentum = [sgd.state[parameter]["momentum_buffer"] for parameter in network.parameters()]
+        threads = max(1, torch.get_num_threads() // count)
+        shared = (self._taken, self._lock, self._done, self._gates, self.told)
+        args = (network, momentum, clips.places, settings, first, threads, shared)
+        self._processes = start_processes(_work, args, count, join=False, start_method="spawn")
+
+    def until_done(self, epoch: int) -> Iterator[int]:
+        """Until the last step of the epoch is done; now and then the number of steps taken on."""
+        while int(self._done.min()) <= epoch:
+            try:
+                self._processes.join(timeout=0.02)
+            except (ProcessRaisedException, ProcessExitedException) as error:
+                what = str(error).strip().splitlines()[-1]
+                raise InputError(
+                    f"an asynchronous worker that ended ({what})",
+                    "memory enough for each",
+                    "the same command again, which goes on after the last epoch",
+                ) from error
+            yield self._taken.value
+
+    def go_on(self) -> None:
+        """Let the workers begin the next epoch, or end after the last."""
+        self._taken.value = 0
+        self.told.zero_()
+        for gate in self._gates:
+            gate.release()
+
+    def end(self) -> None:
+        """End all, wherever they are: what they did is in the shared weights."""
+        for process in self._processes.processes:
+            process.terminate()
+            process.join()
+
+
+def _work(
+    rank: int,
+    network: Network,
+    momentum: Sequence[Tensor],
+    places: Sequence[tuple[Path, str, int, np.ndarray]],
+    settings: TrainingSettings,
+    first: int,
+    threads: int,
+    shared: tuple[Any, Any, Tensor, Any, Tensor],
+) -> None:
+    """One worker: steps on the shared weights until no epoch is left. It reads the stores' memory maps itself."""
+    torch.set_num_threads(threads)
+    taken, lock, done, gates, told = shared
+    clips = Clips.at(places, network.classes)
+    fabric = devices.alone(settings)
+    sgd = loop.optimiser(network, settings)
+    for parameter, buffer in zip(network.parameters(), momentum, strict=True):
+        sgd.state[parameter]["momentum_buffer"] = buffer
+    wrapped, optimizer = fabric.setup(network, sgd)
+    for number in range(first, settings.epochs):
+        torch.manual_seed(loop.seed(settings, number + 1, rank + 1))  # dropout
+        epoch = loop.Epoch.of(number, len(clips), settings)
+        while (mine := _next(taken, lock)) < len(epoch.batches):
+            sgd.param_groups[0]["lr"] = epoch.rates[mine]
+            told[rank] += loop.step(fabric, wrapped, optimizer, clips, epoch.batches[mine], epoch.drawn, settings)
+        done[rank] = number + 1
+        gates[rank].acquire()
+
+
+def _next(taken: Any, lock: Any) -> int:
+    """Take on the next step."""
+    with lock:
+        taken.value += 1
+        return taken.value - 1

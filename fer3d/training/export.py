@@ -1,0 +1,107 @@
+"""A trained network as an ONNX file, for programs without PyTorch.
+
+The file takes what a prepared store holds, ``frames`` (B, 10, H, W, 3) uint8 RGB and
+``landmarks`` (B, 10, 66, 2) float32 pixels (NaN where missing), and gives ``probabilities``
+(B, K) float32 for any number B of clips. Normalisation, landmark filter (Eq. 2) and softmax
+are inside; so are the class names, in the order of the columns, as JSON under ``labels`` in
+its metadata.
+"""
+
+import json
+import logging
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fer3d import __version__, files
+from fer3d.config import ClipSettings
+from fer3d.errors import InputError
+from fer3d.training.batches import normalised
+from fer3d.training.train import Model, load_model
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability from PyTorch's, in fp32."""
+
+
+class FromStore(nn.Module):
+    """A trained network from stored clips to probabilities."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network, self.clip_norm = model.network, model.training.clip_norm
+
+    def forward(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        return self.network(normalised(frames, self.clip_norm), landmarks).softmax(dim=1)
+
+
+def export_onnx(run: Path, out: Path) -> dict[str, Any]:
+    """Write the finished run's network as the ONNX file ``out``, whole or not at all.
+
+    Before the file gets its name, its answers are compared with PyTorch's on made-up clips.
+    Returns ``{"file", "bytes", "labels", "difference"}``, the largest difference of a probability.
+    Raises `InputError` for a folder without a finished run, for missing packages and for
+    a difference above `TOLERANCE`.
+    """
+    if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
+        raise InputError(f"no package {', '.join(missing)}", "the extra onnx", "pip install 'fer3d[onnx]'")
+    model = load_model(run)
+    network = FromStore(model).eval()
+    size, classes = model.network.size, model.network.classes
+    with files.atomic(out) as temporary:
+        program = _program(network, *_made_up(2, size))
+        program.model.metadata_props.update(
+            labels=json.dumps(classes), size=str(size), variant=model.network.settings.variant, fer3d=__version__
+        )
+        program.save(temporary, external_data=False)
+        difference = max(_difference(network, temporary, *_made_up(clips, size)) for clips in (1, 3))
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"probabilities {difference:.1g} away from PyTorch's", f"at most {TOLERANCE}", "another onnxruntime"
+            )
+    return {"file": str(out), "bytes": out.stat().st_size, "labels": list(classes), "difference": difference}
+
+
+def _made_up(clips: int, size: int) -> tuple[Tensor, Tensor]:
+    """Clips of noise with landmarks in, on and beyond the border, one of them missing."""
+    rng, frames = np.random.default_rng(clips), ClipSettings.num_frames
+    pictures = rng.integers(0, 256, (clips, frames, size, size, 3), np.uint8)
+    points = rng.uniform(-0.2 * size, 1.2 * size, (clips, frames, 66, 2)).astype(np.float32)
+    points[0, 0, 0] = np.nan
+    return torch.from_numpy(pictures), torch.from_numpy(points)
+
+
+def _program(network: nn.Module, frames: Tensor, landmarks: Tensor) -> Any:
+    """PyTorch's exporter, kept quiet about its own deprecations."""
+    free = {0: torch.export.Dim("clips")}
+    chatter = logging.getLogger("torch.onnx")
+    level = chatter.level
+    chatter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return torch.onnx.export(
+                network,
+                (frames, landmarks),
+                dynamo=True,
+                verbose=False,
+                input_names=["frames", "landmarks"],
+                output_names=["probabilities"],
+                dynamic_shapes={"frames": free, "landmarks": free},
+            )
+    finally:
+        chatter.setLevel(level)
+
+
+@torch.no_grad()
+def _difference(network: nn.Module, file: Path, frames: Tensor, landmarks: Tensor) -> float:
+    """The largest difference between onnxruntime's probabilities and PyTorch's."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"frames": frames.numpy(), "landmarks": landmarks.numpy()})
+    return float(np.abs(found - network(frames, landmarks).numpy()).max())

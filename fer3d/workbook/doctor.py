@@ -1,0 +1,110 @@
+"""Can this machine run the workbook? One line a requirement, each naming its remedy."""
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fer3d import paths
+from fer3d.workers import processors
+
+LEAST_PYTHON = (3, 11)
+LEAST_FREE_GB = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: what was looked at, whether it will do, and the detail or the remedy."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine() -> Iterator[Check]:
+    """Run every check, in the order in which a broken one hides the next. Nothing raises."""
+    for name, look in _CHECKS.items():
+        try:
+            ok, detail = look()
+        except Exception as error:  # a broken library may raise anything while it loads
+            ok, detail = False, f"{type(error).__name__}: {error}"
+        yield Check(name, ok, " ".join(detail.split()))
+
+
+def _python() -> tuple[bool, str]:
+    return sys.version_info >= LEAST_PYTHON, f"{platform.python_version()} at {sys.executable}"
+
+
+def _packages() -> tuple[bool, str]:
+    """Every direct requirement of fer3d is there. pip saw to the versions; a missing one is what happens."""
+    lines = [line for line in importlib.metadata.requires("fer3d") or () if "extra ==" not in line]
+    names = [match.group() for line in lines if (match := re.match(r"[\w.-]+", line))]
+    missing = [name for name in names if not _installed(name)]
+    if missing:
+        return False, f"missing {', '.join(missing)}; try pip install -c constraints.txt -e ."
+    return True, f"all {len(names)} installed"
+
+
+def _installed(name: str) -> bool:
+    # conda ships dlib under its own name, and so does who compiles it.
+    for candidate in (name, name.removesuffix("-bin")):
+        try:
+            importlib.metadata.distribution(candidate)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return True
+    return False
+
+
+def _detectors() -> tuple[bool, str]:
+    """OpenCV's cascade, dlib's detector and dlib's predictor, on the one face that scikit-image ships."""
+    from skimage.data import astronaut
+
+    from fer3d.config import ClipSettings
+    from fer3d.data import faces
+
+    (found,) = faces.FaceTracker(ClipSettings()).track([astronaut()])
+    ok = isinstance(found, faces.Face)
+    return ok, "OpenCV and dlib find the face and its 66 points" if ok else "the face of a sample photograph was missed"
+
+
+def _torch() -> tuple[bool, str]:
+    import torch
+
+    from fer3d.training import devices
+
+    device = devices.best_device().type
+    name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: for the tiny and laptop profiles"
+    return True, f"{torch.__version__} on {device} in {devices.best_precision(device)} ({name})"
+
+
+def _kernel() -> tuple[bool, str]:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    return True, f"Jupyter kernel python3 in {KernelSpecManager().get_kernel_spec('python3').resource_dir}"
+
+
+def _disk() -> tuple[bool, str]:
+    folder = paths.data()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    return free >= LEAST_FREE_GB, f"{free:.0f} GB free at {folder}; at least {LEAST_FREE_GB} wanted"
+
+
+def _cores() -> tuple[bool, str]:
+    return True, str(processors())
+
+
+_CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
+    "python": _python,
+    "packages": _packages,
+    "detectors": _detectors,
+    "torch": _torch,
+    "kernel": _kernel,
+    "disk": _disk,
+    "cores": _cores,
+}

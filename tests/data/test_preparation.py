@@ -1,0 +1,404 @@
+"""The prepared store: the paper's ten frames, what is left out, the same bytes whatever happened on the way."""
+
+import dataclasses
+import errno
+import functools
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from collections.abc import Sequence as Several
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import scenes
+from orphans import all_end, children
+
+from fer3d import files
+from fer3d.config import ClipSettings
+from fer3d.data import clips, preparation
+from fer3d.data.databases.sequence import Sequence
+from fer3d.data.store import MANIFEST, Store, digest, open_store
+from fer3d.data.video import VideoError
+from fer3d.errors import InputError
+
+SETTINGS = ClipSettings(size=48)
+
+
+def write_image(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def write_sequence(root: Path, subject: str, number: str, pictures: Several[np.ndarray], code: int | None) -> None:
+    """One CK+ sequence in the owner's layout."""
+    for i, picture in enumerate(pictures, start=1):
+        write_image(root / "cohn-kanade-images" / subject / number / f"{subject}_{number}_{i:08d}.png", picture)
+    labels = root / "Emotion" / subject / number
+    labels.mkdir(parents=True, exist_ok=True)
+    if code is not None:
+        (labels / f"{subject}_{number}_{len(pictures):08d}_emotion.txt").write_text(f"   {code:.7e}\n")
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("release")
+    write_sequence(root, "S001", "001", scenes.walk(12), 3)
+    write_sequence(root, "S001", "002", scenes.walk(10), None)
+    write_sequence(root, "S002", "001", scenes.walk(7), 2)
+    write_sequence(root, "S003", "001", [scenes.COFFEE] * 10, 5)
+    write_sequence(root, "S004", "001", scenes.walk(11, blank=(4, 5)), 7)
+    write_sequence(root, "S005", "001", scenes.walk(10, blank=(1, 3, 5)), 1)
+    write_sequence(root, "S006", "001", scenes.walk(10), 5)
+    broken = root / "cohn-kanade-images" / "S006" / "001" / "S006_001_00000006.png"
+    broken.write_bytes(broken.read_bytes()[:4000])  # the header is whole, the picture is not
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    out = tmp_path_factory.mktemp("prepared") / "ckplus"
+    told = preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
+    assert told["seconds"] > 0
+    assert {name: told[name] for name in ("clips", "padded", "rejected")} == {"clips": 3, "padded": 1, "rejected": 3}
+    assert told["frames"] == 10 + 7 + 10 + 10 + 10 + 5
+    return open_store(out)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_the_last_ten_frames_of_ckplus(store: Store) -> None:
+    first = store.manifest.iloc[0]
+    assert list(store.manifest.columns) == list(MANIFEST)
+    assert (first["clip"], first["subject"], first["label"], first["first_frame"]) == (
+        "S001_001_00002",
+        "S001",
+        "disgust",
+        2,
+    )
+    assert store.frames.shape == (3, 10, 48, 48, 3) and store.frames.dtype == np.uint8
+    assert store.landmarks.shape == (3, 10, 66, 2) and store.landmarks.dtype == np.float32
+    assert list(store.manifest["sequence"]) == ["S001_001", "S002_001", "S004_001"]
+    assert store.classes == ("contempt", "disgust", "surprise") and len(store) == 3
+    assert store.info["unlabelled"] == 1
+
+
+def test_the_head_moves_within_the_square_of_the_clip(store: Store) -> None:
+    noses = store.landmarks[0, :, 30, 0]
+    assert (np.diff(noses) > 0).all()  # it moves to the right by 3 px of the frame
+    assert np.nanmin(store.landmarks) > 0 and np.nanmax(store.landmarks) < 47
+    # the picture moves with the points: a patch round the nose looks the same in the first and the last frame
+    patches = [
+        cv2.getRectSubPix(store.frames[0, t], (15, 15), tuple(map(float, store.landmarks[0, t, 30]))) for t in (0, 9)
+    ]
+    assert np.corrcoef(patches[0].ravel(), patches[1].ravel())[0, 1] > 0.9
+
+
+def test_a_short_sequence_repeats_its_first_frame(store: Store) -> None:
+    assert store.manifest["padded"].tolist() == [0, 3, 0]
+    assert (store.frames[1, :3] == store.frames[1, 3]).all()
+    assert (store.frames[1, 3] != store.frames[1, 4]).any()
+
+
+def test_frames_without_a_face_are_listed_and_have_no_points(store: Store) -> None:
+    assert store.manifest["missing"].tolist() == [0, 0, 2]
+    nowhere = np.isnan(store.landmarks[2]).all(axis=(1, 2))
+    assert np.flatnonzero(nowhere).tolist() == [3, 4]  # frames 4 and 5 of 1..10
+    listed = store.rejected[store.rejected["what"] == "frame"]
+    assert listed["first_frame"].tolist() == [4, 5] and (listed["sequence"] == "S004_001").all()
+    assert not np.isnan(np.delete(store.landmarks[2], [3, 4], axis=0)).any()
+
+
+def test_every_frame_has_its_number_of_faces_and_its_score(store: Store) -> None:
+    n_faces, scores = np.moveaxis(store.detections, -1, 0)
+    assert (n_faces[2] == [1, 1, 1, 0, 0, 1, 1, 1, 1, 1]).all()
+    assert (np.isnan(scores) == np.isnan(store.landmarks[:, :, 0, 0])).all()
+    assert np.allclose(np.nanmin(scores, axis=1), store.manifest["score"], atol=1e-4)
+    assert len(np.unique(scores[0])) == 10 and (n_faces.max(axis=1) == store.manifest["n_faces"]).all()
+
+
+def test_what_is_left_out_is_listed_with_its_reason(store: Store) -> None:
+    reasons = store.rejected[store.rejected["what"] == "sequence"].set_index("sequence")["reason"]
+    assert set(reasons.index) == {"S003_001", "S005_001", "S006_001"}
+    assert reasons["S003_001"] == "no face found (a face on 0 of 10 frames)"
+    assert reasons["S005_001"] == "no face found (a face on 7 of 10 frames)"
+    assert "broken image" in reasons["S006_001"]
+
+
+def test_a_second_call_returns_at_once(store: Store, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "_make_part", None)
+    told = preparation.prepare("ckplus", release, store.path, SETTINGS)
+    assert told["clips"] == 3 and told["frames"] == 52
+    assert not store.path.with_name(".ckplus.partial").exists()
+
+
+def test_two_processes_write_the_same_bytes(store: Store, release: Path, tmp_path: Path) -> None:
+    preparation.prepare("ckplus", release, tmp_path / "two", SETTINGS, workers=2)
+    assert contents(tmp_path / "two") == contents(store.path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_it_goes_on_and_ends_with_the_same_bytes(
+    workers: int, store: Store, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, partial = tmp_path / "out", tmp_path / ".out.partial"
+    program = (
+        "from pathlib import Path; from fer3d.data import preparation; from fer3d.config import ClipSettings\n"
+        f"if __name__ == '__main__': preparation.prepare('ckplus', Path({str(release)!r}), Path({str(out)!r}), "
+        f"ClipSettings(size=48), workers={workers})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    while not finished(partial) and process.poll() is None:
+        time.sleep(0.002)
+    born = children(process.pid)
+    process.kill()
+    process.wait()
+    done = finished(partial)
+    assert done and not out.exists()
+    assert all_end(born), "workers outlive their parent"
+    (partial / "of another release").mkdir()
+
+    redone = []
+    make_part = preparation._make_part
+    monkeypatch.setattr(preparation, "_make_part", lambda task: (redone.append(task[2].name), make_part(task)))
+    preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
+    assert not done & set(redone) and len(redone) < 6
+    assert contents(out) == contents(store.path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".out.lock", "out"]
+
+
+def finished(partial: Path) -> set[str]:
+    return {part.name for part in partial.iterdir() if part.name[0] != "."} if partial.exists() else set()
+
+
+def test_other_settings_or_another_release_make_a_new_store(release: Path, tmp_path: Path) -> None:
+    root, out = tmp_path / "release", tmp_path / "out"
+    for folder in ("cohn-kanade-images", "Emotion"):
+        shutil.copytree(release / folder / "S002", root / folder / "S002")
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    before = open_store(out).info
+    shutil.copytree(root, tmp_path / "moved")
+    assert preparation.prepare("ckplus", tmp_path / "moved", out, SETTINGS, workers=1)["clips"] == 1
+    assert open_store(out).info == before
+    preparation.prepare("ckplus", root, out, dataclasses.replace(SETTINGS, size=32), workers=1)
+    smaller = open_store(out)
+    assert smaller.frames.shape[-2] == 32 and smaller.settings.size == 32
+    assert smaller.info["fingerprint"] != before["fingerprint"]
+    write_sequence(root, "S002", "002", scenes.walk(10), 1)
+    assert preparation.prepare("ckplus", root, out, SETTINGS, workers=1)["clips"] == 2
+
+
+def test_other_labels_or_another_thing_left_out_make_a_new_store(release: Path, tmp_path: Path) -> None:
+    root, out = tmp_path / "release", tmp_path / "out"
+    for folder in ("cohn-kanade-images", "Emotion"):
+        shutil.copytree(release / folder / "S002", root / folder / "S002")
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    before = open_store(out)
+    write_sequence(root, "S009", "001", [], 1)
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    assert list(open_store(out).rejected["reason"]) == ["no images"]
+    next((root / "Emotion" / "S002").rglob("*.txt")).write_text("6")
+    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
+    after = open_store(out)
+    assert list(before.labels) == ["contempt"] and list(after.labels) == ["sadness"]
+    assert np.array_equal(before.frames, after.frames) and before.info["fingerprint"] != after.info["fingerprint"]
+
+
+def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
+    def key(settings: ClipSettings = SETTINGS, content: str = "a", changed: int = 1, **fields: object) -> str:
+        image.write_text(content)
+        os.utime(image, (changed, changed))
+        return preparation._key(dataclasses.replace(sequence, **fields), tmp_path, settings)
+
+    image = tmp_path / "1.png"
+    sequence = Sequence("ckplus", "S1", "S1_1", tmp_path, (image,), label="fear")
+    others = [
+        key(dataclasses.replace(SETTINGS, margin=0.2)),
+        key(content="ab"),
+        key(changed=2),
+        key(subject="S2"),
+        key(label="anger"),
+        key(frame_labels=("fear",)),
+        key(images=(image, image)),
+    ]
+    assert len({key(), *others}) == 8 and key() == key()
+
+
+def test_one_preparation_of_a_store_at_a_time(store: Store, release: Path) -> None:
+    call = functools.partial(preparation.prepare, "ckplus", release, store.path, SETTINGS, workers=1)
+    second = threading.Thread(target=call, daemon=True)
+    with files.lock(store.path):
+        second.start()
+        second.join(1)
+        assert second.is_alive()
+    second.join(30)
+    assert not second.is_alive()
+
+
+@pytest.mark.parametrize("where", ["_row", "digest"])
+def test_a_full_disk_leaves_nothing_half_written(
+    where: str, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out, partial = tmp_path / "out", tmp_path / ".out.partial"
+    (partial / ".left by a killed run.part").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, where, full)
+        with pytest.raises(InputError, match="full disk"):
+            preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
+    assert not out.exists()
+    with pytest.raises(InputError, match="no store"):
+        open_store(out)
+    assert not any(file.name.startswith(".") for file in partial.iterdir())
+    # what is finished serves only the same settings
+    preparation.prepare("ckplus", release, out, dataclasses.replace(SETTINGS, size=32), workers=1)
+    assert open_store(out).frames.shape == (3, 10, 32, 32, 3)
+
+
+def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield from scenes.walk(12)
+        raise VideoError("broken image")
+
+    sequence = Sequence(database="mmi", subject="S1", name="1", source=Path("x"), label="fear")
+    monkeypatch.setattr(clips, "read_frames", lambda source, images: frames())
+    preparation._make_part((sequence, SETTINGS, tmp_path / "part"))
+    assert (tmp_path / "part" / "frames").stat().st_size == (tmp_path / "part" / "landmarks").stat().st_size == 0
+    rows = files.read_json(tmp_path / "part" / "rows.json")
+    assert not rows["clips"] and [row["reason"] for row in rows["rejected"]] == ["broken image"]
+
+
+def test_a_release_without_faces_says_so(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "release", "S003", "001", [scenes.COFFEE] * 10, 5)
+    with pytest.raises(InputError, match=r"not one clip \(1 x no face found"):
+        preparation.prepare("ckplus", tmp_path / "release", tmp_path / "out", SETTINGS, workers=1)
+    write_sequence(tmp_path / "unlabelled", "S003", "001", [scenes.COFFEE] * 10, None)
+    with pytest.raises(InputError, match="labelled sequence"):
+        preparation.prepare("ckplus", tmp_path / "unlabelled", tmp_path / "out", SETTINGS, workers=1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "release"])
+def test_what_is_no_store_is_never_replaced(kind: str, release: Path, tmp_path: Path) -> None:
+    out = {"folder": tmp_path / "mine", "file": tmp_path / "mine.txt", "release": release}[kind]
+    if kind == "folder":
+        out.mkdir()
+        (out / "thesis.txt").write_text("years of work")
+    elif kind == "file":
+        out.write_text("years of work")
+    before = sorted(release.rglob("*"))
+    with pytest.raises(InputError, match="no prepared store"):
+        preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
+    assert sorted(release.rglob("*")) == before
+    if kind != "release":
+        assert (out / "thesis.txt" if kind == "folder" else out).read_text() == "years of work"
+
+
+def test_errors_cross_processes() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(InputError, match="model"):
+        pool.apply(fail)
+
+
+def fail() -> None:
+    raise InputError("no model", "a model", "installing it")
+
+
+def test_a_worker_that_dies_is_told(release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "_make_part", die)
+    with pytest.raises(InputError, match="worker process that died"):
+        preparation.prepare("ckplus", release, tmp_path / "out", SETTINGS, workers=2)
+
+
+def die(task: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def change_json(path: Path, **values: object) -> None:
+    info = files.read_json(path / "prepared.json")
+    files.write_json(path / "prepared.json", info | values)
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    np.save(path, array, allow_pickle=True)
+
+
+DAMAGE = {
+    "no prepared.json": lambda path: (path / "prepared.json").unlink(),
+    "no frames": lambda path: (path / "frames.npy").unlink(),
+    "half the frames": lambda path: os.truncate(path / "frames.npy", (path / "frames.npy").stat().st_size // 2),
+    "more than the frames": lambda path: os.truncate(path / "frames.npy", (path / "frames.npy").stat().st_size + 1),
+    "no header": lambda path: (path / "landmarks.npy").write_bytes(b""),
+    "pickled landmarks": lambda path: save(path / "landmarks.npy", np.array([{}], dtype=object)),
+    "landmarks of another kind": lambda path: save(path / "landmarks.npy", np.zeros((3, 10, 66, 2))),
+    "landmarks of other clips": lambda path: save(path / "landmarks.npy", np.zeros((4, 10, 66, 2), np.float32)),
+    "detections of other clips": lambda path: save(path / "detections.npy", np.zeros((4, 10, 2), np.float32)),
+    "no squares": lambda path: (path / "squares.npy").unlink(),
+    "another version": lambda path: change_json(path, format=99),
+    "another size": lambda path: change_json(path, settings={"size": 64}),
+    "an unknown setting": lambda path: change_json(path, settings={"colour": "red"}),
+    "an unknown database": lambda path: change_json(path, database=["ckplus"]),
+    "an incomplete prepared.json": lambda path: forget(path / "prepared.json", "fingerprint"),
+    "broken JSON": lambda path: (path / "prepared.json").write_text("{"),
+    "a list": lambda path: (path / "prepared.json").write_text("[]"),
+    "an empty manifest": lambda path: (path / "manifest.csv").write_text(",".join(MANIFEST) + "\n"),
+    "a binary manifest": lambda path: (path / "manifest.csv").write_bytes(bytes(range(256))),
+    "an unknown label": lambda path: rename(path / "manifest.csv", "disgust", "boredom"),
+    "a clip twice": lambda path: rename(path / "manifest.csv", "S002_001_00000", "S001_001_00002"),
+    "another known label": lambda path: rename(path / "manifest.csv", "disgust", "sadness"),
+    "a link to elsewhere": lambda path: link(path / "manifest.csv"),
+}
+
+
+def rename(table: Path, old: str, new: str) -> None:
+    assert old in table.read_text()
+    table.write_text(table.read_text().replace(old, new))
+
+
+def forget(info: Path, name: str) -> None:
+    files.write_json(info, {key: value for key, value in files.read_json(info).items() if key != name})
+
+
+def link(manifest: Path) -> None:
+    elsewhere = manifest.rename(manifest.parent.parent / "elsewhere.csv")
+    manifest.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_store_is_refused_and_made_anew(damage: str, store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    shutil.copytree(store.path, path)
+    DAMAGE[damage](path)
+    with pytest.raises(InputError):
+        open_store(path)
+
+
+def test_a_subject_called_na_keeps_its_name(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(store.path, tmp_path / "store")
+    rename(tmp_path / "store" / "manifest.csv", ",S002,", ",NA,")
+    change_json(tmp_path / "store", manifest=digest(tmp_path / "store" / "manifest.csv"))
+    assert list(open_store(tmp_path / "store").manifest["subject"]) == ["S001", "NA", "S004"]
+
+
+def test_an_oversized_table_is_not_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer3d.data.store.MOST_TABLE_BYTES", 10)
+    with pytest.raises(InputError, match="more than 10 bytes"):
+        open_store(store.path)
+
+
+def test_a_store_that_lost_its_frames_is_made_anew(store: Store, release: Path, tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    shutil.copytree(store.path, path)
+    (path / "frames.npy").unlink()
+    preparation.prepare("ckplus", release, path, SETTINGS, workers=1)
+    assert contents(path) == contents(store.path)

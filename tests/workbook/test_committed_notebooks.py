@@ -1,0 +1,121 @@
+"""How the six notebooks are built, and that the refresh command leaves nothing that changes by itself."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from fer3d import paths
+from fer3d.workbook import refresh, report
+
+NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+PARAMETER = re.compile(r"[a-z_]+: (int|float|str|bool) = .+  # .+")
+
+
+def cells(path: Path, kind: str) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def tagged(path: Path, tag: str) -> list[NotebookNode]:
+    return [cell for cell in cells(path, "code") if tag in cell.metadata.get("tags", [])]
+
+
+@each_notebook
+def test_a_notebook_has_one_title_a_goal_and_three_exercises(path: Path) -> None:
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+    assert text.startswith(f"# {path.name[:2]} · ")
+    assert "**Goal.**" in text
+    assert all(row in text for row in ("| reads |", "| writes |", "| time on 2 cores |"))
+    exercises = text.split("## Try it\n")[1]
+    assert len(re.findall(r"^\d\. \*\*", exercises, re.MULTILINE)) == 3
+    assert "**Break it.**" in exercises
+
+
+@each_notebook
+def test_sections_are_numbered_in_order(path: Path) -> None:
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    numbers = [int(number) for number in re.findall(r"^## (\d+) · ", text, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 5
+
+
+@each_notebook
+def test_parameters_have_a_plain_type_and_a_word_of_help(path: Path) -> None:
+    (parameters,) = tagged(path, "parameters")
+    assert all(PARAMETER.fullmatch(line) for line in parameters.source.splitlines())
+
+
+@each_notebook
+def test_cells_are_short_and_hold_no_class(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert len(cell.source.splitlines()) <= 16, cell.source
+        tree = ast.parse(cell.source.replace("%matplotlib inline\n", ""))
+        assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), cell.source
+
+
+@each_notebook
+def test_every_figure_is_explained(path: Path) -> None:
+    everything = nbformat.read(path, as_version=4).cells
+    figures = [k for k, cell in enumerate(everything) if "<Figure size" in str(cell.get("outputs", ""))]
+    assert figures
+    for k in figures:
+        words = [cell.source for cell in everything[k + 1 : k + 5] if cell.cell_type == "markdown"]
+        assert words, everything[k].source
+
+
+@each_notebook
+def test_the_idea_is_asserted_by_hand(path: Path) -> None:
+    assert any("assert " in cell.source for cell in cells(path, "code"))
+
+
+@each_notebook
+def test_stored_outputs_are_still(path: Path) -> None:
+    """No widget state, nothing on stderr, no folder of one machine, no clock."""
+    stored = nbformat.read(path, as_version=4)
+    assert "widgets" not in stored.metadata
+    for cell in stored.cells:
+        assert set(cell.metadata) <= {"tags"}
+        for output in cell.get("outputs", []):
+            assert output.output_type in ("display_data", "execute_result", "stream")
+            assert output.get("name") != "stderr"
+            assert refresh.WIDGET not in output.get("data", {})
+            text = output.get("text") or output.data.get("text/plain", "")
+            assert str(paths.ROOT) not in text and not re.search(r"(^|[\s'\"])/(home|root|tmp|Users)/", text)
+
+
+def test_normalising_twice_changes_nothing_and_keeps_the_picture() -> None:
+    picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBO", "text/plain": "Explorer"}
+    output = nbformat.v4.new_output("execute_result", picture, execution_count=1)
+    cell = nbformat.v4.new_code_cell("explore.clips(stores)", outputs=[output], execution_count=1)
+    cell.metadata = {"tags": ["parameters"], "execution": {"iopub.status.busy": "12:00"}}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {"state": {}}, "papermill": {"duration": 3}})
+    once = nbformat.writes(refresh.normalised(notebook))
+    assert nbformat.writes(refresh.normalised(nbformat.reads(once, as_version=4))) == once
+    assert "iVBO" in once and "parameters" in once
+    assert not any(word in once for word in ("model_id", "state", "papermill", "12:00"))
+
+
+def test_a_notebook_is_executed_in_its_place_and_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "01_small.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(6 * 7)", id="answer")]), path)
+    refresh.execute(path)
+    first = path.read_text()
+    assert '"42\\n"' in first
+    refresh.execute(path)
+    assert path.read_text() == first
+
+
+def test_a_page_shows_the_picture_of_an_explorer(tmp_path: Path) -> None:
+    """Without a kernel a widget is an empty place; its picture must stand there."""
+    picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBORw0KGgo=", "text/plain": "Explorer"}
+    cell = nbformat.v4.new_code_cell("explore.clips(stores)", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("execute_result", picture, execution_count=1)]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_small.ipynb")
+    page = report._convert(tmp_path / "notebooks" / "01_small.ipynb", tmp_path)
+    html = (tmp_path / page.path).read_text()
+    assert "iVBORw0KGgo=" in html and "model_id" not in html

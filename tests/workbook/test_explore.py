@@ -1,0 +1,183 @@
+"""The explorers follow their controls without a browser, and leave a picture for readers without a kernel."""
+
+import base64
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import scenes
+
+from fer3d.config import ClipSettings
+from fer3d.data import clips, databases, video
+from fer3d.data.faces import FaceTracker
+from fer3d.data.store import MANIFEST, REJECTED, Store
+from fer3d.standins.people import person as people
+from fer3d.standins.picture import render, scene
+from fer3d.workbook import explore
+
+RNG = np.random.default_rng(0)
+FRAMES = RNG.integers(0, 255, (10, 32, 32, 3), dtype=np.uint8)
+POINTS = RNG.uniform(4, 28, (10, 66, 2)).astype(np.float32)
+PNG = b"\x89PNG"
+
+
+def store(clips: int) -> Store:
+    manifest = pd.DataFrame({name: range(clips) for name in MANIFEST})
+    return Store(
+        Path("nowhere"),
+        manifest.assign(label="anger", sequence="S005_001", padded=0),
+        RNG.integers(0, 255, (clips, 10, 32, 32, 3), dtype=np.uint8),
+        np.stack([POINTS] * clips),
+        np.ones((clips, 10, 2), np.float32),
+        np.tile((16.0, 16.0, 32.0, 0.0), (clips, 10, 1)),
+        pd.DataFrame(columns=list(REJECTED)),
+        {"database": "ckplus", "settings": {"size": 32}},
+    )
+
+
+PREDICTIONS = pd.DataFrame(
+    {"clip": ["a", "b", "c"], "label": ["anger", "anger", "fear"], "prediction": ["fear", "fear", "fear"]}
+)
+EXPLORERS = {
+    "clips": lambda: explore.clips(
+        {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
+    ),
+    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, "CK+ stand-in"),
+    "action_units": explore.action_units,
+    "activations": lambda: explore.activations(
+        {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}, "CK+ stand-in"
+    ),
+    "confusions": lambda: explore.confusions(PREDICTIONS, lambda row: FRAMES, "CK+ stand-in"),
+}
+
+
+def picture_of(explorer: explore.Explorer) -> bytes:
+    return bytes(explorer.picture.value)
+
+
+@pytest.fixture(autouse=True)
+def recording(tmp_path, monkeypatch):
+    """A release with one recording of the stores: of its last ten frames the sixth is without a face."""
+    images = tuple(tmp_path / f"{t}.png" for t in range(14))
+    for image, frame in zip(images, scenes.walk(14, blank=(9,)), strict=True):
+        cv2.imwrite(str(image), frame[..., ::-1])
+    recording = databases.Sequence("ckplus", "S005", "S005_001", tmp_path, images, label="anger")
+    monkeypatch.setattr(databases, "scan", lambda database, *_: iter([recording] if database == "ckplus" else []))
+    return recording
+
+
+def prepared(recording: databases.Sequence, **settings: str) -> Store:
+    """The store of one recording."""
+    clip = next(clips.cut(recording, FaceTracker(ClipSettings(size=32, **settings))))
+    assert isinstance(clip, clips.Clip)
+    one = store(1)
+    one.manifest["first_frame"], one.manifest["padded"] = clip.first_frame, clip.padded
+    one.info["settings"] |= settings
+    kept = {name: getattr(clip, name)[None] for name in ("landmarks", "detections", "squares")}
+    return dataclasses.replace(one, frames=clip.pictures[None], **kept)
+
+
+def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
+    """Drawn on the recorded frame; the frame that the tracker rejects has neither points nor box."""
+    one = prepared(recording)
+    explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
+
+    def share(frame, colour, landmarks=True):
+        drawn = explorer.draw(database="ckplus", clip=0, frame=frame, landmarks=landmarks)
+        return np.mean(np.abs(drawn[:, :540].astype(int) - colour).sum(-1) < 30)
+
+    assert share(4, explore._GREEN) > 10 * share(4, explore._GREEN, landmarks=False)
+    assert share(4, explore._ORANGE) > 2 * share(5, explore._ORANGE)
+    assert share(4, explore._BLUE) > 0.002 and share(5, explore._BLUE) > 0.002
+    assert share(5, explore._RED) > share(4, explore._RED) + 0.002
+    assert share(5, explore._GREEN) < 0.1 * share(4, explore._GREEN)
+
+
+@pytest.mark.parametrize("length", [14, 6])
+@pytest.mark.parametrize("short", ["repeat_first", "resample"])
+@pytest.mark.parametrize("moved", [0, 3])
+def test_the_browser_shows_the_very_frame_that_was_cut(recording, monkeypatch, length, short, moved):
+    """Whatever the video's index says, and however the clip was lengthened; of another recording nothing is shown."""
+    recording = dataclasses.replace(recording, images=recording.images[:length])
+    one, frames = prepared(recording, short=short), [video.read_image(image) for image in recording.images]
+    cut = clips.lengthened(frames[-10:], one.settings)
+    monkeypatch.setattr(video, "read_frames", lambda _, __, start: iter(frames[start and start + moved :]))
+    for number, frame in enumerate(cut):
+        found = explore._recorded(one, 0, number, recording)
+        assert found is not None and np.array_equal(found[0], frame)
+    one.squares[:] += 1
+    assert explore._recorded(one, 0, 0, recording) is None
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_changes_the_picture(name):
+    explorer = EXPLORERS[name]()
+    assert picture_of(explorer).startswith(PNG)
+    for control in explorer.controls.values():
+        before, pictures = control.value, []
+        for value in _other_values(control):
+            control.value = value
+            pictures.append(picture_of(explorer))
+        control.value = before
+        assert any(picture != picture_of(explorer) for picture in pictures), control.description
+        assert all(picture.startswith(PNG) for picture in pictures)
+
+
+def _other_values(control):
+    if hasattr(control, "options"):
+        return [value for _, value in control._options_full if value != control.value]
+    if isinstance(control.value, bool):
+        return [not control.value]
+    return [value for value in (control.min, control.min + control.step, control.max) if value != control.value]
+
+
+def test_readers_without_a_kernel_get_the_picture():
+    explorer = EXPLORERS["confusions"]()
+    bundle = explorer._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]) == picture_of(explorer)
+    assert "run this cell" in bundle["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_confusions_start_with_the_commonest_cell_and_count_its_clips():
+    cell = EXPLORERS["confusions"]().controls["cell"]
+    assert cell.value == ("anger", "fear")
+    assert [text for text, _ in cell._options_full] == ["anger as fear (2)", "fear as fear (1)"]
+
+
+def test_confusions_name_the_clip_that_they_show():
+    explorer = EXPLORERS["confusions"]()
+    figure = explorer.draw(cell=("anger", "fear"), clip=1)
+    first = PREDICTIONS[(PREDICTIONS["label"] == "anger") & (PREDICTIONS["prediction"] == "fear")].iloc[1]
+    assert figure.get_suptitle() == f"anger recognised as fear: clip 2 of 2, {first['clip']} (CK+ stand-in)"
+
+
+def test_a_posed_face_carries_its_points():
+    picture, points = explore.posed(0, {26: 5})
+    _, closed = explore.posed(0, {})
+    assert picture.shape == (160, 160, 3) and points.shape == (66, 2)
+
+    def opening(marks):  # between the middles of the inner lips, as a share of the nose's length
+        return (marks[64, 1] - marks[61, 1]) / (marks[33, 1] - marks[27, 1])
+
+    assert opening(points) > opening(closed) + 0.1
+
+
+def test_the_board_has_every_unit_of_the_invented_people():
+    assert tuple(explore.UNITS) == people.UNITS
+    assert set(explore.action_units().controls) == {"person", "pitch", "yaw", "roll", "light"} | {
+        f"AU{unit}" for unit in people.UNITS
+    }
+
+
+def test_another_light_shows_what_a_new_renderer_would():
+    who, lamps = people.person("lit", 1), (scene.Light((0.8, -0.4, 0.4), (0.9, 0.8, 0.7)),)
+    one = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0))
+    new = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0, lights=lamps))
+    pose = people.Pose(people.neutral())
+    before = one.frame(pose)[0].astype(int)
+    assert np.array_equal(one.relit(lamps).frame(pose)[0], new.frame(pose)[0])
+    assert np.abs(one.frame(pose)[0] - before).max() <= 1 < np.abs(new.frame(pose)[0] - before).max()

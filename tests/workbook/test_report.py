@@ -1,0 +1,207 @@
+"""A run's report: right numbers beside the paper's, and nothing that asks the network."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer3d import config, files, labels
+from fer3d.errors import InputError
+from fer3d.evaluation import metrics
+from fer3d.workbook import pipeline, report
+
+CLASSES = labels.CLASSES["ckplus"]
+TOLD = {"clips": 36, "padded": 5, "rejected": 4, "skipped": 3, "fingerprint": "abc"}
+
+
+def finish(run: Path, job: pipeline.Training, truth: Sequence[str], right: int, data: Sequence[str]) -> None:
+    """A training as `pipeline.training` leaves it, with the first ``right`` clips recognised."""
+    folder, n = job.folder(run), len(truth)
+    scores = np.full((n, len(CLASSES)), 0.1)
+    for row, name in enumerate(truth):
+        scores[row, (CLASSES.index(name) + (row >= right)) % len(CLASSES)] = 0.4
+    manifest = pd.DataFrame(
+        {
+            "clip": [f"{job.split}_{row}" for row in range(n)],
+            "subject": [f"{job.split}_{row // 3}" for row in range(n)],
+            "database": job.database,
+            "label": truth,
+        }
+    )
+    predictions = metrics.predictions_table(manifest, CLASSES, scores)
+    files.write_csv(folder / "predictions.csv", predictions)
+    files.write_json(folder / "model.json", {"made_with": {"torch": "2.13.0", "device": "cpu"}})
+    profile = pipeline.settings("tiny", job.variant).as_dict()
+    files.write_json(folder / "made_of.json", {"fer3d": "0", "profile": profile, "data": dict.fromkeys(data, TOLD)})
+    left_out = {"contempt": 2} if job.trained_on else {}
+    files.write_json(folder / "metrics.json", metrics.evaluate(predictions) | {"left_out": left_out})
+
+
+def execute(path: Path, title: str) -> None:
+    """An executed notebook with a figure and an explorer."""
+    picture = {
+        "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABXvMqOgAAAABJRU5ErkJggg=="
+    }
+    explorer = {"application/vnd.jupyter.widget-view+json": {"model_id": "1f"}, **picture}
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {title}\nSome words, and x < y."),
+        nbformat.v4.new_code_cell("2", outputs=[nbformat.v4.new_output("display_data", explorer)], execution_count=2),
+        nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", picture)], execution_count=1),
+    ]
+    notebook = nbformat.v4.new_notebook(
+        cells=cells, metadata={"widgets": {"application/vnd.jupyter.widget-state+json": {}}}
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    truth = ["surprise"] * 12 + ["anger"] * 6
+    for variant in config.VARIANTS:
+        finish(run, pipeline.Training("ckplus", variant), truth, 9, ["CK+ stand-in"])
+    finish(run, pipeline.Training("ckplus", "3d+landmarks", 1), truth, 18, ["CK+ stand-in"])
+    finish(
+        run,
+        pipeline.Training("ckplus", "3d+landmarks", trained_on=("mmi",)),
+        truth,
+        6,
+        ["CK+ stand-in", "MMI stand-in"],
+    )
+    execute(run / "notebooks" / "01_data_prep.ipynb", "01 · Data")
+    execute(run / "ckplus" / "05_evaluation.ipynb", "05 · Evaluation")
+    execute(run / "ckplus" / "3d+landmarks" / "fold0" / "04_training.ipynb", "04 · Training")
+    execute(run / "ckplus" / "3d+landmarks" / "fold0" / "04_training.failed.ipynb", "04 · Failed")
+    execute(run / "notebooks" / ".ipynb_checkpoints" / "01_data_prep-checkpoint.ipynb", "01 · JupyterLab's copy")
+    report.write(run)
+    return run
+
+
+class Links(HTMLParser):
+    """What a page loads or links to, its pictures' words, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.alts: list[str | None] = []
+        self.words = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.words += " "
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"] or "")
+        elif given.get("src") or given.get("href"):
+            self.loads.append(given.get("src") or given.get("href") or "")
+        if tag == "img":
+            self.alts.append(given.get("alt"))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def pages(run: Path) -> list[Path]:
+    return [run / "index.html", *sorted((run / "pages").glob("*.html"))]
+
+
+def test_no_page_asks_the_network_for_anything(run: Path) -> None:
+    for page in pages(run):
+        html = page.read_text(encoding="utf-8")
+        assert not [load for load in Links(page).loads if not load.startswith(("data:", "figures/"))]
+        assert "<script" not in html and not re.search(r"@import|url\(['\"]?(https?:)?//", html)
+
+
+def test_figures_and_explorers_are_pictures_in_a_page(run: Path) -> None:
+    for page in pages(run)[1:]:
+        assert len([load for load in Links(page).loads if load.startswith("data:image/png")]) == 2
+
+
+def test_every_link_leads_somewhere(run: Path) -> None:
+    for page in pages(run):
+        found = Links(page)
+        for link in [*found.links, *found.loads]:
+            if not link.startswith(("data:", "#", "http")):
+                assert (page.parent / unquote(link)).is_file(), link
+
+
+def test_every_figure_says_in_words_what_it_shows(run: Path) -> None:
+    alts = Links(run / "index.html").alts
+    assert len(alts) == 4
+    assert "CK+ stand-in, 3d: 9 of 18 clips recognised; anger 0 of 6, surprise 9 of 12" in alts
+
+
+def test_numbers_stand_beside_the_papers_and_baselines(run: Path) -> None:
+    within = pd.read_csv(run / "tables" / "table1.csv").set_index("variant")
+    across = pd.read_csv(run / "tables" / "table2.csv").set_index("variant")
+    assert within.loc["3d", "accuracy"] == 50.0 and within.loc["3d", "majority"] == 66.67
+    assert within.loc["3d", "low"] < 50 < within.loc["3d", "high"]
+    assert within["paper"].to_dict() == {"2d": 85.77, "3d": 89.5, "3d+landmarks": 93.21}
+    assert within.loc["3d+landmarks", ["n", "accuracy"]].tolist() == [36, 75.0]  # two folds pooled
+    assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.33, 67.52]
+    words = " ".join(Links(run / "index.html").words.split())
+    assert "3d 50.0 16.7 to 83.3 stand-in result 89.50 37.5 66.7 18 6 1 of 5 folds" in words
+    for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI stand-in", "contempt left out (2)"):
+        assert wanted in words
+
+
+def test_short_sequences_and_what_was_left_out_are_counted(run: Path) -> None:
+    words = " ".join(Links(run / "index.html").words.split())
+    for name in ("CK+ stand-in", "MMI stand-in"):
+        assert f"{name} 36 5 4 3 abc" in words
+    assert "the setting short, here repeat_first" in words
+
+
+def test_the_command_of_a_row_gives_its_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from fer3d import cli
+
+    words = Links(run / "index.html").words
+    command = next(line for line in words.splitlines() if "evaluate ckplus/3d+landmarks/fold0" in line)
+    folders = command.split("evaluate ")[1].split()
+    cli.evaluate([run / folder for folder in folders], as_json=True)
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["n"], figures["accuracy"]) == (36, 0.75)
+
+
+def test_stand_ins_are_called_stand_ins(run: Path, tmp_path: Path) -> None:
+    words = Links(run / "index.html").words
+    assert words.count("stand-in result") == 4 and "Stand-in results." in words
+    finish(tmp_path, pipeline.Training("ckplus", "3d"), ["anger"] * 6, 3, ["CK+"])
+    words = Links(report.write(tmp_path)).words
+    assert "stand-in" not in words.lower()
+
+
+def test_failed_notebooks_are_no_pages(run: Path) -> None:
+    assert {page.stem for page in (run / "pages").iterdir()} == {
+        "01_data_prep",
+        "ckplus-05_evaluation",
+        "ckplus-3d+landmarks-fold0-04_training",
+    }
+
+
+def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
+    for fold in range(3):
+        finish(tmp_path, pipeline.Training("ckplus", "3d", fold), ["surprise"] * 6, 3, ["CK+ stand-in"])
+    old = tmp_path / "ckplus" / "3d" / "fold0" / "made_of.json"
+    old.write_text(old.read_text().replace('"epochs": 2', '"epochs": 3'))
+    os.utime(old, (1, 1))
+    (row,) = report.results(tmp_path)
+    assert (row.figures["n"], row.folds, row.stale) == (12, "2 of 5 folds", ("fold0",))
+    report.write(tmp_path)
+    assert "fold0 left out: of other settings or data" in Links(tmp_path / "index.html").words
+
+
+def test_a_folder_without_a_training_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without a finished training"):
+        report.write(tmp_path)
+    assert not list(tmp_path.iterdir())
