@@ -70,7 +70,7 @@ def test_a_seed_and_a_number_are_one_person():
 
 KILLED = """
 from pathlib import Path
-from fer3d import crowd
+from fer3d.standins import crowd
 from fer3d.config import ClipSettings, PretrainingSettings
 settings = PretrainingSettings(people=3, recordings=7, epochs=1)
 crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4), workers=2)
