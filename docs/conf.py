@@ -7,7 +7,7 @@ fails the build, search works from a disk without a server, and formulas are dra
 import os
 
 project = "fer3d"
-copyright = "the fer3d authors"  # noqa: A001 - the name that Sphinx reads
+copyright = "the fer3d authors"
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 root_doc = "README"
 include_patterns = ["README.md", "docs/*.md", "data/README.md", "notebooks/0*.ipynb"]
@@ -30,7 +30,7 @@ CHAPTERS = {
 
 
 def add_contents(app: object, docname: str, source: list[str]) -> None:
-    """The front page gets the site's navigation, which README.md on GitHub does not need, and the copy's own address."""
+    """Add the navigation of the site, and the address of this copy on GitHub, to the front page."""
     if docname == root_doc:
         for caption, pages in CHAPTERS.items():
             lines = [f"```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n", *(f"/{page}" for page in pages), "```"]
