@@ -6,7 +6,6 @@ with it (in a store's manifest, in a run's ``model.json``).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from fer3d.errors import InputError
@@ -74,52 +73,6 @@ FERA_WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Words for FERA's five classes in file names, label files and the user's tables."""
-
-
-@dataclass(frozen=True)
-class UnitRule:
-    """An emotion's combination of action units: all the ``required``, and any of the ``optional``."""
-
-    emotion: str
-    required: frozenset[int]
-    optional: frozenset[int] = frozenset()
-
-
-EMFACS = (
-    UnitRule("fear", frozenset({1, 2, 4}), frozenset({5, 20, 25, 26})),
-    UnitRule("fear", frozenset({20}), frozenset({25, 26})),
-    UnitRule("surprise", frozenset({1, 2}), frozenset({5, 25, 26})),
-    UnitRule("surprise", frozenset({5, 26})),
-    UnitRule("sadness", frozenset({1, 4}), frozenset({15, 17})),
-    UnitRule("sadness", frozenset({15, 17})),
-    UnitRule("anger", frozenset({4, 5}), frozenset({17})),
-    UnitRule("disgust", frozenset({9}), frozenset({15, 17, 25, 26})),
-    UnitRule("happiness", frozenset({12}), frozenset({6, 25})),
-)
-"""EMFACS with DISFA's twelve action units, in order of precedence (Section 4.1 names EMFACS and no more).
-
-The combinations are those of the FACS manual and its users, less the units that DISFA
-does not code (7 10 11 14 16 22 23 24 27), so contempt cannot be expressed.
-"""
-
-
-def emfacs(units: Iterable[int]) -> str | None:
-    """The emotion of the action units present in one frame; None where no rule fits.
-
-    No unit at all is neutral. Of the rules whose required units are all present the one
-    that accounts for most units decides, among equals the first of `EMFACS`; units that
-    it does not account for are no obstacle.
-
-    >>> emfacs([6, 12, 25]), emfacs([1, 2, 4, 12]), emfacs([]), emfacs([25])
-    ('happiness', 'fear', 'neutral', None)
-    """
-    present = frozenset(units)
-    if not present:
-        return "neutral"
-    fitting = [rule for rule in EMFACS if rule.required <= present]
-    if not fitting:
-        return None
-    return max(fitting, key=lambda rule: len((rule.required | rule.optional) & present)).emotion
 
 
 def check_database(database: str) -> str:

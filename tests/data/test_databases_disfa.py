@@ -1,4 +1,4 @@
-"""The DISFA reader and the EMFACS table, on miniature trees."""
+"""The DISFA reader on miniature trees."""
 
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.disfa import UNITS, read_intensities
 from fer3d.data.video import check_video
 from fer3d.errors import InputError
-from fer3d.labels import CLASSES, EMFACS, emfacs
 
 ROWS: list[dict[int, int]] = [
     {},
@@ -55,41 +54,6 @@ def release(tmp_path: Path) -> Path:
     disfa_subject(root, "SN016", ROWS[:1] * 4)
     write_text(root / "Landmark_Points/SN001/tmp_frame_lm/SN001_0000_lm.mat", b"MATLAB 5.0")
     return root
-
-
-@pytest.mark.parametrize(
-    ("units", "emotion"),
-    [
-        ((), "neutral"),
-        ((12,), "happiness"),
-        ((6, 12), "happiness"),
-        ((1, 4), "sadness"),
-        ((1, 4, 15, 17), "sadness"),
-        ((15, 17), "sadness"),
-        ((1, 2), "surprise"),
-        ((1, 2, 5, 26), "surprise"),
-        ((5, 26), "surprise"),
-        ((1, 2, 4), "fear"),
-        ((1, 2, 4, 5, 20, 25), "fear"),
-        ((20,), "fear"),
-        ((4, 5), "anger"),
-        ((4, 5, 17), "anger"),
-        ((9,), "disgust"),
-        ((9, 25, 26), "disgust"),
-        ((9, 12), "disgust"),  # one unit each: the precedence decides
-        ((6, 9, 12), "happiness"),  # two against one
-        ((1, 2, 12), "surprise"),
-        ((2,), None),
-        ((6, 25), None),
-    ],
-)
-def test_emfacs(units: tuple[int, ...], emotion: str | None) -> None:
-    assert emfacs(units) == emotion
-
-
-def test_emfacs_table_fits_the_database() -> None:
-    assert {rule.emotion for rule in EMFACS} | {"neutral"} == set(CLASSES["disfa"])
-    assert frozenset().union(*(rule.required | rule.optional for rule in EMFACS)) == set(UNITS)
 
 
 def test_whole_release(release: Path) -> None:

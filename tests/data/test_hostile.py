@@ -15,7 +15,7 @@ from fer3d.data.databases import ckplus, disfa, fera, mmi
 from fer3d.data.databases.release import numeric, read_numbers, read_users_table, read_xml
 from fer3d.data.video import Unusable, VideoError, printable, read_frames
 from fer3d.errors import InputError
-from fer3d.labels import CLASSES, EMOTIONS, emfacs
+from fer3d.labels import CLASSES
 
 fuzzed = settings(
     max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -122,12 +122,6 @@ def test_every_name_fits_a_line(name: str) -> None:
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="/\0"), min_size=1)))
 def test_every_name_sorts(names: list[str]) -> None:
     sorted((Path("folder") / name for name in names), key=numeric)
-
-
-@settings(database=None)
-@given(st.sets(st.integers(1, 30)))
-def test_emfacs_knows_its_emotions(units: set[int]) -> None:
-    assert emfacs(units) in (None, *EMOTIONS) and (emfacs(units) == "neutral") == (not units)
 
 
 @pytest.mark.parametrize("database", BUILD)

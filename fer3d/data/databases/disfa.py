@@ -3,7 +3,7 @@
 Section 4.1 of the paper. Each subject has a video a camera (``LeftVideoSN001_comp.avi``,
 ``RightVideoSN001_Comp.avi``) and twelve label files (``SN001_au1.txt`` ..) of lines
 ``frame,intensity``. The emotion of a frame follows from its intensities by
-`labels.emfacs`; a frame that fits no rule has none.
+`emfacs.emfacs`; a frame that fits no combination, or two equally well, has none.
 
 Row i belongs to frame i of the video. Where their numbers differ, both are cut to the
 shorter: at this place by the video's header if it tells a few frames fewer, which is
@@ -20,8 +20,8 @@ import pandas as pd
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, merged, read_numbers, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
+from fer3d.data.emfacs import emfacs
 from fer3d.data.video import Unusable, check_video
-from fer3d.labels import emfacs
 
 LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
 PUBLISHED = Published(
@@ -112,9 +112,9 @@ def _sequence(
         if 0 < len(rows) - claimed <= _BELIEVED:
             release.note(video, f"{len(rows)} label rows for {claimed} frames; cut to the shorter")
             rows = rows.head(claimed)
-        present = rows.to_numpy() >= threshold
         frame_labels = tuple(
-            emfacs(unit for unit, there in zip(UNITS, row, strict=True) if there) for row in present.tolist()
+            emfacs({unit: value for unit, value in zip(UNITS, row, strict=True) if value >= threshold})
+            for row in rows.to_numpy().tolist()
         )
         units = tuple((unit, float(rows[unit].max())) for unit in UNITS if rows[unit].any())
     return Sequence(

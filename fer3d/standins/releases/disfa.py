@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer3d.labels import emfacs
+from fer3d.data.emfacs import emfacs
 from fer3d.standins.people import acting
 from fer3d.standins.people import person as people
 from fer3d.standins.picture import studio
@@ -97,7 +97,7 @@ def write_job(job: Job, root: Path) -> list[studio.Meant]:
         right.parent.mkdir(parents=True, exist_ok=True)
         beside = [dataclasses.replace(p, turn=(p.turn[0], p.turn[1] + 9.0, p.turn[2])) for p in poses]
         studio.write_video(right, _enlarged(studio.shoot(renderer, beside, [])), FPS)
-    labels = tuple(emfacs(unit for unit, value in zip(UNITS, row, strict=True) if value >= 1) for row in coded)
+    labels = tuple(emfacs(_present(row)) for row in coded)
     grow = f32([_SIZE[0] / _DRAWN[0], _SIZE[1] / _DRAWN[1]])
     marks = (np.stack(points) + 0.5) * grow - 0.5
     strongest = tuple((unit, float(column.max())) for unit, column in zip(UNITS, coded.T, strict=True) if column.any())
@@ -109,6 +109,11 @@ def intensities(units: np.ndarray) -> np.ndarray:
     """(T, 12) whole intensities 0..5 that a coder would write, the stronger side of each unit."""
     columns = [people.UNITS.index(unit) for unit in UNITS]
     return np.rint(units.max(1)[:, columns]).astype(int)
+
+
+def _present(coded: np.ndarray) -> dict[int, float]:
+    """The units of one frame (12,) that are present, with their intensities."""
+    return {unit: float(value) for unit, value in zip(UNITS, coded, strict=True) if value >= 1}
 
 
 def _watch(rng: np.random.Generator, feelings: tuple[str, ...]) -> list[people.Pose]:
@@ -128,7 +133,7 @@ def _felt(rng: np.random.Generator, emotion: str) -> np.ndarray:
     for _ in range(200):
         shown = acting.apex(rng, emotion, MANNER)
         coded = intensities(shown[None])[0]
-        if emfacs(unit for unit, value in zip(UNITS, coded, strict=True) if value >= 1) == emotion:
+        if emfacs(_present(coded)) == emotion:
             return shown
     raise AssertionError(f"no display of {emotion} in 200 draws")
 
