@@ -195,7 +195,7 @@ def action_units() -> Explorer:
 
 def _board(picture: np.ndarray, points: np.ndarray, grid: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
     """A face with its points beside its filter."""
-    weights = matplotlib.colormaps[plots.AMOUNT](grid, bytes=True)[..., :3]
+    weights = matplotlib.colormaps[plots.SEQUENTIAL](grid, bytes=True)[..., :3]
     filtered = cv2.resize(weights, picture.shape[:2], interpolation=cv2.INTER_NEAREST)
     return _beside((_dotted(picture, points), filtered), titles)
 
