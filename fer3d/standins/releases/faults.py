@@ -7,7 +7,6 @@ reader still finds all of the ground truth, and something to leave out, which is
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,18 +98,8 @@ def _mmi(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     usable = [path for path in sorted(sessions.iterdir()) if _is_usable(path)]
     free = max(int(path.name) for path in sessions.iterdir()) + 7
     skips = []
-    for k, why in enumerate(
-        (
-            "stills only",
-            "not one frame",
-            "no sound XML",
-            "no metatags",
-            "no Emotion tag",
-            "emotion code '9'",
-            "profile view only",
-            "no video",
-        )
-    ):
+    reasons = ("stills only", "not one frame", "no sound XML", "no metatags", "no Emotion tag", "emotion code '9'")
+    for k, why in enumerate((*reasons, "profile view only", "no video")):
         copy = sessions / str(free + 3 * k)
         shutil.copytree(_choose(rng, usable), copy)
         video, tags, session = next(copy.glob("*.avi")), _tags(copy), copy / "session.xml"
@@ -234,9 +223,4 @@ def _disfa(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     ]
 
 
-_FAULTS: dict[str, Callable[[Path, np.random.Generator], list[ExpectedSkip]]] = {
-    "ckplus": _ckplus,
-    "mmi": _mmi,
-    "fera": _fera,
-    "disfa": _disfa,
-}
+_FAULTS = {"ckplus": _ckplus, "mmi": _mmi, "fera": _fera, "disfa": _disfa}

@@ -33,8 +33,8 @@ from fer3d.workers import each_done
 LAYOUTS: Final[Mapping[str, ModuleType]] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 """One module per database.
 
-``plan(subjects, seed, recordings)`` lists the subjects, ``scene(rng, person, plan)`` sets up the
-recording room of one of them, ``write_recordings(rng, renderer, plan, root)`` writes its files.
+``plan(subjects, seed, recordings)`` lists the subjects, ``scene(rng, person, plan)`` describes how one of them is
+filmed, ``write_recording(rng, renderer, plan, recording, root)`` writes the files of one recording.
 """
 
 
@@ -149,13 +149,13 @@ def write_subject(database: str, seed: int, root: Path, plan: SubjectPlan) -> li
         with threadpool_limits(1):
             rng, person = random_stream(database, seed, plan.subject), make_person(database, seed, plan.number)
             renderer = Renderer(person, layout.scene(rng, person, plan))
-            return layout.write_recordings(rng, renderer, plan, root)
+            return [layout.write_recording(rng, renderer, plan, one, root) for one in plan.recordings]
     finally:
         cv2.setNumThreads(threads)
 
 
 def _finish(
-    database: str, growing: Path, truth: Path, plans: Sequence[Any], faults: np.random.Generator | None
+    database: str, growing: Path, truth: Path, plans: Sequence[SubjectPlan], faults: np.random.Generator | None
 ) -> None:
     """Write what belongs to no subject. A run killed in here starts again from the beginning."""
     (truth / "finishing").touch()
