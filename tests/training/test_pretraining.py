@@ -73,7 +73,7 @@ from pathlib import Path
 from fer3d.standins import crowd
 from fer3d.config import ClipSettings, PretrainingSettings
 settings = PretrainingSettings(people=3, recordings=7, epochs=1)
-crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4), workers=2)
+crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4, min_found=4), workers=2)
 """
 
 
