@@ -39,19 +39,14 @@ RecipeName = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
 
-
-def _set_option(names: str, example: str) -> Any:
-    """The option ``--set``, which wins over all other options of its command."""
-    text = f"Changes a setting, for example {example}; may be repeated. Names: {names}; see fer3d/config.py for each."
-    return typer.Option("--set", metavar="NAME=VALUE", help=text)
-
-
-ClipAssignments = Annotated[list[str] | None, _set_option("clips.*", "clips.margin=0.3")]
-TrainAssignments = Annotated[
-    list[str] | None, _set_option("training.*, network.*, folds, clips.size", "training.lr=0.005")
-]
-PretrainAssignments = Annotated[
-    list[str] | None, _set_option("pretraining.*, training.*, network.*, clips.*", "pretraining.lr=0.01")
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Changes a setting, such as clips.margin, network.window or training.lr; may be repeated. "
+        "fer3d/config.py lists and explains all settings.",
+    ),
 ]
 
 
@@ -115,7 +110,7 @@ def prepare(
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder of the prepared store.")],
     profile: ProfileName = "laptop",
-    assignments: ClipAssignments = None,
+    assignments: Assignments = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -142,7 +137,7 @@ def train(
     async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0: synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    assignments: TrainAssignments = None,
+    assignments: Assignments = None,
     pretrained: Annotated[Path | None, typer.Option(help="Finished run to start from, of fer3d pretrain say.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -178,7 +173,7 @@ def pretrain(
     recipe: RecipeName = "default",
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same people.")] = None,
-    assignments: PretrainAssignments = None,
+    assignments: Assignments = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:

@@ -184,8 +184,8 @@ class NetworkSettings(Settings):
     readout: Literal["mean", "last"] = "mean"
     """The LSTM's ten outputs averaged, or the last alone; averaging learns from far fewer clips."""
     landmark_stream: bool = False
-    """A second stream, an LSTM on how far the landmarks moved, whose logits are added. The paper has none; with some
-    hundred clips it says more than the pictures."""
+    """A second stream, an LSTM on how far the landmarks moved, whose logits are added. The paper has none; with a few
+    hundred clips it predicts better than the pictures do."""
     appearance_weight: NonNegativeFloat = 0.4
     """Weight of the pictures' logits beside the landmark stream's: they are more confident than they are accurate."""
 
@@ -336,10 +336,10 @@ def profile(name: str) -> Profile:
 def in_recipe(chosen: Profile, recipe: str) -> Profile:
     """The profile in one of the recipes.
 
-    ``default``: as it is. ``joint``, for some hundred clips: with a second stream for the landmarks' motion, and more
-    weight decay. ``paper``: without what is ours in its optimisation. Then, as the text states: SGD with momentum 0.9
-    and weight decay 1e-4 at a constant rate of 0.01, no layer that normalises, no augmentation, pictures from -1 to 1.
-    Epochs and batch size, which the text leaves open, stay the profile's, and so does what makes the network smaller.
+    ``default``: as it is. ``joint``, for a few hundred clips: a second stream for the landmarks' motion and more weight
+    decay. ``paper``: the optimisation that the text states, SGD with momentum 0.9 and weight decay 1e-4 at a constant
+    rate of 0.01, without normalisation layers and augmentation, pictures from -1 to 1. Epochs and batch size, which
+    the text leaves open, stay the profile's, and so does what makes the network smaller.
     """
     if recipe not in RECIPES:
         raise InputError(f"recipe {recipe!r} does not exist: expected one of {', '.join(RECIPES)}")
