@@ -8,13 +8,17 @@ so that ``--help`` answers at once.
 import json
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fer3d import config, labels
+from fer3d import labels
 from fer3d.errors import InputError
+
+if TYPE_CHECKING:
+    from fer3d.config import Profile
 
 app = typer.Typer(
     name="fer3d",
@@ -27,12 +31,23 @@ app = typer.Typer(
 _DATABASES = ", ".join(labels.TITLES)
 Database = Annotated[str, typer.Argument(help=f"One of {_DATABASES}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
-ProfileName = Annotated[str, typer.Option("--profile", help=f"One of {', '.join(config.PROFILES)}.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, paper.")]
+VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks.")]
 RecipeName = Annotated[
     str, typer.Option("--recipe", help="default; joint: also an LSTM on the points' motion; paper: as its text states.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
+
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Changes a setting, such as clips.margin, network.window or training.lr; may be repeated. "
+        "fer3d/config.py lists and explains all settings.",
+    ),
+]
 
 
 @app.command()
@@ -56,9 +71,7 @@ def standins(
     database: Database,
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
     subjects: Annotated[int, typer.Option(min=1, max=2000, help="Invented people.")] = 12,
-    recordings: Annotated[
-        int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")
-    ] = config.StandinSettings.recordings,
+    recordings: Annotated[int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     hostile: Annotated[bool, typer.Option("--hostile", help="With the quirks and faults of real copies.")] = False,
     workers: Workers = None,
@@ -97,13 +110,16 @@ def prepare(
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder of the prepared store.")],
     profile: ProfileName = "laptop",
+    assignments: Assignments = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
+    from fer3d import config
     from fer3d.data.preparation import prepare
 
-    counts = prepare(database, root, out, config.profile(profile).clips, workers)
+    chosen = _changed(config.profile(profile), assignments, "clips.")
+    counts = prepare(database, root, out, chosen.clips, workers)
     _report(counts, as_json)
 
 
@@ -111,7 +127,7 @@ def prepare(
 def train(
     store: Annotated[list[Path], typer.Argument(help="Prepared stores; several only with --test.")],
     out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted training in it goes on.")],
-    variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
+    variant: VariantName = "3d+landmarks",
     fold: Annotated[int, typer.Option(min=0, help="Fold that is held out for the test.")] = 0,
     test: Annotated[Path | None, typer.Option(help="Store of the database held out whole, in place of a fold.")] = None,
     profile: ProfileName = "laptop",
@@ -121,6 +137,7 @@ def train(
     async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0: synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    assignments: Assignments = None,
     pretrained: Annotated[Path | None, typer.Option(help="Finished run to start from, of fer3d pretrain say.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -137,6 +154,7 @@ def train(
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = pipeline.settings(profile, variant, recipe, **given)
+    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
@@ -147,12 +165,15 @@ def train(
 @app.command()
 def pretrain(
     out: Annotated[Path, typer.Option(help="Folder of the run, for fer3d train --pretrained.")],
-    variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
-    people: Annotated[int, typer.Option(min=2, help="Invented people.")] = config.PretrainingSettings.people,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over their clips.")] = config.PretrainingSettings.epochs,
+    variant: VariantName = "3d+landmarks",
+    people: Annotated[int | None, typer.Option(min=2, help="Invented people; the profile's by default.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over their clips; the profile's by default.")
+    ] = None,
     recipe: RecipeName = "default",
     profile: ProfileName = "laptop",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same people.")] = None,
+    assignments: Assignments = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -160,8 +181,13 @@ def pretrain(
     from fer3d.training import pretraining
     from fer3d.workbook import pipeline
 
-    chosen = config.PretrainingSettings(people=people, epochs=epochs, seed=seed)
-    metrics = pretraining.pretrain(out, pipeline.settings(profile, variant, recipe), chosen, workers)
+    options = {"people": people, "epochs": epochs, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    base = pipeline.settings(profile, variant, recipe)
+    base = base.from_params({"pretraining": given}, base)
+    replaced = [f"training.{name}" for name in base.pretraining.names()]
+    chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)
+    metrics = pretraining.pretrain(out, chosen, chosen.pretraining, workers)
     if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
         _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
@@ -253,6 +279,12 @@ def reproduce(
     from fer3d.workbook import pipeline
 
     raise typer.Exit(pipeline.reproduce(profile, run or profile, cores, full))
+
+
+def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":
+    """The profile with some of its settings changed by ``--set``: those whose names begin so."""
+    usable = [name for name in profile.names() if name.startswith(names) and name not in but]
+    return profile.changed(assignments or (), usable)
 
 
 def _pairs(words: list[str]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The command line: its JSON contracts, and one clear line with exit status 2 for wrong input."""
 
+import dataclasses
+import inspect
 import json
 import os
 import signal
@@ -14,7 +16,7 @@ import pandas as pd
 import pytest
 import trees
 
-from fer3d import cli, files, labels
+from fer3d import cli, config, files, labels
 from fer3d.evaluation import metrics
 from fer3d.workbook import pipeline
 
@@ -66,7 +68,7 @@ def finished(run: Path, clips: str = "a", classes: tuple[str, ...] = labels.CLAS
 
 
 def test_help_answers_at_once_because_nothing_heavy_is_loaded() -> None:
-    heavy = "torch cv2 dlib numpy pandas papermill"
+    heavy = "torch cv2 dlib numpy pandas papermill pydantic"
     program = f"import sys, fer3d.cli; print([name for name in '{heavy}'.split() if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -103,6 +105,12 @@ def test_help_answers_at_once_because_nothing_heavy_is_loaded() -> None:
         "train /no/such/store --out {tmp}/run",
         "train {tmp} --out {tmp}/run --variant 4d",
         "train {tmp} --out {tmp}/run --profile big",
+        "prepare ckplus {tmp}/CK+ --out {tmp}/store --set clips.sise=96",
+        "prepare ckplus {tmp}/CK+ --out {tmp}/store --set training.lr=0.1",
+        "train {tmp} --out {tmp}/run --set training.lr",
+        "train {tmp} --out {tmp}/run --set training.lr=fast",
+        "train {tmp} --out {tmp}/run --set network.window=4",
+        "pretrain --out {tmp}/run --set training.epochs=3",
         "evaluate /no/such/run",
         "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb",
         "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb --oops",
@@ -119,6 +127,32 @@ def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: P
     assert (status, out) == (2, "")
     assert err.startswith("fer3d: ") and err.count("\n") == 1
     assert sorted(path for path in ckplus.parent.rglob("*") if not path.name.endswith(".lock")) == before
+
+
+def test_help_names_what_the_settings_know() -> None:
+    """Its texts are written out, because loading the settings would take longer than printing the help."""
+    said = " ".join(fer3d("train", "--help").stdout.split())
+    for names in (config.PROFILES, config.VARIANTS):
+        assert f"One of {', '.join(names)}." in said
+    assert all(f"{name}" in said for name in config.RECIPES)
+    recordings = inspect.signature(cli.standins).parameters["recordings"].default
+    assert recordings == config.StandinSettings.recordings
+
+
+def test_set_wins_over_profile_recipe_and_options(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = []
+    monkeypatch.setattr("fer3d.data.store.open_store", lambda path: path)
+    metrics = dict.fromkeys(("n", "accuracy", "uar", "majority", "interval"), 0)
+    monkeypatch.setattr(
+        "fer3d.training.train.train", lambda _s, _out, profile, **_: profiles.append(profile) or metrics
+    )
+    words = ["--profile", "tiny", "--recipe", "joint", "--epochs", "3", "--seed", "5"]
+    words += ["--set", "training.seed=6", "--set", "training.weight_decay=0", "--set", "network.stem_strides=[1,2,2]"]
+    assert call("train", "store", "--out", "run", *words, "--set", "clips.size=96")[0] == 0
+    (chosen,), tiny = profiles, config.profile("tiny")
+    assert (chosen.training.epochs, chosen.training.seed, chosen.training.weight_decay) == (3, 6, 0.0)
+    assert (chosen.network.landmark_stream, chosen.network.stem_strides) == (True, (1, 2, 2))
+    assert chosen.clips == dataclasses.replace(tiny.clips, size=96)
 
 
 def test_index_says_what_a_reader_finds(call, ckplus: Path) -> None:

@@ -101,7 +101,7 @@ def points_alone(store: Store, folds: Sequence[int], seed: int, runs: Path) -> p
     for fold in folds:
         run = runs / f"fold{fold}-seed{seed}"
         model = training.load_model(run)
-        model.network.settings = dataclasses.replace(model.network.settings, picture_share=0.0)
+        model.network.settings = dataclasses.replace(model.network.settings, appearance_weight=0.0)
         asked = store.manifest["clip"].isin(metrics.read_predictions(run)["clip"])
         tables.append(training.predict(model, store, np.flatnonzero(asked)))
     return of_store(store, metrics.pool(tables))

@@ -151,11 +151,11 @@ def linear_baseline(
         manifest: N rows; ``landmarks``: (N, T, 66, 2) pixels; ``train`` and ``test``: row numbers.
         classes: the learned classes in label order.
 
-    The features are the last frame's `geometry.displacement`.
+    The features are the last frame's `landmarks.displacement`.
     """
     import torch  # two seconds, which nothing else here needs
 
-    from fer3d.model.geometry import displacement
+    from fer3d.data.landmarks import displacement
 
     moved = displacement(torch.tensor(landmarks[:, (0, -1)]))[:, -1].flatten(1).numpy()
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
