@@ -192,10 +192,10 @@ def test_evaluate_pools_runs(call, tmp_path: Path) -> None:
     assert status == 0 and "accuracy 75.0%" in out and "n = 16" in out
 
 
-def test_evaluate_refuses_runs_of_other_label_sets(call, tmp_path: Path) -> None:
+def test_evaluate_refuses_runs_of_other_classes(call, tmp_path: Path) -> None:
     other = finished(tmp_path / "b", "b", labels.CLASSES["mmi"])
     status, out, err = call("evaluate", finished(tmp_path / "a", "a"), other, "--json")
-    assert (status, out) == (2, "") and "label sets" in err
+    assert (status, out) == (2, "") and "different classes" in err
 
 
 def test_doctor_finds_this_machine_fit(call, monkeypatch: pytest.MonkeyPatch) -> None:

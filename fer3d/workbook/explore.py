@@ -28,8 +28,8 @@ from fer3d.data.clips import lengthened
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
 from fer3d.model import filters
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import render, scene, studio
+from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
+from fer3d.standins.picture import render, scene
 
 
 class Explorer(widgets.VBox):
@@ -135,8 +135,8 @@ _PEOPLE = 6
 
 @functools.lru_cache(maxsize=_PEOPLE)
 def _renderer(person: int) -> render.Renderer:
-    who = people.person("board", person)
-    return render.Renderer(who, scene.Scene(300, 330, 1.1, (0.5, 0.45), exposure=studio.exposure(who), noise=1.0))
+    who = make_person("board", person)
+    return render.Renderer(who, scene.Scene(300, 330, 1.1, (0.5, 0.45), exposure=scene.auto_exposure(who), noise=1.0))
 
 
 @functools.lru_cache(maxsize=64)
@@ -144,7 +144,7 @@ def _lit(person: int, light: int) -> render.Renderer:
     """A person with a lamp that stands so many degrees to the right of the camera, and a weak one opposite."""
     across, forward = np.sin(np.radians(light)), np.cos(np.radians(light))
     key = scene.Light((0.87 * across, -0.5, 0.87 * forward), (0.9, 0.9, 0.9))
-    return _renderer(person).relit((key, scene.Light((-across, 0.0, 0.3), (0.15, 0.15, 0.15))))
+    return _renderer(person).with_lights((key, scene.Light((-across, 0.0, 0.3), (0.15, 0.15, 0.15))))
 
 
 def posed(
@@ -159,10 +159,10 @@ def posed(
     ``turn`` is pitch, yaw and roll in degrees, ``light`` where the lamp stands, degrees to the right of the camera.
     Returns the crop (size, size, 3) uint8 and the 66 points found in it, NaN where no face is found.
     """
-    intensity = people.neutral()
+    intensity = neutral_units()
     for unit, value in units.items():
-        intensity[:, people.UNITS.index(unit)] = value
-    frame, _ = _lit(person, light).frame(people.Pose(intensity, turn=turn))
+        intensity[:, ACTION_UNITS.index(unit)] = value
+    frame, _ = _lit(person, light).frame(Pose(intensity, turn=turn))
     settings = ClipSettings(size=size)
     face = faces.detect(frame, settings)
     if face is None:
@@ -195,7 +195,7 @@ def action_units() -> Explorer:
 
 def _board(picture: np.ndarray, points: np.ndarray, grid: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
     """A face with its points beside its filter."""
-    weights = matplotlib.colormaps[plots.AMOUNT](grid, bytes=True)[..., :3]
+    weights = matplotlib.colormaps[plots.SEQUENTIAL](grid, bytes=True)[..., :3]
     filtered = cv2.resize(weights, picture.shape[:2], interpolation=cv2.INTER_NEAREST)
     return _beside((_dotted(picture, points), filtered), titles)
 

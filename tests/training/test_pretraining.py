@@ -18,7 +18,7 @@ from fer3d.config import PretrainingSettings
 from fer3d.data.store import open_store
 from fer3d.errors import InputError
 from fer3d.standins import crowd
-from fer3d.standins.people import person as people
+from fer3d.standins.people.person import make_person
 from fer3d.training import train as training
 from fer3d.training.pretraining import pretrain
 
@@ -43,7 +43,7 @@ def test_nobody_is_in_two_places():
         [crowd.person(dataclasses.replace(CROWD, seed=seed), number).seed for number in range(20)] for seed in (0, 1)
     ]
     standins = [
-        [people.person(database, seed, number).seed for number in range(20)]
+        [make_person(database, seed, number).seed for number in range(20)]
         for database, seed in itertools.product(labels.TITLES, (0, 1))
     ]
     assert len(set(sum(crowds + standins, []))) == 20 * (len(crowds) + len(standins))  # noqa: RUF017

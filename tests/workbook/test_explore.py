@@ -14,7 +14,7 @@ from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, video
 from fer3d.data.faces import FaceTracker
 from fer3d.data.store import MANIFEST, REJECTED, Store
-from fer3d.standins.people import person as people
+from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
 from fer3d.workbook import explore
 
@@ -167,17 +167,17 @@ def test_a_posed_face_carries_its_points():
 
 
 def test_the_board_has_every_unit_of_the_invented_people():
-    assert tuple(explore.UNITS) == people.UNITS
+    assert tuple(explore.UNITS) == ACTION_UNITS
     assert set(explore.action_units().controls) == {"person", "pitch", "yaw", "roll", "light"} | {
-        f"AU{unit}" for unit in people.UNITS
+        f"AU{unit}" for unit in ACTION_UNITS
     }
 
 
 def test_another_light_shows_what_a_new_renderer_would():
-    who, lamps = people.person("lit", 1), (scene.Light((0.8, -0.4, 0.4), (0.9, 0.8, 0.7)),)
+    who, lamps = make_person("lit", 1), (scene.Light((0.8, -0.4, 0.4), (0.9, 0.8, 0.7)),)
     one = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0))
     new = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0, lights=lamps))
-    pose = people.Pose(people.neutral())
+    pose = Pose(neutral_units())
     before = one.frame(pose)[0].astype(int)
-    assert np.array_equal(one.relit(lamps).frame(pose)[0], new.frame(pose)[0])
+    assert np.array_equal(one.with_lights(lamps).frame(pose)[0], new.frame(pose)[0])
     assert np.abs(one.frame(pose)[0] - before).max() <= 1 < np.abs(new.frame(pose)[0] - before).max()
