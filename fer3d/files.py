@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,15 +113,24 @@ def check_size(path: Path, most_bytes: int, then: str) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold ``path``'s lock (a hidden file beside it); a second writer waits. The kernel frees a dead one's."""
+def lock(path: Path, waiting: str = "") -> Iterator[int]:
+    """Hold ``path``'s lock (a hidden file beside it); a second process waits. The kernel frees a dead one's.
+
+    Yields the lock's file descriptor: a child process that inherits it holds the lock too. ``waiting`` is said on
+    stderr before a wait.
+    """
     if path.name in ("", ".."):
         raise InputError(f"the folder {path}", "a folder by its name", "its name, from the folder round it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (path.parent / f".{path.name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    print(waiting, file=sys.stderr, flush=True)  # noqa: T201
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle.fileno()
     except OSError as error:
         raise _explained(error, path) from error
 

@@ -234,7 +234,7 @@ def release() -> Path:
     """The tiny CK+ stand-in, which the notebooks use too."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("FER3D_CKPLUS", raising=False)
-        return pipeline.standin("ckplus", "tiny")
+        return pipeline.release("ckplus", "tiny")
 
 
 def write_film(path: Path, images: list[Path]) -> Path:

@@ -44,7 +44,7 @@ def test_sections_are_numbered_in_order(path: Path) -> None:
 
 
 @each_notebook
-def test_parameters_have_a_plain_type_and_a_word_of_help(path: Path) -> None:
+def test_parameters_have_a_plain_type_and_a_comment(path: Path) -> None:
     (parameters,) = tagged(path, "parameters")
     assert all(PARAMETER.fullmatch(line) for line in parameters.source.splitlines())
 
@@ -73,7 +73,7 @@ def test_the_idea_is_asserted_by_hand(path: Path) -> None:
 
 
 @each_notebook
-def test_stored_outputs_are_still(path: Path) -> None:
+def test_stored_outputs_hold_nothing_volatile(path: Path) -> None:
     """No widget state, nothing on stderr, no folder of one machine, no clock."""
     stored = nbformat.read(path, as_version=4)
     assert "widgets" not in stored.metadata
@@ -87,14 +87,14 @@ def test_stored_outputs_are_still(path: Path) -> None:
             assert str(paths.ROOT) not in text and not re.search(r"(^|[\s'\"])/(home|root|tmp|Users)/", text)
 
 
-def test_normalising_twice_changes_nothing_and_keeps_the_picture() -> None:
+def test_stripping_twice_changes_nothing_and_keeps_the_picture() -> None:
     picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBO", "text/plain": "Explorer"}
     output = nbformat.v4.new_output("execute_result", picture, execution_count=1)
     cell = nbformat.v4.new_code_cell("explore.clips(stores)", outputs=[output], execution_count=1)
     cell.metadata = {"tags": ["parameters"], "execution": {"iopub.status.busy": "12:00"}}
     notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {"state": {}}, "papermill": {"duration": 3}})
-    once = nbformat.writes(refresh.normalised(notebook))
-    assert nbformat.writes(refresh.normalised(nbformat.reads(once, as_version=4))) == once
+    once = nbformat.writes(refresh.strip_volatile(notebook))
+    assert nbformat.writes(refresh.strip_volatile(nbformat.reads(once, as_version=4))) == once
     assert "iVBO" in once and "parameters" in once
     assert not any(word in once for word in ("model_id", "state", "papermill", "12:00"))
 
@@ -110,12 +110,12 @@ def test_a_notebook_is_executed_in_its_place_and_a_second_time_changes_nothing(t
 
 
 def test_a_page_shows_the_picture_of_an_explorer(tmp_path: Path) -> None:
-    """Without a kernel a widget is an empty place; its picture must stand there."""
+    """Without a kernel a widget shows nothing, so the page needs the picture."""
     picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBORw0KGgo=", "text/plain": "Explorer"}
     cell = nbformat.v4.new_code_cell("explore.clips(stores)", execution_count=1)
     cell.outputs = [nbformat.v4.new_output("execute_result", picture, execution_count=1)]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_small.ipynb")
-    page = report._convert(tmp_path / "notebooks" / "01_small.ipynb", tmp_path)
+    page = report.write_page(tmp_path / "notebooks" / "01_small.ipynb", tmp_path)
     html = (tmp_path / page.path).read_text()
     assert "iVBORw0KGgo=" in html and "model_id" not in html
