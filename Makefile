@@ -15,7 +15,7 @@ export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
 export FER3D_FERA := $(or $(FERA),$(FER3D_FERA))
 export FER3D_DISFA := $(or $(DISFA),$(FER3D_DISFA))
 
-.PHONY: help reproduce tables test lab notebooks bench clean
+.PHONY: help reproduce tables test docs lab notebooks bench clean
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,10 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
+docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
+	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
+	@cp build/site/README.html build/site/index.html
+
 lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
@@ -49,7 +53,7 @@ bench: $(VENV)/.installed ## Times and memory of each part
 		echo "== $$module"; $(BIN)/python -m "$$module" || exit 1; done
 
 clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
-	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 # The pinned torch goes in first: no other release is ever resolved in its place.
 $(VENV)/.base: constraints.txt
@@ -68,5 +72,5 @@ $(VENV)/.installed: $(VENV)/.base pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.base pyproject.toml
-	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev,onnx]'
+	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev,docs,onnx]'
 	@touch $(VENV)/.installed $@
