@@ -367,20 +367,17 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
-    except InputError as error:
-        print(f"fer3d: {error}", file=sys.stderr)
-        status = 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except KeyboardInterrupt:
-        status = 130
-    except OSError as error:
+    except (InputError, OSError) as error:
         print(f"fer3d: {error}", file=sys.stderr)
         status = 2
     except _UsageError as error:
         print(f"fer3d: {error.format_message()} Try --help.", file=sys.stderr)
         status = 2
+    except KeyboardInterrupt:
+        status = 130
     if status == 130:
         print("fer3d: interrupted", file=sys.stderr)
     sys.exit(status)

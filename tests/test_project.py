@@ -1,4 +1,4 @@
-"""The project's own rules: versions agree, notebooks store what nbval compares, a missing tool is one line."""
+"""The project's own rules: versions agree, every import is a requirement, a missing tool is one line."""
 
 import ast
 import contextlib
@@ -11,7 +11,6 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -20,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import fer3d
-from fer3d.paths import NOTEBOOKS, ROOT
+from fer3d.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
@@ -75,36 +74,6 @@ def test_conda_view_agrees() -> None:
 
 def test_one_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == fer3d.__version__
-
-
-def notebooks() -> list[Path]:
-    return sorted(NOTEBOOKS.glob("*.ipynb"))
-
-
-def test_there_are_six_notebooks() -> None:
-    assert [path.name[:2] for path in notebooks()] == ["01", "02", "03", "04", "05", "06"]
-
-
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
-def test_what_nbval_compares_is_stored(path: Path) -> None:
-    """nbval passes a cell without outputs unchecked, so a stripped notebook must fail here."""
-    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    compared = [cell for cell in code if "nbval-check-output" in cell.metadata.get("tags", [])]
-    assert compared
-    for cell in compared:
-        assert cell.outputs and cell.execution_count, cell.source
-        assert not any(output.output_type == "error" for output in cell.outputs), cell.source
-    assert all(cell.execution_count for cell in code if cell.source.strip()), "executed from top to bottom"
-
-
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
-def test_a_notebook_takes_its_parameters_and_never_blocks(path: Path) -> None:
-    cells = nbformat.read(path, as_version=4).cells
-    (parameters,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    assert parameters.source.startswith('profile: str = "tiny"')
-    for cell in cells:
-        if cell.cell_type == "code":
-            assert not re.search(r"\binteract\(|\bwidgets\.Output\(", cell.source), "papermill can hang on these"
 
 
 def test_ci_runs_what_a_person_runs() -> None:

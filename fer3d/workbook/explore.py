@@ -248,7 +248,14 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
     """
     longest = max(map(len, stores.values()))
     num_frames = next(iter(stores.values())).frames.shape[1]
-    recordings = {name: _recordings(name, roots[name], store.settings) for name, store in stores.items()}
+    recordings = {
+        name: {
+            found.name: found
+            for found in databases.scan(name, roots[name], store.settings)
+            if isinstance(found, databases.Sequence)
+        }
+        for name, store in stores.items()
+    }
 
     def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
         store, row = stores[database], clip % len(stores[database])
@@ -274,12 +281,6 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         frame=slider("frame", num_frames - 1, 0, num_frames - 1),
         landmarks=widgets.Checkbox(True, description="landmarks"),
     )
-
-
-def _recordings(database: str, root: Path, settings: ClipSettings) -> dict[str, databases.Sequence]:
-    """A release's recordings by name."""
-    scanned = databases.scan(database, root, settings)
-    return {found.name: found for found in scanned if isinstance(found, databases.Sequence)}
 
 
 def source_frame(

@@ -13,7 +13,6 @@ import re
 import signal
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -164,21 +163,18 @@ def _remove_signal_handlers(**_: Any) -> None:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` in the main thread after that many seconds, whatever it waits for.
-
-    A timer that ran before goes on afterwards: pytest's time limit is one.
-    """
+    """Raise `TimeoutError` in the main thread after that many seconds, whatever it waits for."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"not finished after {seconds:.0f} s")
 
-    before, started = signal.signal(signal.SIGALRM, stop), time.monotonic()
-    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - started), 0.001) if left else 0)
 
 
 def _last_line(error: Exception) -> str:

@@ -240,10 +240,12 @@ def test_a_reproduction_waits_for_the_one_in_its_checkout_even_where_that_was_ki
         time.sleep(0.1)
     first.kill()
     first.wait()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as second:
+    second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
         assert second.stderr is not None and "waiting for it to end" in second.stderr.readline()
         time.sleep(1)
         assert second.poll() is None
+    finally:
         (tmp_path / "go").touch()
         second.communicate(timeout=60)
     assert second.returncode == 0 and (tmp_path / "done").exists()

@@ -117,6 +117,7 @@ def test_no_page_loads_anything_from_the_network(run: Path) -> None:
 def test_figures_and_explorers_are_pictures_in_a_page(run: Path) -> None:
     for page in pages(run)[1:]:
         assert len([load for load in Links(page).loads if load.startswith("data:image/png")]) == 2
+        assert "model_id" not in page.read_text(encoding="utf-8"), "a widget, which shows nothing without a kernel"
 
 
 def test_every_link_leads_somewhere(run: Path) -> None:
