@@ -13,9 +13,8 @@ import json
 import os
 import shutil
 import stat
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +112,11 @@ def check_size(path: Path, most_bytes: int, then: str) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path, waiting: str = "") -> Iterator[int]:
-    """Hold ``path``'s lock (a hidden file beside it); a second process waits. The kernel frees a dead one's.
+def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[int]:
+    """Hold ``path``'s lock (a hidden file beside it). A second process waits, after a call of ``on_wait``.
 
-    Yields the lock's file descriptor: a child process that inherits it holds the lock too. ``waiting`` is said on
-    stderr before a wait.
+    The kernel frees the lock of a process that died. Yields the lock's file descriptor: a process that inherits it
+    holds the lock, too.
     """
     if path.name in ("", ".."):
         raise InputError(f"the folder {path}", "a folder by its name", "its name, from the folder round it")
@@ -127,8 +126,7 @@ def lock(path: Path, waiting: str = "") -> Iterator[int]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if waiting:
-                    print(waiting, file=sys.stderr, flush=True)  # noqa: T201
+                on_wait()
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield handle.fileno()
     except OSError as error:

@@ -196,8 +196,8 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
 
 def checkout_lock() -> contextlib.AbstractContextManager[int]:
     """The lock that one reproduction at a time holds in a checkout; its value is the lock's file descriptor."""
-    waiting = "another reproduction is running in this checkout; waiting for it to end"
-    return files.lock(paths.ROOT / ".snakemake" / "reproduction", waiting)
+    message = "another reproduction is running in this checkout; waiting for it to end"
+    return files.lock(paths.ROOT / ".snakemake" / "reproduction", lambda: print(message, file=sys.stderr, flush=True))
 
 
 def _absolute_places() -> dict[str, str]:
