@@ -135,7 +135,7 @@ def train(
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
     from fer3d.data.store import open_store
-    from fer3d.training import train as training
+    from fer3d.training.train import train
     from fer3d.workbook import pipeline
 
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
@@ -143,7 +143,7 @@ def train(
     chosen = pipeline.make_profile(profile, variant, recipe, **given)
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
-    metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
+    metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
     _print_result(metrics, as_json)
 
 

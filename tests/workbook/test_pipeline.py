@@ -13,7 +13,6 @@ import pytest
 
 from fer3d import config, files, paths
 from fer3d.errors import InputError
-from fer3d.training import train as training
 from fer3d.workbook import pipeline
 from fer3d.workbook.pipeline import Job
 
@@ -86,7 +85,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
         (out / "metrics.json").write_text("{}")
 
     monkeypatch.setattr(pipeline, "store", store)
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr("fer3d.training.train.train", train)
     return made
 
 
