@@ -70,7 +70,7 @@ def seen(k: int) -> pd.DataFrame:
 def recorded(database: str, profile: str) -> pd.DataFrame:
     """What each detector finds in every fifth frame of a stand-in database, turned upright, a row a frame."""
     cv2.setNumThreads(1)
-    root = pipeline.standin(database, profile)
+    root = pipeline.release(database, profile)
     truth = {path.name.removesuffix(".points.npy"): path for path in standins.truth_folder(root).rglob("*.points.npy")}
     rows = []
     for sequence in databases.scan(database, root, ClipSettings()):
