@@ -37,7 +37,7 @@ class Way:
     channels_last: bool = False
     compiled: bool = False
     tf32: bool = False
-    folded: bool = False
+    fused: bool = False
     """Only to answer, as the test of a training and `fer3d predict` do."""
 
 

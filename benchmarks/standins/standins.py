@@ -70,7 +70,7 @@ def detected_by_yaw(k: int) -> pd.DataFrame:
 def detected_in_database(database: str, profile: str) -> pd.DataFrame:
     """Which detectors find the face in every fifth frame of a stand-in database, one row per frame (upright)."""
     cv2.setNumThreads(1)
-    root = pipeline.standin(database, profile)
+    root = pipeline.release(database, profile)
     suffix = ".landmarks.npy"
     truth = {path.name.removesuffix(suffix): path for path in standins.truth_folder(root).rglob(f"*{suffix}")}
     rows = []

@@ -159,7 +159,7 @@ def linear_baseline(
 ) -> pd.DataFrame:
     """Predictions of logistic regression on landmark displacement: the baseline for a network.
 
-    The features are the last frame's `geometry.displacement`.
+    The features are the last frame's `landmarks.displacement`.
 
     Args:
         manifest: N rows.
@@ -170,7 +170,7 @@ def linear_baseline(
     """
     import torch  # takes two seconds, and nothing else here needs it
 
-    from fer3d.model.geometry import displacement
+    from fer3d.data.landmarks import displacement
 
     moved = displacement(torch.tensor(landmarks[:, (0, -1)]))[:, -1].flatten(1).numpy()
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))

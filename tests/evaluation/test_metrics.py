@@ -3,28 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tables import predictions
 
 from fer3d import labels
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics, paper
 
 CLASSES = labels.CLASSES["ckplus"]
-
-
-def predictions(truth, predicted, subjects=None, classes=CLASSES, start=0):
-    """A predictions table in which the predicted classes have probability 0.7."""
-    N, K = len(truth), len(classes)
-    manifest = pd.DataFrame(
-        {
-            "clip": [f"c{start + i}" for i in range(N)],
-            "subject": subjects or [f"S{start + i}" for i in range(N)],
-            "database": "ckplus",
-            "label": truth,
-        }
-    )
-    probabilities = np.full((N, K), 0.3 / (K - 1))
-    probabilities[np.arange(N), [classes.index(name) for name in predicted]] = 0.7
-    return metrics.predictions_table(manifest, classes, probabilities)
 
 
 def test_metrics_equal_those_by_hand():

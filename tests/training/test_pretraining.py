@@ -23,7 +23,7 @@ from fer3d.training import train as training
 from fer3d.training.pretraining import pretrain
 
 CROWD = PretrainingSettings(people=3, recordings=7, epochs=1)
-JOINT = with_network(geometry=True)
+JOINT = with_network(landmark_stream=True)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ from pathlib import Path
 from fer3d.standins import crowd
 from fer3d.config import ClipSettings, PretrainingSettings
 settings = PretrainingSettings(people=3, recordings=7, epochs=1)
-crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4), workers=2)
+crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4, min_found=4), workers=2)
 """
 
 
@@ -97,13 +97,13 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     learned = training.load_model(pretrained).network
     for database in ("mmi", "disfa"):  # fewer classes, and as many
         network = training.Network(JOINT.network, labels.CLASSES[database], 32)
-        last = [stream.linear.weight.clone() for stream in (network.head, network.geometry)]
+        last = [stream.linear.weight.clone() for stream in (network.head, network.landmark_stream)]
         norms = [net.block_b.residual.project[1] for net in (network, learned)]
         training.start_from(network, pretrained)
         assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
         assert torch.equal(*(norm.running_var for norm in norms))
-        assert torch.equal(network.geometry.lstm.weight_hh_l0, learned.geometry.lstm.weight_hh_l0)
-        for stream, weight in zip((network.head, network.geometry), last, strict=True):
+        assert torch.equal(network.landmark_stream.lstm.weight_hh_l0, learned.landmark_stream.lstm.weight_hh_l0)
+        for stream, weight in zip((network.head, network.landmark_stream), last, strict=True):
             assert torch.equal(stream.linear.weight, weight), "the classes differ"
 
     brief = dataclasses.replace(JOINT, training=dataclasses.replace(JOINT.training, epochs=1))
@@ -125,12 +125,12 @@ def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
 
 
 @pytest.mark.parametrize(
-    "change", [{"geometry": False}, {"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}]
+    "change", [{"landmark_stream": False}, {"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}]
 )
 def test_weights_of_another_network_are_refused(pretrained, tmp_path, change):
     with pytest.raises(InputError, match="of another network"):
         training.train(
-            [moving_dots()], tmp_path / "run", with_network(**{"geometry": True} | change), pretrained=pretrained
+            [moving_dots()], tmp_path / "run", with_network(**{"landmark_stream": True} | change), pretrained=pretrained
         )
     assert not (tmp_path / "run").exists(), "nothing that another try would stumble over"
 
