@@ -21,15 +21,15 @@ def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     h, w = scene.height, scene.width
     paint = np.sqrt(f32(scene.backdrop)) * 255
     fall = 1 + 0.06 * value_noise(rng, h, w, w) + 0.015 * value_noise(rng, h, w, 60)
-    room = paint * fall[..., None]
+    picture = paint * fall[..., None]
     for _ in range(round(6 * scene.clutter)):
         x, y = rng.integers(-60, w), rng.integers(-60, h)
         dx, dy = rng.integers(40, 220), rng.integers(40, 260)
         colour = paint * rng.uniform(0.45, 1.5, 3)
-        cv2.rectangle(room, (int(x), int(y)), (int(x + dx), int(y + dy)), colour.tolist(), -1)
+        cv2.rectangle(picture, (int(x), int(y)), (int(x + dx), int(y + dy)), colour.tolist(), -1)
     if scene.clutter:
-        room = cv2.GaussianBlur(room, (0, 0), 6)
-    return f32(room)
+        picture = cv2.GaussianBlur(picture, (0, 0), 6)
+    return f32(picture)
 
 
 @dataclass(frozen=True)
