@@ -206,7 +206,7 @@ STAGE_TITLES = {
     "block_c": "3DIR-C",
     "head": "pooling, LSTM,\nlinear layer",
 }
-"""The stages of `network.shape_table` as Figure 2 calls them."""
+"""The stages of `summary.shape_table` as Figure 2 calls them."""
 
 
 def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure:

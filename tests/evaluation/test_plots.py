@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from fer3d import config, labels
 from fer3d.evaluation import plots
 from fer3d.model import network
+from fer3d.model.summary import shape_table
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
 POINTS = RNG.uniform(0, 16, (10, 66, 2))
 CLASSES = labels.CLASSES["ckplus"]
 CONFUSION = RNG.integers(0, 5, (7, 7))
-STAGES = network.shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
+STAGES = shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
 RATES = pd.DataFrame(
     {
         "name": ["2d", "3d"],
