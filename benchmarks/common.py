@@ -120,7 +120,7 @@ def random_store(folder: Path, settings: config.ClipSettings, clips: int) -> Sto
         detections=np.ones((clips, T, 2), np.float32),
         squares=np.tile((S / 2, S / 2, S, 0.0), (clips, T, 1)),
         rejected=pd.DataFrame(),
-        info={"database": "ckplus", "settings": settings.as_dict()},
+        metadata={"database": "ckplus", "settings": settings.as_dict()},
     )
 
 

@@ -23,7 +23,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each_done(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
+def map_processes(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
     """The results in order, by so many processes (None: one a processor)."""
     workers = min(workers or processors(), len(tasks))
     if workers <= 1:

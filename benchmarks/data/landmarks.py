@@ -53,7 +53,7 @@ def sitting(k: int) -> tuple[np.ndarray, np.ndarray]:
         picture, truth = renderer.frame(people.Pose(units=units, turn=(pitch, yaw, roll)))
         face = tracker.step(picture)
         if isinstance(face, Face):
-            found.append((truth[KEPT], face.points))
+            found.append((truth[KEPT], face.landmarks))
         elif not found:
             break  # without a first frame there is no change
     true, seen = np.array(found).reshape(-1, 2, len(KEPT), 2).swapaxes(0, 1)

@@ -25,13 +25,13 @@ from tqdm import tqdm
 from fer3d import __version__, files, labels
 from fer3d.config import ClipSettings
 from fer3d.data import databases
-from fer3d.data.clips import Clip, Omitted, check, cut
+from fer3d.data.clips import Clip, DroppedClip, check, cut
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.faces import FaceTracker
-from fer3d.data.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, digest, of_a_clip, open_store
+from fer3d.data.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, array_specs, digest, open_store
 from fer3d.data.video import VideoError
 from fer3d.errors import InputError
-from fer3d.workers import each_done
+from fer3d.workers import map_processes
 
 
 def prepare(
@@ -61,7 +61,7 @@ def prepare(
             "skipped": len(skipped),
         }
         partial = out.with_name(f".{out.name}.partial")
-        there = fresh(out, info["release"])
+        there = up_to_date(out, info["release"])
         if there is None:
             if not parts:
                 raise InputError(f"{root} without a labelled sequence", "labelled sequences", f"fer3d index {database}")
@@ -87,12 +87,12 @@ def _key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
     return files.fingerprint([FORMAT, settings.as_dict(), record, [state(file) for file in sources]])
 
 
-def fresh(out: Path, release: str) -> dict[str, Any] | None:
+def up_to_date(out: Path, release: str) -> dict[str, Any] | None:
     """``prepared.json`` of the store at ``out`` if it is whole and up to date; refuses what is no store."""
     if out.exists() and not (out / "prepared.json").is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}, which is no prepared store", "a store or a new folder", "another --out")
     try:
-        info = open_store(out).info
+        info = open_store(out).metadata
     except InputError:
         return None
     return info if info["release"] == release else None
@@ -111,7 +111,7 @@ def _make_parts(
     with tqdm(
         total=len(parts), initial=len(there & parts.keys()), desc="clips", unit="sequence", disable=silent
     ) as bar:
-        for _ in each_done(_make_part, tasks, workers):
+        for _ in map_processes(_make_part, tasks, workers):
             bar.update()
 
 
@@ -124,13 +124,13 @@ def _make_part(task: tuple[Sequence, ClipSettings, Path]) -> None:
     rejected: list[dict[str, Any]] = []
     with files.atomic_folder(folder) as part:
         with contextlib.ExitStack() as opened:
-            arrays = [opened.enter_context((part / name).open("wb")) for name in of_a_clip(settings)]
+            arrays = [opened.enter_context((part / name).open("wb")) for name in array_specs(settings)]
             try:
                 for piece in cut(sequence, tracker):
-                    if isinstance(piece, Omitted):
+                    if isinstance(piece, DroppedClip):
                         rejected.append(_left_out(sequence, "clip", piece.first_frame, piece.reason))
                         continue
-                    values = (piece.pictures, piece.landmarks, piece.detections, piece.squares)
+                    values = (piece.frames, piece.landmarks, piece.detections, piece.squares)
                     for array, numbers in zip(arrays, values, strict=True):
                         array.write(numbers.tobytes())
                     clips.append(_row(sequence, piece))
@@ -185,7 +185,7 @@ def _join(parts: list[Path], skipped: list[dict[str, Any]], out: Path, info: dic
         for stale in out.parent.glob(f".{out.name}.*.{end}"):
             shutil.rmtree(stale)
     with files.atomic_folder(out) as store:
-        for name, (kind, shape) in of_a_clip(ClipSettings.from_params(info["settings"])).items():
+        for name, (kind, shape) in array_specs(ClipSettings.from_params(info["settings"])).items():
             with (store / f"{name}.npy").open("wb") as array:
                 header = {"descr": kind, "fortran_order": False, "shape": (len(manifest), *shape)}
                 np.lib.format.write_array_header_1_0(array, header)

@@ -49,7 +49,7 @@ class Store:
     """(N, T, 4) float64, memory-mapped: where each picture was cut out of its upright frame, a `Square`."""
     rejected: pd.DataFrame
     """What was left out and why, columns `REJECTED`."""
-    info: dict[str, Any]
+    metadata: dict[str, Any]
     """``prepared.json``: settings, versions, counts, fingerprints."""
 
     def __len__(self) -> int:
@@ -57,12 +57,12 @@ class Store:
 
     @property
     def database(self) -> str:
-        return str(self.info["database"])
+        return str(self.metadata["database"])
 
     @property
     def settings(self) -> ClipSettings:
         """What the store was prepared with."""
-        return ClipSettings.from_params(self.info["settings"])
+        return ClipSettings.from_params(self.metadata["settings"])
 
     @property
     def labels(self) -> np.ndarray:
@@ -79,7 +79,7 @@ def open_store(path: Path) -> Store:
     """Open a prepared store; an `InputError` for one that is missing, foreign, damaged or of another version."""
     if not path.is_dir():
         raise InputError(f"no store at {path}", "a folder that fer3d prepare wrote", "fer3d prepare")
-    files_of_arrays = [f"{name}.npy" for name in of_a_clip(ClipSettings())]
+    files_of_arrays = [f"{name}.npy" for name in array_specs(ClipSettings())]
     for name in ("prepared.json", "manifest.csv", "rejected.csv", *files_of_arrays):
         if (path / name).is_symlink() or not (path / name).is_file():
             raise _damaged(path, f"without {name}")
@@ -98,12 +98,12 @@ def open_store(path: Path) -> Store:
         raise _damaged(path, f"whose manifest is empty, repeats a clip or has unknown labels {sorted(unknown)}")
     arrays = {
         name: _array(path, f"{name}.npy", kind, (len(manifest), *shape))
-        for name, (kind, shape) in of_a_clip(clips).items()
+        for name, (kind, shape) in array_specs(clips).items()
     }
-    return Store(path=path, manifest=manifest, **arrays, rejected=_table(path, "rejected.csv", REJECTED), info=info)
+    return Store(path=path, manifest=manifest, **arrays, rejected=_table(path, "rejected.csv", REJECTED), metadata=info)
 
 
-def of_a_clip(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]]:
+def array_specs(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The arrays of a store: kind of number, and the shape that one clip has in it."""
     ten, size = settings.num_frames, settings.size
     return {

@@ -74,7 +74,7 @@ class VideoFacts(NamedTuple):
     """By the header: a hint, not to be relied on."""
 
 
-class Unusable(Exception):
+class UnusableFile(Exception):
     """A recording or a file that cannot be used: ``why``, because of which ``file``, and what would help."""
 
     def __init__(self, why: str, file: str = "", remedy: str = "a fresh copy of the file") -> None:
@@ -85,7 +85,7 @@ class Unusable(Exception):
         return f"{self.file}: {self.why}" if self.file else self.why
 
 
-class VideoError(Unusable):
+class VideoError(UnusableFile):
     """An image or a video that cannot be used."""
 
 

@@ -17,7 +17,7 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
@@ -115,19 +115,19 @@ def film_strips(strips: Mapping[str, np.ndarray], title: str) -> Figure:
 
 def crop(
     frame: np.ndarray,
-    points: np.ndarray,
-    squares: Mapping[str, tuple[float, float, float]],
+    landmarks: np.ndarray,
+    boxes: Mapping[str, np.ndarray],
     cropped: np.ndarray,
-    cropped_points: np.ndarray,
+    cropped_landmarks: np.ndarray,
     title: str,
 ) -> Figure:
-    """Before and after: a frame with its points and named squares (left, top, side), and the crop that is stored."""
+    """Before and after: a frame with its landmarks and named boxes (4 corners each), and the crop that is stored."""
     figure, (before, after) = _new(9, 4.4, title, 1, 2)
-    _face(before, frame, points, size=5)
-    for (name, (left, top, side)), colour in zip(squares.items(), (ORANGE, SKY), strict=False):
-        before.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=colour, linewidth=2, label=name))
+    _face(before, frame, landmarks, size=5)
+    for (name, corners), colour in zip(boxes.items(), (ORANGE, SKY), strict=False):
+        before.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=2, label=name))
     before.legend(loc="lower left", fontsize=8)
-    _face(after, cropped, cropped_points, size=12)
+    _face(after, cropped, cropped_landmarks, size=12)
     for axes, image, name in ((before, frame, "frame"), (after, cropped, "crop")):
         axes.set(xlabel=f"x, pixels of the {name}", ylabel="y, pixels")
         axes.set_title(f"{name}, {image.shape[1]} x {image.shape[0]}", fontsize=10)

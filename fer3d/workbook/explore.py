@@ -23,8 +23,9 @@ import torch
 from matplotlib.figure import Figure
 
 from fer3d.config import ClipSettings, Distance
-from fer3d.data import databases, faces, video
-from fer3d.data.clips import lengthened
+from fer3d.data import crop, databases, faces, video
+from fer3d.data.clips import pad_to_length
+from fer3d.data.crop import Box
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
 from fer3d.model import filters
@@ -167,7 +168,7 @@ def posed(
     face = faces.detect(frame, settings)
     if face is None:
         return cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA), np.full((66, 2), np.nan, np.float32)
-    return faces.crop(frame, face, settings)
+    return crop.crop_face(frame, face.landmarks, settings)
 
 
 def action_units() -> Explorer:
@@ -237,15 +238,17 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         store, row = stores[database], clip % len(stores[database])
         about, (n_faces, score) = store.manifest.iloc[row], store.detections[row, frame]
         points, grow = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
-        crop = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-        crop = _dotted(crop, (points + 0.5) * grow - 0.5) if landmarks else crop
+        cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
+        cropped = _dotted(cropped, (points + 0.5) * grow - 0.5) if landmarks else cropped
         rejected = bool(np.isnan(points).any())
         told = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
         title = f"{about['sequence']}, {about['label']}, frame {frame} of {ten}"
-        panels, recording = [crop], recordings[database].get(str(about["sequence"]))
+        panels, recording = [cropped], recordings[database].get(str(about["sequence"]))
         recorded = _recorded(store, row, frame, recording) if recording else None
         if recorded is not None:
-            panels.insert(0, _marked(*recorded, faces.Square(*store.squares[row, frame]), points, landmarks))
+            box, size = Box(*store.squares[row, frame]), store.settings.size
+            points = crop.to_frame(points, box, size)
+            panels.insert(0, _marked(recorded, box, points, landmarks))
         names = [title, f"{titles[database]}, clip {row} of {len(store)}: {told}"]
         return _beside(panels, names[: len(panels)], *([_RED] if rejected else []))
 
@@ -267,47 +270,36 @@ def _recordings(database: str, root: Path, settings: ClipSettings) -> dict[str, 
     return {found.name: found for found in scanned if isinstance(found, databases.Sequence)}
 
 
-def _recorded(
-    store: Store, row: int, frame: int, recording: databases.Sequence
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The upright frame that a stored picture was cut from, and the (2, 3) matrix from its pixels to the picture's.
+def _recorded(store: Store, row: int, frame: int, recording: databases.Sequence) -> np.ndarray | None:
+    """The upright frame that a stored picture was cut from.
 
     It is the one of which the same cut gives the same picture: the frame that the video's index
     names, or else the one that is reached by decoding all before it. None where neither does:
     the recording is another than the store was made from.
     """
     about, settings = store.manifest.iloc[row], store.settings
-    ten = lengthened(list(range(settings.num_frames - int(about["padded"]))), settings)
-    index, square = int(about["first_frame"]) + ten[frame], faces.Square(*store.squares[row, frame])
+    ten = pad_to_length(list(range(settings.num_frames - int(about["padded"]))), settings)
+    index, box = int(about["first_frame"]) + ten[frame], Box(*store.squares[row, frame])
     for start in dict.fromkeys((index, 0)):
         frames = video.read_frames(recording.source, recording.images, start)
         with contextlib.suppress(video.VideoError):
             for stored in itertools.islice(frames, index - start, index - start + 1):
                 for view in recording.views:
                     whole = video.upright(stored, view)
-                    picture, matrix = faces.cut_out(whole, square, settings.size)
-                    if np.array_equal(picture, store.frames[row, frame]):
-                        return whole, matrix
+                    if np.array_equal(crop.cut_out(whole, box, settings.size), store.frames[row, frame]):
+                        return whole
     return None
 
 
-def _marked(
-    frame: np.ndarray, matrix: np.ndarray, square: faces.Square, points: np.ndarray, landmarks: bool
-) -> np.ndarray:
-    """A recorded frame, `_SIDE` high, with its box (orange), its points and the square that is cut out (blue).
-
-    ``points`` (66, 2) are the cut's, ``matrix`` (2, 3) leads there.
-    """
+def _marked(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: bool) -> np.ndarray:
+    """A recorded frame, `_SIDE` high, with its landmarks (66, 2), its face's box (orange) and the crop's (blue)."""
     scale = _SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
-        points = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
         picture = _dotted(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
-        box = faces.box_of(points)
-        left, top, side = (round(scale * value) for value in (box.x - box.side / 2, box.y - box.side / 2, box.side))
-        cv2.rectangle(picture, (left, top), (left + side, top + side), _ORANGE, 1, cv2.LINE_AA)
-    turned = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
-    cv2.polylines(picture, [cv2.boxPoints(turned).astype(np.int32)], True, _BLUE, 2, cv2.LINE_AA)
+        corners = (scale * faces.predictor_box(points).corners).astype(np.int32)
+        cv2.polylines(picture, [corners], True, _ORANGE, 1, cv2.LINE_AA)
+    cv2.polylines(picture, [(scale * cropped.corners).astype(np.int32)], True, _BLUE, 2, cv2.LINE_AA)
     return picture
 
 

@@ -123,7 +123,9 @@ def training(job: Training, profile: str, run: Path, seed: int = 0, recipe: str 
     made_of = {
         "fer3d": __version__,
         "profile": chosen.as_dict(),
-        "data": {title(opened.database): {name: opened.info[name] for name in _TOLD} for opened in (tested, *learned)},
+        "data": {
+            title(opened.database): {name: opened.metadata[name] for name in _TOLD} for opened in (tested, *learned)
+        },
     }
     _clear_stale(folder, json.loads(json.dumps(made_of)))
     train(learned or [tested], folder, chosen, fold=job.fold, test=tested if learned else None)

@@ -13,7 +13,7 @@ from trees import write_image, write_video
 from fer3d.data import databases
 from fer3d.data.databases import ckplus, disfa, fera, mmi
 from fer3d.data.databases.release import numeric, read_numbers, read_users_table, read_xml
-from fer3d.data.video import Unusable, VideoError, printable, read_frames
+from fer3d.data.video import UnusableFile, VideoError, printable, read_frames
 from fer3d.errors import InputError
 from fer3d.labels import CLASSES, EMOTIONS, emfacs
 
@@ -39,7 +39,7 @@ def unless_unusable(reader: Callable[[Path], Any], path: Path, content: bytes) -
     path.write_bytes(content)
     try:
         return reader(path)
-    except Unusable as reason:
+    except UnusableFile as reason:
         assert str(reason).isprintable() and str(reason)
         return None
 

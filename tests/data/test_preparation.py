@@ -89,7 +89,7 @@ def test_the_last_ten_frames_of_ckplus(store: Store) -> None:
     assert store.landmarks.shape == (3, 10, 66, 2) and store.landmarks.dtype == np.float32
     assert list(store.manifest["sequence"]) == ["S001_001", "S002_001", "S004_001"]
     assert store.classes == ("contempt", "disgust", "surprise") and len(store) == 3
-    assert store.info["unlabelled"] == 1
+    assert store.metadata["unlabelled"] == 1
 
 
 def test_the_head_moves_within_the_square_of_the_clip(store: Store) -> None:
@@ -185,14 +185,14 @@ def test_other_settings_or_another_release_make_a_new_store(release: Path, tmp_p
     for folder in ("cohn-kanade-images", "Emotion"):
         shutil.copytree(release / folder / "S002", root / folder / "S002")
     preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
-    before = open_store(out).info
+    before = open_store(out).metadata
     shutil.copytree(root, tmp_path / "moved")
     assert preparation.prepare("ckplus", tmp_path / "moved", out, SETTINGS, workers=1)["clips"] == 1
-    assert open_store(out).info == before
+    assert open_store(out).metadata == before
     preparation.prepare("ckplus", root, out, dataclasses.replace(SETTINGS, size=32), workers=1)
     smaller = open_store(out)
     assert smaller.frames.shape[-2] == 32 and smaller.settings.size == 32
-    assert smaller.info["fingerprint"] != before["fingerprint"]
+    assert smaller.metadata["fingerprint"] != before["fingerprint"]
     write_sequence(root, "S002", "002", scenes.walk(10), 1)
     assert preparation.prepare("ckplus", root, out, SETTINGS, workers=1)["clips"] == 2
 
@@ -210,7 +210,9 @@ def test_other_labels_or_another_thing_left_out_make_a_new_store(release: Path, 
     preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
     after = open_store(out)
     assert list(before.labels) == ["contempt"] and list(after.labels) == ["sadness"]
-    assert np.array_equal(before.frames, after.frames) and before.info["fingerprint"] != after.info["fingerprint"]
+    assert (
+        np.array_equal(before.frames, after.frames) and before.metadata["fingerprint"] != after.metadata["fingerprint"]
+    )
 
 
 def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_points_follow_mouth_and_brows() -> None:
             face = detect(picture, ClipSettings())
             assert face is not None
             full = np.zeros((68, 2))
-            full[KEPT] = face.points
+            full[KEPT] = face.landmarks
             found.append(
                 [(marks[66, 1] - marks[62, 1], marks[27, 1] - marks[19:25, 1].mean()) for marks in (truth, full)]
             )
@@ -180,7 +180,7 @@ def test_detectors_find_the_points() -> None:
         face = detect(picture, ClipSettings())
         assert isinstance(face, Face), f"person {k}"
         iod = np.linalg.norm(truth[45] - truth[36])
-        errors.append(np.linalg.norm(face.points - truth[KEPT], axis=1).mean() / iod)
+        errors.append(np.linalg.norm(face.landmarks - truth[KEPT], axis=1).mean() / iod)
     assert np.mean(errors) < 0.08
 
 

@@ -79,7 +79,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
     made: list[tuple[list[str], str | None, int, str]] = []
 
     def store(database: str, profile: str) -> SimpleNamespace:
-        return SimpleNamespace(database=database, info=TOLD | {"fingerprint": f"{database} {profile}"})
+        return SimpleNamespace(database=database, metadata=TOLD | {"fingerprint": f"{database} {profile}"})
 
     def train(stores, out, profile, *, fold=0, test=None):
         learned = [store.database for store in stores]
@@ -100,7 +100,7 @@ def test_a_training_learns_from_what_its_job_says(calls, tmp_path: Path) -> None
 
 
 def other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = SimpleNamespace(database="ckplus", info=TOLD | {"fingerprint": "of other clips"})
+    other = SimpleNamespace(database="ckplus", metadata=TOLD | {"fingerprint": "of other clips"})
     monkeypatch.setattr(pipeline, "store", lambda database, profile: other)
 
 

@@ -123,7 +123,7 @@ def _check(database: str, root: Path) -> None:
         raise InputError(f"{shown}, which is {lookalike}", wanted, again)
     if not folder:
         raise InputError(f"the file {shown}", wanted, again)
-    passed_over = next(release.drain(), None)
+    passed_over = next(release.take_skipped(), None)
     problem = "holds no such files" if any(release.listing(release.root)) else "is empty"
     if passed_over:
         problem += f" ({passed_over.what}: {passed_over.why})"

@@ -16,7 +16,7 @@ from pathlib import Path
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, merged, numeric, read_numbers, skipped, whole
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, Unusable, check_image
+from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, check_image
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
 LAYOUT = "folders S###/###/ with images, and beside them the Emotion labels"
@@ -43,7 +43,7 @@ _SEQUENCE = re.compile(r"\d{3}")
 
 def looks_like(release: Release) -> bool:
     """Whether there is a sequence folder with images, labels or points."""
-    subjects = (subject for level in release.walk(_SUBJECT) for subject in level.closed)
+    subjects = (subject for level in release.walk(_SUBJECT) for subject in level.matched_dirs)
     return any(_SEQUENCE.fullmatch(folder.name) for subject in subjects for folder in release.listing(subject)[0])
 
 
@@ -51,7 +51,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every sequence, labelled or not, subject by subject."""
     release = Release(root)
     labels_seen = False
-    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.closed).items():
+    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.matched_dirs).items():
         numbers = [folder for place in places for folder in release.listing(place)[0]]
         for number, folders in merged(folder for folder in numbers if _SEQUENCE.fullmatch(folder.name)).items():
             name = f"{subject}_{number}"
@@ -59,9 +59,9 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 sequence = _sequence(release, subject, name, folders)
                 labels_seen = labels_seen or sequence.label is not None
                 yield sequence
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield skipped(name, reason)
-            yield from release.drain()
+            yield from release.take_skipped()
     if not labels_seen:
         yield Skipped(
             "Emotion", "not one emotion label below this folder", remedy="Emotion_labels.zip unpacked beside the images"
@@ -73,18 +73,18 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
     files = list({file.name.lower(): file for folder in folders for file in release.listing(folder)[1]}.values())
     images = sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=numeric)
     if not images:
-        raise Unusable("no images", remedy="cohn-kanade-images unpacked beside the labels")
+        raise UnusableFile("no images", remedy="cohn-kanade-images unpacked beside the labels")
     for image in images:
         check_image(image)
     emotions = [file for file in files if file.name.lower().endswith("_emotion.txt")]
     if len(emotions) > 1:
-        raise Unusable(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
+        raise UnusableFile(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
     units: list[tuple[int, float]] = []
     for file in files:
         if file.name.lower().endswith("_facs.txt"):
             try:
                 units += _action_units(file)
-            except Unusable as reason:
+            except UnusableFile as reason:
                 release.skip(file, reason)
     return Sequence(
         database="ckplus",
@@ -102,11 +102,11 @@ def _emotion(path: Path) -> str:
     """The name for the one number in an emotion file, such as ``   3.0000000e+00``."""
     rows = read_numbers(path)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unusable(f"{sum(map(len, rows))} numbers instead of one", path.name)
+        raise UnusableFile(f"{sum(map(len, rows))} numbers instead of one", path.name)
     code = whole(rows[0][0], path)
     label = CKPLUS_CODES.get(code)
     if label not in CLASSES["ckplus"]:
-        raise Unusable(f"emotion code {code}, not one of 1 to 7", path.name, remedy="")
+        raise UnusableFile(f"emotion code {code}, not one of 1 to 7", path.name, remedy="")
     return label
 
 
@@ -114,5 +114,5 @@ def _action_units(path: Path) -> list[tuple[int, float]]:
     """The (unit, intensity) lines of a FACS file; intensity 1 to 5 is A to E, 0 is present but not scored."""
     rows = read_numbers(path)
     if any(len(row) != 2 or not 0 <= row[1] <= 5 for row in rows):
-        raise Unusable("something else than action units with intensities 0 to 5", path.name)
+        raise UnusableFile("something else than action units with intensities 0 to 5", path.name)
     return [(whole(unit, path), intensity) for unit, intensity in rows]

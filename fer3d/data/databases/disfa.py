@@ -20,7 +20,7 @@ import pandas as pd
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, merged, read_numbers, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import Unusable, check_video
+from fer3d.data.video import UnusableFile, check_video
 from fer3d.labels import emfacs
 
 LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
@@ -53,7 +53,7 @@ def looks_like(release: Release) -> bool:
     """Whether there is a camera's video, or a subject's label file."""
     return any(
         any(_VIDEO.fullmatch(file.name) for file in level.files)
-        or any(_label_files(release, subject) for subject in level.closed)
+        or any(_label_files(release, subject) for subject in level.matched_dirs)
         for level in release.walk(_SUBJECT)
     )
 
@@ -64,11 +64,11 @@ def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     videos: dict[tuple[str, str], Path] = {}
     subjects = []
     for level in release.walk(_SUBJECT):
-        subjects += level.closed
+        subjects += level.matched_dirs
         for file in level.files:
             if match := _VIDEO.fullmatch(file.name):
                 videos.setdefault((match[2].upper(), match[1].lower()), file)
-    yield from release.drain()
+    yield from release.take_skipped()
     folders = merged(subjects)
     cameras = ("left", "right") if settings.camera == "both" else (settings.camera,)
     for subject in sorted({*folders, *(subject for subject, _ in videos)}):
@@ -76,19 +76,21 @@ def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             try:
                 video = videos.get((subject, camera))
                 yield _sequence(release, subject, camera, video, folders.get(subject, []), settings.au_threshold)
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield skipped(f"{subject}_{camera}", reason)
-            yield from release.drain()
+            yield from release.take_skipped()
 
 
 def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
     """Intensities 0 to 5, one row a frame (index 1 ..), one column a unit of `UNITS`, from the units' label files.
 
-    NaN where a file has fewer lines than another. Raises `Unusable` for a missing file and
+    NaN where a file has fewer lines than another. Raises `UnusableFile` for a missing file and
     for lines other than ``frame,intensity`` with the frames counted from 1.
     """
     if missing := [unit for unit in UNITS if unit not in files]:
-        raise Unusable(f"no labels of AU {', '.join(map(str, missing))}", remedy="ActionUnit_Labels.zip unpacked again")
+        raise UnusableFile(
+            f"no labels of AU {', '.join(map(str, missing))}", remedy="ActionUnit_Labels.zip unpacked again"
+        )
     return pd.concat({unit: _column(files[unit]) for unit in UNITS}, axis="columns")
 
 
@@ -96,7 +98,7 @@ def _sequence(
     release: Release, subject: str, camera: str, video: Path | None, folders: list[Path], threshold: int
 ) -> Sequence:
     if video is None:
-        raise Unusable(
+        raise UnusableFile(
             f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked beside the labels"
         )
     claimed = check_video(video).claimed_frames
@@ -137,5 +139,5 @@ def _label_files(release: Release, folder: Path) -> dict[int, Path]:
 def _column(path: Path) -> pd.Series:
     rows = read_numbers(path)
     if any(len(row) != 2 or row[0] != number or row[1] not in range(6) for number, row in enumerate(rows, start=1)):
-        raise Unusable("something else than the frames from 1 on with intensities 0 to 5", path.name)
+        raise UnusableFile("something else than the frames from 1 on with intensities 0 to 5", path.name)
     return pd.Series([int(row[1]) for row in rows], index=range(1, len(rows) + 1))

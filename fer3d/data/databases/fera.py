@@ -40,7 +40,7 @@ from fer3d.data.databases.release import (
     whole,
 )
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import VIDEO_SUFFIXES, Unusable, check_video
+from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile, check_video
 from fer3d.labels import FERA_WORDS
 
 LAYOUT = "folders train_###/ with train_###.avi and its label file"
@@ -106,11 +106,11 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 sequence = _sequence(release, video, name, about, known)
                 unlabelled += sequence.label is None
                 yield sequence
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield skipped(name, reason)
         for name in _without_video(level):
             yield Skipped(name, "no video", remedy="the videos unpacked beside the labels")
-        yield from release.drain()
+        yield from release.take_skipped()
     if unlabelled:
         yield Skipped("emotions", f"no emotion told for {unlabelled} sequences", remedy=_TABLE)
 
@@ -119,12 +119,12 @@ def read_units(path: Path) -> pd.DataFrame:
     """A ``-au.dat`` file: one row a frame (index 1 ..), a 0/1 column for each of `UNITS` and one for ``speech``.
 
     Column k of the file is action unit k, the last whatever its number the speech flag.
-    Raises `Unusable`.
+    Raises `UnusableFile`.
     """
     rows = read_numbers(path)
     width = len(rows[0])
     if not max(UNITS) < width <= _COLUMNS or any(len(row) != width or not {0.0, 1.0}.issuperset(row) for row in rows):
-        raise Unusable(f"something else than columns of 0 and 1 for the units up to {max(UNITS)}", path.name)
+        raise UnusableFile(f"something else than columns of 0 and 1 for the units up to {max(UNITS)}", path.name)
     table = pd.DataFrame(rows, index=range(1, len(rows) + 1), columns=range(1, width + 1)).astype(int)
     return table[list(UNITS)].assign(speech=table[width])
 
@@ -148,7 +148,7 @@ def _name(release: Release, video: Path, about: list[Path]) -> str:
 def _sequence(release: Release, video: Path, name: str, about: list[Path], known: _Known) -> Sequence:
     subject = known.actors.get(name) or _actor(name)
     if subject is None:
-        raise Unusable("the actor is not told", remedy=_TABLE)
+        raise UnusableFile("the actor is not told", remedy=_TABLE)
     check_video(video)
     label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
     units: tuple[tuple[int, float], ...] = ()
@@ -156,7 +156,7 @@ def _sequence(release: Release, video: Path, name: str, about: list[Path], known
         try:
             table = read_units(file)
             units = tuple((unit, 0.0) for unit in UNITS if table[unit].any())
-        except Unusable as reason:
+        except UnusableFile as reason:
             release.skip(file, reason)
     return Sequence(
         database="fera",
@@ -194,10 +194,10 @@ def _written(file: Path, known: _Known) -> str:
         return word
     rows = read_numbers(file)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unusable("neither an emotion nor a lone number", file.name)
+        raise UnusableFile("neither an emotion nor a lone number", file.name)
     code = whole(rows[0][0], file)
     if code not in known.codes:
-        raise Unusable(
+        raise UnusableFile(
             f"emotion code {code}, whose meaning is not told",
             file.name,
             remedy="emotion_codes.csv with lines code,emotion in the release's folder",

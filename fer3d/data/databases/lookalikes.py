@@ -21,7 +21,10 @@ def recognise(root: Path) -> str | None:
     for file in release.listing(release.root)[1]:
         if found := _pixel_table(file):
             return found
-    if any(len(level.closed) >= 3 and _has_images(release, level.closed) for level in release.walk(_EMOTION_FOLDER)):
+    if any(
+        len(level.matched_dirs) >= 3 and _has_images(release, level.matched_dirs)
+        for level in release.walk(_EMOTION_FOLDER)
+    ):
         return "single images sorted by emotion, such as CK+48 or FER: no sequences"
     if _is_disfa_plus(release):
         return "DISFA+, folders of stills: another release than DISFA"
@@ -44,7 +47,7 @@ def _pixel_table(file: Path) -> str | None:
 
 def _is_disfa_plus(release: Release) -> bool:
     """Subject folders whose own folders hold stills; DISFA's subject folders hold label files."""
-    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.closed)
+    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.matched_dirs)
     return any(_has_images(release, release.listing(subject)[0]) for subject in subjects)
 
 

@@ -25,7 +25,7 @@ from xml.etree.ElementTree import Element
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, read_users_table, read_xml, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Unusable, View, check_video
+from fer3d.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, UnusableFile, View, check_video
 from fer3d.labels import MMI_CODES
 
 LAYOUT = "folders Sessions/<number>/ with S###-###.avi, S###-###.xml and session.xml"
@@ -49,7 +49,7 @@ _VIEWS: Mapping[tuple[int, str], View] = {
 
 def looks_like(release: Release) -> bool:
     """Whether there is a numbered folder with a ``session.xml`` or a file named ``S###-###``."""
-    sessions = (session for level in release.walk(_SESSION) for session in level.closed)
+    sessions = (session for level in release.walk(_SESSION) for session in level.matched_dirs)
     return any(
         file.name.lower() == "session.xml" or _STEM.fullmatch(file.stem)
         for session in sessions
@@ -63,13 +63,13 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     overrides = _overrides(release.root)
     earlier: list[Path] = []
     for level in release.walk(_SESSION):
-        for session in level.closed:
+        for session in level.matched_dirs:
             if any((folder / session.name).is_dir() for folder in earlier):
                 yield Skipped(release.shown(session), "the same session lies in an earlier folder")
                 continue
             yield from _session(release, session, overrides.get(session.name))
-            yield from release.drain()
-        if level.closed:
+            yield from release.take_skipped()
+        if level.matched_dirs:
             earlier.append(level.folder)
 
 
@@ -83,7 +83,7 @@ def _session(release: Release, folder: Path, override: View | None) -> Iterator[
     for video in videos:
         try:
             yield _sequence(release, video, by_name, override)
-        except Unusable as reason:
+        except UnusableFile as reason:
             yield skipped(release.shown(video), reason)
 
 
@@ -92,17 +92,17 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     subject = stem.partition("-")[0]
     tags = files.get(f"{stem}.xml".lower())
     if tags is None:
-        raise Unusable("no metatags", f"{stem}.xml", remedy="")
+        raise UnusableFile("no metatags", f"{stem}.xml", remedy="")
     label = _emotion(tags)
     view = _view(files, stem)
     if override is None and view == "1":
-        raise Unusable("profile view only", remedy="views.csv, if that is wrong")
+        raise UnusableFile("profile view only", remedy="views.csv, if that is wrong")
     size = check_video(video)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
         try:
             units = _action_units(coded)
-        except Unusable as reason:
+        except UnusableFile as reason:
             release.skip(coded, reason)
     return Sequence(
         database="mmi",
@@ -124,13 +124,13 @@ def _emotion(path: Path) -> str:
         if _attribute(element, "name").lower() == "emotion"
     }
     if not values:
-        raise Unusable("no Emotion tag", path.name, remedy="")
+        raise UnusableFile("no Emotion tag", path.name, remedy="")
     if len(values) > 1:
-        raise Unusable(f"{len(values)} different Emotion tags", path.name, remedy="")
+        raise UnusableFile(f"{len(values)} different Emotion tags", path.name, remedy="")
     value = values.pop()
     label = MMI_CODES.get(int(value)) if value.isdecimal() and len(value) < 4 else None
     if label is None:
-        raise Unusable(f"emotion code {value[:20]!r}, not one of 1 to 6", path.name, remedy="")
+        raise UnusableFile(f"emotion code {value[:20]!r}, not one of 1 to 6", path.name, remedy="")
     return label
 
 

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 
 from fer3d.data.databases.sequence import Skipped
-from fer3d.data.video import Unusable, printable
+from fer3d.data.video import UnusableFile, printable
 from fer3d.errors import InputError
 
 MAX_TEXT_BYTES = 2**20
@@ -50,13 +50,13 @@ class Level(NamedTuple):
     """One folder that `Release.walk` came through."""
 
     folder: Path
-    closed: list[Path]
-    """Its folders that were not entered."""
+    matched_dirs: list[Path]
+    """Its folders whose name matched; they are not entered."""
     files: list[Path]
 
 
 class Release:
-    """An unpacked release. What it passes over is noted and handed out by `drain`."""
+    """An unpacked release. What it passes over is noted and handed out by `take_skipped`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -66,7 +66,7 @@ class Release:
         """A path's name from the root, safe to print."""
         return printable(os.path.relpath(path, self.root))
 
-    def skip(self, path: Path, reason: Unusable) -> None:
+    def skip(self, path: Path, reason: UnusableFile) -> None:
         """Note that ``path`` is passed over, and why."""
         self._noted.append(skipped(self.shown(path), reason))
 
@@ -74,7 +74,7 @@ class Release:
         """Note something about ``path`` that the user should know."""
         self._noted.append(Skipped(self.shown(path), what))
 
-    def drain(self) -> Iterator[Skipped]:
+    def take_skipped(self) -> Iterator[Skipped]:
         """What was noted since the last call."""
         noted, self._noted = self._noted, []
         yield from noted
@@ -92,19 +92,19 @@ class Release:
                     elif entry.is_file():
                         files.append(folder / entry.name)
         except OSError as error:
-            self.skip(folder, Unusable(f"cannot be read: {error.strerror}", remedy="permission to read it"))
+            self.skip(folder, UnusableFile(f"cannot be read: {error.strerror}", remedy="permission to read it"))
         return sorted(folders, key=numeric), sorted(files, key=numeric)
 
-    def walk(self, closed: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
+    def walk(self, pattern: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
         """Every folder of the release, the outermost first; a folder whose whole name matches is not entered."""
         level = [self.root]
         for _ in range(_DEPTH):
             below: list[Path] = []
             for folder in level[:_BREADTH]:
                 folders, files = self.listing(folder)
-                matching = [child for child in folders if closed.fullmatch(child.name)]
-                below += [child for child in folders if not closed.fullmatch(child.name)]
-                yield Level(folder, matching, files)
+                matched = [child for child in folders if pattern.fullmatch(child.name)]
+                below += [child for child in folders if not pattern.fullmatch(child.name)]
+                yield Level(folder, matched, files)
             level = below
 
     def _follows(self, entry: os.DirEntry[str]) -> bool:
@@ -115,7 +115,7 @@ class Release:
         if target.is_file() and target.is_relative_to(self.root):
             return True
         why = "a link to a folder, out of the release, or to nothing"
-        self.skip(Path(entry.path), Unusable(why, remedy="a copy in place of the link"))
+        self.skip(Path(entry.path), UnusableFile(why, remedy="a copy in place of the link"))
         return False
 
 
@@ -127,7 +127,7 @@ def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
     return together
 
 
-def skipped(what: str, reason: Unusable) -> Skipped:
+def skipped(what: str, reason: UnusableFile) -> Skipped:
     """An entry for what could not be used."""
     return Skipped(printable(what), reason.why, reason.file if reason.file not in what else "", reason.remedy)
 
@@ -139,15 +139,15 @@ def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A small file; raises `Unusable` for a missing, empty, oversized or forbidden one."""
+    """A small file; raises `UnusableFile` for a missing, empty, oversized or forbidden one."""
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
-            raise Unusable(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
+            raise UnusableFile(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
         content = path.read_bytes()
     except OSError as error:
-        raise Unusable(f"cannot be read: {error.strerror}", path.name) from error
+        raise UnusableFile(f"cannot be read: {error.strerror}", path.name) from error
     if not content.strip():
-        raise Unusable("empty", path.name)
+        raise UnusableFile("empty", path.name)
     return content
 
 
@@ -171,33 +171,33 @@ def read_users_table(
                 yield parse({column.strip().lower(): value.strip() for column, value in row.items()})
             except (ValueError, KeyError) as error:
                 raise InputError(f"line {rows.line_num} of {path}", wanted, "mending that line") from error
-    except (Unusable, ValueError, csv.Error) as error:
+    except (UnusableFile, ValueError, csv.Error) as error:
         raise InputError(f"{path}, which is no table ({error})", wanted, "mending or removing it") from error
 
 
 def read_numbers(path: Path) -> list[list[float]]:
-    """The numbers of each line of a small text file, parted by blanks or commas; raises `Unusable`."""
+    """The numbers of each line of a small text file, parted by blanks or commas; raises `UnusableFile`."""
     try:
         lines = read_bytes(path).decode("utf-8-sig").splitlines()
         rows = [[float(word) for word in line.replace(",", " ").split()] for line in lines]
     except ValueError as error:
-        raise Unusable("something else than numbers", path.name) from error
+        raise UnusableFile("something else than numbers", path.name) from error
     rows = [row for row in rows if row]
     if not rows:
-        raise Unusable("empty", path.name)
+        raise UnusableFile("empty", path.name)
     return rows
 
 
 def read_xml(path: Path) -> Element:
-    """The root element of a small XML file that declares no entities; raises `Unusable`."""
+    """The root element of a small XML file that declares no entities; raises `UnusableFile`."""
     try:
         return ElementTree.fromstring(read_bytes(path))
     except (ParseError, ValueError, LookupError) as error:
-        raise Unusable(f"no sound XML ({type(error).__name__})", path.name) from error
+        raise UnusableFile(f"no sound XML ({type(error).__name__})", path.name) from error
 
 
 def whole(number: float, path: Path) -> int:
-    """A whole number written as a float (``3.0000000e+00``); raises `Unusable` for any other."""
+    """A whole number written as a float (``3.0000000e+00``); raises `UnusableFile` for any other."""
     if not number.is_integer():
-        raise Unusable("no whole number where one belongs", path.name)
+        raise UnusableFile("no whole number where one belongs", path.name)
     return int(number)

@@ -26,7 +26,7 @@ from fer3d.errors import InputError
 from fer3d.standins.people import person as people
 from fer3d.standins.releases import ckplus, disfa, fera, mmi
 from fer3d.standins.releases.hostile import spoil
-from fer3d.workers import each_done
+from fer3d.workers import map_processes
 
 _LAYOUTS: dict[str, ModuleType] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 
@@ -108,7 +108,7 @@ def _clear_stale(truth: Path, growing: Path, plan: dict[str, Any]) -> None:
 def _render(database: str, waiting: list[Any], growing: Path, truth: Path, workers: int | None) -> None:
     one = partial(_write_subject, database, growing, truth)
     with tqdm(total=len(waiting), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
-        for _ in each_done(one, waiting, workers):
+        for _ in map_processes(one, waiting, workers):
             progress.update()
 
 

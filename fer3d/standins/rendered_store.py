@@ -23,14 +23,14 @@ from tqdm import tqdm
 
 from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
-from fer3d.data.faces import crop_square, cut_out
+from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
-from fer3d.data.preparation import fresh
-from fer3d.data.store import FORMAT, MANIFEST, REJECTED, digest, of_a_clip
+from fer3d.data.preparation import up_to_date
+from fer3d.data.store import FORMAT, MANIFEST, REJECTED, array_specs, digest
 from fer3d.standins.people import acting
 from fer3d.standins.people import person as people
 from fer3d.standins.picture import studio
-from fer3d.workers import each_done
+from fer3d.workers import map_processes
 
 DATABASE = "people"
 _SIDE, _FAR, _NEAR = 200 / 64, 0.5 / 64, 0.8 / 64
@@ -49,7 +49,7 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
     release = files.fingerprint([FORMAT, drawn, clips.as_dict(), program])
     growing = out.with_name(f".{out.name}.growing")
     with files.lock(out):
-        if fresh(out, release) is None:
+        if up_to_date(out, release) is None:
             shown = _fill(growing, settings, clips, release, workers)
             _finish(growing, shown, clips, release)
             shutil.rmtree(out, ignore_errors=True)
@@ -60,7 +60,7 @@ def _fill(
     growing: Path, settings: PretrainingSettings, clips: ClipSettings, release: str, workers: int | None
 ) -> list[list[str]]:
     """Fill the arrays from where a killed run stopped; returns the emotions that each person showed."""
-    told, kinds = growing / "shown.json", of_a_clip(clips)
+    told, kinds = growing / "shown.json", array_specs(clips)
     if not told.exists() or files.read_json(told)["release"] != release:
         shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir(parents=True)
@@ -74,7 +74,9 @@ def _fill(
         half.unlink()
     shown = files.read_json(told)["shown"]
     with tqdm(total=settings.people, initial=len(shown), desc="people", unit="person", disable=None) as bar:
-        for emotions, parts in each_done(partial(film, settings, clips), range(len(shown), settings.people), workers):
+        for emotions, parts in map_processes(
+            partial(record_person, settings, clips), range(len(shown), settings.people), workers
+        ):
             for name, (kind, _) in kinds.items():
                 _put(growing / f"{name}.npy", parts[name].astype(kind).tobytes(), len(shown))
             shown.append(emotions)
@@ -126,7 +128,7 @@ def person(settings: PretrainingSettings, number: int) -> people.Person:
     return people.person(DATABASE, settings.seed, number)
 
 
-def film(settings: PretrainingSettings, clips: ClipSettings, number: int) -> Filmed:
+def record_person(settings: PretrainingSettings, clips: ClipSettings, number: int) -> Filmed:
     """All recordings of one person."""
     cv2.setNumThreads(1)  # the processes share the processors
     rng, who = people.stream(DATABASE, settings.seed, number), person(settings, number)
@@ -171,11 +173,9 @@ def _record(
     true: list[np.ndarray] = []
     pictures = list(studio.shoot(renderer, poses, true))
     points = _detected(rng, np.stack(true)[:, KEPT])
-    square = crop_square(points, clips)
-    cuts = [cut_out(picture, square, clips.size) for picture in pictures]
-    matrix = cuts[0][1]
-    points = (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-    return np.stack([picture for picture, _ in cuts]), points, np.array([astuple(square)] * len(cuts))
+    box = crop_box(points, clips)
+    cropped = np.stack([cut_out(picture, box, clips.size) for picture in pictures])
+    return cropped, to_crop(points, box, clips.size).astype(np.float32), np.array([astuple(box)] * len(cropped))
 
 
 def course(rng: np.random.Generator, frames: int) -> np.ndarray:
