@@ -1,20 +1,21 @@
 """The one place that writes results: whole or not at all, one writer at a time.
 
-A result is written under a temporary name beside its place, flushed to the disk and
-renamed, so that a reader (or a run started after ``kill -9``) sees the old file, the new
+A result is written under a temporary name in the same folder, flushed to the disk and
+renamed, so that a reader (or a process started after ``kill -9``) sees the old file, the new
 file or none, never half of one.
 """
 
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from fer3d.errors import InputError
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed onto it when the block ends well, removed when not.
+    """A temporary path in the folder of ``path``; renamed to it when the block ends without an error, else removed.
 
-    Creates the folder. A full disk and a forbidden folder become an `InputError`.
+    Creates the folder. A full disk and a folder that cannot be written become an `InputError`.
     """
     temporary = None
     try:
@@ -49,7 +50,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: it appears whole under its name, in place of an older one, or not at all."""
+    """The same for a whole folder, which takes the place of an older one."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,39 +91,62 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, errors="backslashreplace")  # names of files need not be UTF-8
 
 
-def read_json(path: Path, most_bytes: int = 16 * 2**20) -> Any:
-    """JSON from outside: an `InputError` for a missing, oversized or broken file."""
-    wanted, then = "a file that fer3d wrote", "the command that writes it"
+def read_json(path: Path, max_bytes: int = 16 * 2**20) -> Any:
+    """JSON that fer3d wrote; an `InputError` for a missing, oversized or broken file."""
     try:
-        check_size(path, most_bytes, then)
+        check_size(path, max_bytes)
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"no readable {path}", wanted, then) from error
+        raise InputError(f"there is no readable {path}: {error.strerror}", "the command that writes it") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, which is not JSON ({error})", wanted, "writing it again") from error
+        raise InputError(f"{path} is not JSON ({error})", "the command that writes it, once more") from error
 
 
-def check_size(path: Path, most_bytes: int, then: str) -> None:
-    """An `InputError` for what is no plain file (a pipe would never end) or a larger one; `OSError` where none is."""
+def check_size(path: Path, max_bytes: int) -> None:
+    """An `InputError` for what is not a regular file (a pipe would never end) or too large; `OSError` if missing."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{path}, which is no file", "a file", then)
-    if found.st_size > most_bytes:
-        raise InputError(f"{path} of {found.st_size} bytes", f"at most {most_bytes}", then)
+        raise InputError(f"{path} is not a regular file")
+    if found.st_size > max_bytes:
+        raise InputError(f"{path} has {found.st_size} bytes: at most {max_bytes} are read")
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold ``path``'s lock (a hidden file beside it); a second writer waits. The kernel frees a dead one's."""
+def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[int]:
+    """Hold the lock of ``path`` (a hidden file beside it) and remove what a killed writer of ``path`` left.
+
+    A second process waits, after a call of ``on_wait``. The kernel frees the lock of a process
+    that died. Yields the lock's file descriptor: a process that inherits it holds the lock, too.
+    """
     if path.name in ("", ".."):
-        raise InputError(f"the folder {path}", "a folder by its name", "its name, from the folder round it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with (path.parent / f".{path.name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise _explained(error, path) from error
+        raise InputError(f"the folder {path} has no name", "its whole path")
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = opened.enter_context((path.parent / f".{path.name}.lock").open("w"))
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _explained(error, path) from error
+        remove_leftovers(path)
+        yield handle.fileno()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files and folders of writers of ``path`` that were killed. Only for who holds the lock."""
+    for end in ("part", "old"):
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_RANDOM}.{end}"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+_RANDOM = "[!.]" * 8
+"""What `tempfile` puts into a name."""
 
 
 def fingerprint(value: Any) -> str:
@@ -138,7 +162,7 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-_ELSEWHERE = {
+_ANOTHER_PATH = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
@@ -148,15 +172,13 @@ _ELSEWHERE = {
     errno.ENOENT,
     errno.EBUSY,
 }
-"""What another path would mend."""
+"""Errors that another path would avoid."""
 
 
 def _explained(error: OSError, path: Path) -> Exception:
-    """An OSError that the user can mend as an `InputError`; any other as it is."""
+    """An `OSError` that the user can correct as an `InputError`; any other as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(
-            f"a full disk while writing {path}", "free space", "freeing some, then the same command again"
-        )
-    if error.errno in _ELSEWHERE:
-        return InputError(f"{error.strerror} while writing {path}", "a place that can be written", "another path")
+        return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")
+    if error.errno in _ANOTHER_PATH:
+        return InputError(f"{path} cannot be written: {error.strerror}", "another path")
     return error

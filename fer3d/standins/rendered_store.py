@@ -1,148 +1,85 @@
-"""A crowd of rendered people as a prepared store: what pre-training learns from.
+"""A prepared store of rendered people: what pre-training learns from.
 
-Not part of the paper. The people are invented, and none of them is in a stand-in database.
-Camera, light, colour and room are drawn anew for each person, strength and course of the
-expression for each recording: a wide mixture that has no database's style. The pictures are
-drawn about as large as they are cropped, and the points are the true ones with an error like a
-detector's, so that no face is searched and no file decoded.
+Not part of the paper. The people are synthetic, and none of them is in a stand-in database.
+Camera, light, colour and backdrop are drawn at random for each person, strength and course of
+the expression for each recording: a wide mixture without any database's style. The pictures are
+rendered about as large as they are cropped, and the landmarks are the true ones with an error
+like a detector's, so that no face has to be detected and no file decoded.
 
-The store's arrays are filled person by person under a hidden name; a killed run goes on with
-the person it was at, and ends with the same bytes.
+Each person is a part of the store (`write_in_parts`): a killed call resumes with the people that
+are missing, and ends with the same bytes.
 """
 
-import os
-import shutil
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
-from tqdm import tqdm
 
 from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
-from fer3d.data.preparation import up_to_date
-from fer3d.data.store import FORMAT, MANIFEST, REJECTED, array_specs, digest
+from fer3d.data.store import FORMAT
+from fer3d.data.writer import Writer, write_in_parts
 from fer3d.standins.people import acting
 from fer3d.standins.people import person as people
 from fer3d.standins.picture import studio
-from fer3d.workers import map_processes
 
 DATABASE = "people"
 _SIDE, _FAR, _NEAR = 200 / 64, 0.5 / 64, 0.8 / 64
-"""Side of a picture, and pixels a millimetre at the farthest and the nearest camera: for each pixel of the crop."""
+"""Side of a picture, and pixels per millimetre at the farthest and the nearest camera: per pixel of the crop."""
 _OFFSET, _SHAKE = 0.012, 0.004
-"""Deviation of the points' error, lasting over a clip and from frame to frame: shares of the inter-ocular distance."""
-
-Filmed = tuple[list[str], dict[str, np.ndarray]]
-"""One person: the emotions shown, a recording each, and the person's rows of each array of the store."""
+"""Standard deviation of the landmarks' error, constant over a clip and per frame: shares of the inter-ocular
+distance."""
 
 
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
-    """Write the store, unless it is there. The same settings give the same bytes, whoever worked on it."""
-    drawn = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
+    """Write the store, unless it is there. The same settings give the same bytes, however many processes render."""
+    chosen = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
     program = [standins.code(), Path(__file__).read_text(encoding="utf-8")]
-    release = files.fingerprint([FORMAT, drawn, clips.as_dict(), program])
-    growing = out.with_name(f".{out.name}.growing")
-    with files.lock(out):
-        if up_to_date(out, release) is None:
-            shown = _fill(growing, settings, clips, release, workers)
-            _finish(growing, shown, clips, release)
-            shutil.rmtree(out, ignore_errors=True)
-            growing.rename(out)
+    source = files.fingerprint([FORMAT, chosen, clips.as_dict(), program])
+    versions = {"fer3d": __version__, "opencv": cv2.__version__}
+    metadata = {"database": DATABASE, "source_fingerprint": source, "versions": versions}
+    tasks = {f"{source}-{number:05d}": number for number in range(settings.people)}
+    bar = {"desc": "people", "unit": "person"}
+    write_in_parts(out, clips, metadata, partial(_write_person, settings), tasks, workers=workers, bar=bar)
 
 
-def _fill(
-    growing: Path, settings: PretrainingSettings, clips: ClipSettings, release: str, workers: int | None
-) -> list[list[str]]:
-    """Fill the arrays from where a killed run stopped; returns the emotions that each person showed."""
-    told, kinds = growing / "shown.json", array_specs(clips)
-    if not told.exists() or files.read_json(told)["release"] != release:
-        shutil.rmtree(growing, ignore_errors=True)
-        growing.mkdir(parents=True)
-        for name, (kind, shape) in kinds.items():
-            whole = (settings.people * settings.recordings, *shape)
-            with (growing / f"{name}.npy").open("wb") as array:
-                header = {"descr": kind, "fortran_order": False, "shape": whole}
-                np.lib.format.write_array_header_1_0(array, header)
-        files.write_json(told, {"release": release, "shown": []})
-    for half in growing.glob(".*.part"):  # of a process that was killed while writing
-        half.unlink()
-    shown = files.read_json(told)["shown"]
-    with tqdm(total=settings.people, initial=len(shown), desc="people", unit="person", disable=None) as bar:
-        for emotions, parts in map_processes(
-            partial(record_person, settings, clips), range(len(shown), settings.people), workers
-        ):
-            for name, (kind, _) in kinds.items():
-                _put(growing / f"{name}.npy", parts[name].astype(kind).tobytes(), len(shown))
-            shown.append(emotions)
-            files.write_json(told, {"release": release, "shown": shown})
-            bar.update()
-    return shown
-
-
-def _put(array: Path, numbers: bytes, person: int) -> None:
-    """Write one person's share of an array in its place, to the disk. Not by memory map: a full disk would kill."""
-    with array.open("r+b") as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        file.seek(person * len(numbers), os.SEEK_CUR)
-        file.write(numbers)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _finish(growing: Path, shown: list[list[str]], clips: ClipSettings, release: str) -> None:
-    """The tables that make a store of the filled arrays."""
-    rows = [
-        {"clip": f"{number:05d}_{take:02d}", "subject": f"P{number:05d}", "label": emotion}
-        for number, emotions in enumerate(shown)
-        for take, emotion in enumerate(emotions)
-    ]
-    told = {"database": DATABASE, "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
-    manifest = pd.DataFrame([{**row, "sequence": row["clip"], **told} for row in rows], columns=list(MANIFEST))
-    files.write_csv(growing / "manifest.csv", manifest)
-    info = {
-        "format": FORMAT,
-        "database": DATABASE,
-        "settings": clips.as_dict(),
-        "release": release,
-        "versions": {"fer3d": __version__, "opencv": cv2.__version__},
-        "clips": len(manifest),
-        "padded": 0,
-        "rejected": 0,
-        "frames": len(manifest) * clips.num_frames,
-        "manifest": digest(growing / "manifest.csv"),
-        "fingerprint": files.fingerprint([release, shown]),
-    }
-    files.write_csv(growing / "rejected.csv", pd.DataFrame(columns=list(REJECTED)))
-    files.write_json(growing / "prepared.json", info)
+def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> None:
+    cv2.setNumThreads(1)  # the processes share the processors
+    emotions, arrays = record_person(settings, part.settings, number)
+    same = {"database": DATABASE, "subject": f"P{number:05d}", "first_frame": 0, "padded": 0, "missing": 0}
+    rows = []
+    for take, emotion in enumerate(emotions):
+        name = f"{number:05d}_{take:02d}"
+        rows.append({**same, "clip": name, "sequence": name, "label": emotion, "n_faces": 1, "score": 1.0})
+    part.put(rows, arrays)
+    part.frames = len(rows) * part.settings.num_frames
 
 
 def person(settings: PretrainingSettings, number: int) -> people.Person:
-    """The person of that number. Stand-ins name theirs otherwise, so that nobody is in two places."""
+    """The person of that number. Stand-in databases seed theirs differently, so no person is in both."""
     return people.person(DATABASE, settings.seed, number)
 
 
-def record_person(settings: PretrainingSettings, clips: ClipSettings, number: int) -> Filmed:
-    """All recordings of one person."""
-    cv2.setNumThreads(1)  # the processes share the processors
+def record_person(
+    settings: PretrainingSettings, clips: ClipSettings, number: int
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    """All recordings of one person: the emotions shown, and the arrays of the store with an entry for each."""
     rng, who = people.stream(DATABASE, settings.seed, number), person(settings, number)
     renderer = studio.Renderer(who, _scene(rng, who, clips.size))
     classes = labels.CLASSES[DATABASE]
     emotions = [classes[(number * settings.recordings + take) % len(classes)] for take in range(settings.recordings)]
     taken = [_record(rng, renderer, emotion, clips) for emotion in emotions]
-    frames, points, squares = (np.stack(part) for part in zip(*taken, strict=True))
-    seen = np.ones((*frames.shape[:2], 2))
-    return emotions, {"frames": frames, "landmarks": points, "detections": seen, "squares": squares}
+    frames, landmarks, squares = (np.stack(part) for part in zip(*taken, strict=True))
+    detections = np.ones((*frames.shape[:2], 2))
+    return emotions, {"frames": frames, "landmarks": landmarks, "detections": detections, "squares": squares}
 
 
 def _scene(rng: np.random.Generator, who: people.Person, size: int) -> studio.Scene:
-    """A camera, a light and a room of any kind."""
+    """A random camera, light and backdrop."""
     key, hard, fill = (float(rng.uniform(*ends)) for ends in ((0.5, 0.95), (0, 0.9), (0.1, 0.45)))
     red, green, blue = rng.uniform(0.03, 0.5, 3).tolist()
     return studio.Scene(
@@ -164,7 +101,7 @@ def _scene(rng: np.random.Generator, who: people.Person, size: int) -> studio.Sc
 def _record(
     rng: np.random.Generator, renderer: studio.Renderer, emotion: str, clips: ClipSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One clip (T, size, size, 3) uint8 RGB, its points (T, 66, 2) in pixels of the crop, and its squares (T, 4)."""
+    """One clip (T, size, size, 3) uint8 RGB, its landmarks (T, 66, 2) in pixels of the crop, and its boxes (T, 4)."""
     strength, textbook, sway, drift = (float(rng.uniform(*ends)) for ends in ((0.8, 1.3), (0, 1), (0.5, 2), (0.5, 2)))
     manner = acting.Manner(strength=strength, textbook=textbook, sway=sway, drift=drift)
     fps, yaw = float(rng.uniform(12, 30)), float(rng.normal(0, 4))
@@ -172,14 +109,14 @@ def _record(
     poses = acting.perform(rng, course(rng, clips.num_frames), shown, manner, fps, yaw)
     true: list[np.ndarray] = []
     pictures = list(studio.shoot(renderer, poses, true))
-    points = _detected(rng, np.stack(true)[:, KEPT])
-    box = crop_box(points, clips)
+    landmarks = _detected(rng, np.stack(true)[:, KEPT])
+    box = crop_box(landmarks, clips)
     cropped = np.stack([cut_out(picture, box, clips.size) for picture in pictures])
-    return cropped, to_crop(points, box, clips.size).astype(np.float32), np.array([astuple(box)] * len(cropped))
+    return cropped, to_crop(landmarks, box, clips.size).astype(np.float32), np.array([astuple(box)] * len(cropped))
 
 
 def course(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """(T,) how far an expression has come, 0..1: mostly up to its apex; else up and down, down, up from midway."""
+    """(T,) intensity of an expression, 0..1: mostly rising to its apex; else up and down, down, or up from midway."""
     kind = rng.choice(["rise", "hump", "fall", "late"], p=[0.7, 0.15, 0.075, 0.075])
     if kind == "rise":
         return acting.rise(rng, int(rng.integers(frames, 2 * frames + 1)))[-frames:]
@@ -189,8 +126,9 @@ def course(rng: np.random.Generator, frames: int) -> np.ndarray:
     return 1 - way if kind == "fall" else np.clip(way + 0.2, 0, 1)
 
 
-def _detected(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
-    """True points (T, 66, 2) with a detector's error."""
+def _detected(rng: np.random.Generator, landmarks: np.ndarray) -> np.ndarray:
+    """True landmarks (T, 66, 2) with a detector's error."""
     left, right = EYE_CORNERS
-    distance = np.linalg.norm(points[0, right] - points[0, left])
-    return points + distance * (rng.normal(0, _OFFSET, points.shape[1:]) + rng.normal(0, _SHAKE, points.shape))
+    distance = np.linalg.norm(landmarks[0, right] - landmarks[0, left])
+    offset, shake = rng.normal(0, _OFFSET, landmarks.shape[1:]), rng.normal(0, _SHAKE, landmarks.shape)
+    return landmarks + distance * (offset + shake)

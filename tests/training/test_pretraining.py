@@ -13,7 +13,7 @@ import pytest
 import torch
 from dots import PROFILE, moving_dots, with_network
 
-from fer3d import files, labels
+from fer3d import labels
 from fer3d.config import PretrainingSettings
 from fer3d.data.store import open_store
 from fer3d.errors import InputError
@@ -79,18 +79,17 @@ rendered_store.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4
 
 
 def test_a_killed_rendering_goes_on_and_ends_the_same(pretrained, tmp_path):
-    out, progress = tmp_path / "people", tmp_path / ".people.growing" / "shown.json"
+    out, parts = tmp_path / "people", tmp_path / ".people.partial"
     running = subprocess.Popen([sys.executable, "-c", KILLED.format(out=str(out))])
     until = time.monotonic() + 60
-    while time.monotonic() < until and not (progress.exists() and files.read_json(progress)["shown"]):
+    while time.monotonic() < until and not list(parts.glob("[!.]*")):
         time.sleep(0.005)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    begun = len(files.read_json(progress)["shown"])
-    assert not out.exists() and 1 <= begun < CROWD.people
+    assert not out.exists() and 1 <= len(list(parts.glob("[!.]*"))) < CROWD.people
     rendered_store.write(out, CROWD, PROFILE.clips, workers=1)
     assert contents(out) == contents(pretrained / rendered_store.DATABASE)
-    assert not progress.parent.exists()
+    assert not parts.exists()
 
 
 def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
