@@ -41,6 +41,7 @@ class Clip:
 
     first_frame: int
     label: str
+    """Empty where the sequence has none (one's own video)."""
     padded: int
     """Frames that repeat another."""
     frames: np.ndarray
@@ -121,7 +122,7 @@ def _tracked_frames(sequence: Sequence, tracker: FaceTracker) -> Iterator[Frame]
     view = view_of(sequence, tracker.settings)
     for index, stored in enumerate(read_frames(sequence.source, images), start=first):
         if sequence.frame_labels is None:
-            label = sequence.label
+            label: str | None = sequence.label or ""
         elif index < len(sequence.frame_labels):
             label = sequence.frame_labels[index]
         else:

@@ -9,6 +9,7 @@ from fer3d.config import ClipSettings
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.disfa import UNITS, read_intensities
+from fer3d.data.databases.summary import summarise
 from fer3d.data.video import check_video
 from fer3d.errors import InputError
 from fer3d.labels import CLASSES, EMFACS, emfacs
@@ -100,7 +101,7 @@ def test_whole_release(release: Path) -> None:
     assert (6, 2.0) in sequences["SN001_left"].action_units and (25, 2.0) in sequences["SN001_left"].action_units
     assert sequences["SN010_left"].frame_labels == EMOTIONS[:-1]
     assert skipped == {"Videos_LeftCamera/LeftVideoSN010_comp.avi": "10 label rows for 9 frames; cut to the shorter"}
-    summary = databases.summary("disfa", release)
+    summary = summarise("disfa", release)
     assert (summary["sequences"], summary["labelled"], summary["subjects"]) == (3, 3, 3)
     assert summary["classes_of"] == "frames"
     assert summary["classes"] == {
@@ -252,7 +253,7 @@ def test_what_is_missing(release: Path) -> None:
     sequences, skipped = read(release)
     assert sequences["SN016_left"].frame_labels is None
     assert skipped == {"SN001_left": "no labels of AU 5", "SN010_left": "no video of the left camera"}
-    assert databases.summary("disfa", release)["labelled"] == 0
+    assert summarise("disfa", release)["labelled"] == 0
 
 
 def test_broken_video(release: Path) -> None:

@@ -21,7 +21,7 @@ def read(root: Path) -> tuple[dict[str, Sequence], dict[str, str]]:
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    """Both partitions; the emotion partition with labels told in every way."""
+    """Both partitions; the emotion partition with labels in every form."""
     root = tmp_path / "GEMEP-FERA"
     fera_sequence(root, "au_training", "train_001", units=[[1, 2], [1, 2, 25, "speech"], []])
     fera_sequence(root, "au_training", "train_087", units=[[12]])
@@ -56,8 +56,8 @@ def test_whole_release(release: Path) -> None:
         "test_001": ("actor7", "relief"),
     }
     assert set(skipped) == {"train_003", "emotions"}
-    assert "code 4, whose meaning is not told" in skipped["train_003"]
-    assert skipped["emotions"] == "no emotion told for 3 sequences"
+    assert "code 4 has no known meaning" in skipped["train_003"]
+    assert skipped["emotions"] == "3 sequences have no emotion"
     assert sequences["test_001"].origin == "test/labels/test_001.dat"
     assert sequences["au_train_001"].action_units == ((1, 0.0), (2, 0.0), (25, 0.0))
 
@@ -78,7 +78,7 @@ def test_without_actors_no_emotion_partition(release: Path) -> None:
     (release / "actors.csv").unlink()
     sequences, skipped = read(release)
     assert list(sequences) == ["au_train_001", "au_train_087"]
-    assert skipped["train_001"] == "the actor is not told"
+    assert skipped["train_001"] == "the actor is not known"
     remedies = {s.remedy for s in databases.scan("fera", release) if isinstance(s, Skipped)}
     assert any("actors.csv" in remedy for remedy in remedies)
 

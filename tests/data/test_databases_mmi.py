@@ -7,6 +7,7 @@ from trees import ckplus_sequence, mmi_session, write_image, write_text, write_v
 
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
+from fer3d.data.databases.summary import summarise
 from fer3d.data.video import View
 from fer3d.errors import InputError
 
@@ -31,7 +32,7 @@ def release(tmp_path: Path) -> Path:
 
 
 def test_whole_release(release: Path) -> None:
-    summary = databases.summary("mmi", release)
+    summary = summarise("mmi", release)
     assert (summary["sequences"], summary["labelled"], summary["subjects"], summary["skipped"]) == (5, 5, 5, [])
     assert summary["classes"] == {
         "anger": 1,
@@ -49,7 +50,7 @@ def test_whole_release(release: Path) -> None:
 
 @pytest.mark.parametrize("inside", [".", "Sessions", ".."])
 def test_any_level_of_the_download(release: Path, inside: str) -> None:
-    assert databases.summary("mmi", release / inside)["sequences"] == 5
+    assert summarise("mmi", release / inside)["sequences"] == 5
 
 
 def test_views(release: Path) -> None:
@@ -90,7 +91,7 @@ def test_emotion_codes_above_six_are_left_out(release: Path, code: int | str) ->
     mmi_session(release, 32, "S001-032", emotion=code)
     sequences, skipped = read(release)
     assert len(sequences) == 5
-    assert skipped == {"Sessions/32/S001-032.avi": f"emotion code '{code}', not one of 1 to 6"}
+    assert skipped == {"Sessions/32/S001-032.avi": f"emotion code '{code}' is not one of 1 to 6"}
 
 
 def test_profile_only_sessions_are_left_out(release: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_sessions_tracks_are_told_apart_by_their_files(release: Path) -> None:
 def test_stills_are_left_out(release: Path) -> None:
     write_image(release / "Sessions/30/S001-030.jpg")
     write_text(release / "Sessions/30/session.xml", '<session><track view="0"/></session>')
-    assert read(release)[1] == {"Sessions/30": "stills only, no video"}
+    assert read(release)[1] == {"Sessions/30": "images only, no video"}
 
 
 def test_sessions_without_an_emotion_are_left_out(release: Path) -> None:
@@ -123,8 +124,8 @@ def test_sessions_without_an_emotion_are_left_out(release: Path) -> None:
     [
         ("S001-033.avi", b"RIFF\0\0\0\0AVI broken", "not one frame"),
         ("S001-033.avi", b"", "zero bytes"),
-        ("S001-033.xml", b"<Data><Metatag", "no sound XML"),
-        ("session.xml", b"<session>", "no sound XML"),
+        ("S001-033.xml", b"<Data><Metatag", "not valid XML"),
+        ("session.xml", b"<session>", "not valid XML"),
     ],
 )
 def test_a_broken_session_is_left_out_alone(release: Path, name: str, content: bytes, reason: str) -> None:
@@ -201,7 +202,7 @@ def test_the_same_session_in_two_downloads_counts_once(tmp_path: Path) -> None:
     mmi_session(tmp_path / "second", 3, "S001-003", view=0)
     sequences, skipped = read(tmp_path)
     assert list(sequences) == ["S001-002", "S001-003"]
-    assert skipped == {"second/Sessions/2": "the same session lies in an earlier folder"}
+    assert skipped == {"second/Sessions/2": "the same session is in an earlier folder"}
 
 
 def test_another_database_is_named(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """CK+, the Extended Cohn-Kanade database (Lucey et al. 2010), as its release unpacks.
 
 Section 4.1 of the paper. Images (``S005/001/S005_001_00000011.png``), emotion, FACS and
-landmark files hang below four folders with the same subjects and sequences. Whatever
-these folders are called and however deep they lie, every folder that holds ``S###``
-folders counts, and what they hold for one sequence is brought together.
+landmark files are in four folders with the same subjects and sequences. Names and depth of
+these folders do not matter: every folder that holds ``S###`` folders counts, and all files
+of one sequence are brought together.
 
-The number of the label files' names is the peak frame's; a sequence without a label file
-has no label. The 68 tracked points of the release are left aside: the paper computes its own.
+The number in the name of a label file is that of the peak frame; a sequence without a label file
+has no label. The 68 landmarks of the release are ignored: the paper computes its own.
 """
 
 import re
@@ -37,12 +37,12 @@ PUBLISHED = Published(
     source="Lucey et al. 2010 and the release's read-me",
 )
 
-_SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three in the original; a large stand-in has some of four
+_SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three digits in the original; a large stand-in has some of four
 _SEQUENCE = re.compile(r"\d{3}")
 
 
 def looks_like(release: Release) -> bool:
-    """Whether there is a sequence folder with images, labels or points."""
+    """Whether there is a folder of a sequence."""
     subjects = (subject for level in release.walk(_SUBJECT) for subject in level.matched_dirs)
     return any(_SEQUENCE.fullmatch(folder.name) for subject in subjects for folder in release.listing(subject)[0])
 
@@ -99,14 +99,14 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
 
 
 def _emotion(path: Path) -> str:
-    """The name for the one number in an emotion file, such as ``   3.0000000e+00``."""
+    """The emotion of the one number in an emotion file, such as ``   3.0000000e+00``."""
     rows = read_numbers(path)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise UnusableFile(f"{sum(map(len, rows))} numbers instead of one", path.name)
+        raise UnusableFile(f"{sum(map(len, rows))} numbers instead of 1", path.name)
     code = whole(rows[0][0], path)
     label = CKPLUS_CODES.get(code)
     if label not in CLASSES["ckplus"]:
-        raise UnusableFile(f"emotion code {code}, not one of 1 to 7", path.name, remedy="")
+        raise UnusableFile(f"emotion code {code} is not one of 1 to 7", path.name, remedy="")
     return label
 
 
@@ -114,5 +114,5 @@ def _action_units(path: Path) -> list[tuple[int, float]]:
     """The (unit, intensity) lines of a FACS file; intensity 1 to 5 is A to E, 0 is present but not scored."""
     rows = read_numbers(path)
     if any(len(row) != 2 or not 0 <= row[1] <= 5 for row in rows):
-        raise UnusableFile("something else than action units with intensities 0 to 5", path.name)
+        raise UnusableFile("not action units with intensities 0 to 5", path.name)
     return [(whole(unit, path), intensity) for unit, intensity in rows]

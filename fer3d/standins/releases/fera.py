@@ -110,7 +110,7 @@ def write_tables(root: Path, everyone: list[Job]) -> list[studio.LeftOut]:
     codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
     files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
     untold = sum(video.told == "units" for job in everyone for video in job.videos)
-    return [studio.LeftOut("emotions", f"no emotion told for {untold} sequences")]
+    return [studio.LeftOut("emotions", f"{untold} sequences have no emotion")]
 
 
 def _code_order() -> list[str]:
