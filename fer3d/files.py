@@ -113,7 +113,7 @@ def check_size(path: Path, max_bytes: int) -> None:
 
 @contextlib.contextmanager
 def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[int]:
-    """Hold the lock of ``path`` (a hidden file beside it) and remove what a killed writer of ``path`` left.
+    """Hold the lock of ``path`` (a hidden file next to it) and remove what a killed writer of ``path`` left.
 
     A second process waits, after a call of ``on_wait``. The kernel frees the lock of a process
     that died. Yields the lock's file descriptor: a process that inherits it holds the lock, too.

@@ -166,7 +166,7 @@ _SEARCH_MARGIN = 0.8
 def _fit(grey: np.ndarray, box: Box, n_faces: int = 1) -> Face | None:
     """Landmarks fitted near an expected box, verified and fitted again until their box stays; None without a face.
 
-    Started in a box that is off by more than a tenth, the predictor ends beside the face, and its
+    Started in a box that is off by more than a tenth, the predictor misses the face, and its
     landmarks then confirm each other. So HOG searches first, and the fit starts where it finds a face.
     """
     for near in _NEAR:

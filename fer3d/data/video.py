@@ -76,7 +76,7 @@ class VideoFacts(NamedTuple):
 class UnusableFile(Exception):
     """A recording or a file that cannot be used: ``why``, which ``file`` is at fault, and what would help."""
 
-    def __init__(self, why: str, file: str = "", remedy: str = "a fresh copy of the file") -> None:
+    def __init__(self, why: str, file: str = "", remedy: str = "a new copy of the file") -> None:
         super().__init__(printable(why), printable(file), remedy)
         self.why, self.file, self.remedy = self.args
 

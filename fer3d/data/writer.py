@@ -3,8 +3,8 @@
 A `Writer` appends clips to the arrays of a folder and collects the rows of its tables; `writer`
 makes that folder a store, whole or not at all. `write_in_parts` is for long work: each part (a
 recording, a person) is a folder of its own in ``.<out>.partial``, made by a worker process. A call
-that was killed resumes with the parts that are missing, and the store has the same bytes whoever
-worked on it. Nothing in memory grows with the store but the rows of its tables.
+that was killed resumes with the parts that are missing, and the store has the same bytes however
+many calls and processes made it. Nothing in memory grows with the store but the rows of its tables.
 """
 
 import contextlib
@@ -104,8 +104,8 @@ def writer(out: Path, settings: ClipSettings, metadata: Mapping[str, Any]) -> It
     Args:
         out: the store's folder.
         settings: how its clips are cut; they give the shape of its arrays.
-        metadata: what ``prepared.json`` holds beside settings, counts and fingerprints; at least ``database`` and
-            ``source_fingerprint``, which names all that the store is made of.
+        metadata: what ``prepared.json`` holds besides settings, counts and fingerprints; at least ``database`` and
+            ``source_fingerprint``, a digest of all that the store is made of.
     """
     with files.atomic_folder(out) as folder:
         unfinished = Writer(folder, settings)
@@ -128,8 +128,8 @@ def write_in_parts(
     Args:
         out: see `writer`, as ``settings`` and ``metadata``.
         make: makes one part in a worker process; gets the task and the `Writer` of the part.
-        tasks: a task for each part, in the order of the store. Its key, a file name, stands for all
-            that the part depends on: a part that is there under its key is not made again.
+        tasks: a task for each part, in the order of the store. Its key, a file name, identifies all
+            that the part depends on: a part that exists under its key is not made again.
         rejected: rows of ``rejected.csv`` that belong to no part.
         workers: processes (None: one per processor).
         bar: the progress bar's options.

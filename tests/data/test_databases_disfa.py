@@ -140,7 +140,7 @@ def test_a_video_one_frame_short_of_its_labels(release: Path) -> None:
     assert "10 label rows for 9 frames" in skipped["Videos_LeftCamera/LeftVideoSN010_comp.avi"]
 
 
-def test_units_are_told_apart_by_number(tmp_path: Path) -> None:
+def test_units_are_matched_by_number(tmp_path: Path) -> None:
     """In the order of their names au12 comes before au2: each file here holds another intensity."""
     rows = [{unit: k % 6 for k, unit in enumerate(UNITS)}]
     disfa_subject(tmp_path, "SN001", rows)
@@ -156,8 +156,8 @@ def test_missing_ids_are_no_gap(tmp_path: Path) -> None:
     assert [s.subject for s in sequences.values()] == ["SN013", "SN016", "SN018", "SN021", "SN023"] and not skipped
 
 
-def test_the_releases_points_are_left_aside(release: Path) -> None:
-    """However they are counted; their folders are called as those of the labels and may lie less deep."""
+def test_the_releases_landmarks_are_ignored(release: Path) -> None:
+    """However they are numbered; their folders have the names of the label folders and may be less deep."""
     (release / "ActionUnit_Labels").rename(release / "aside")
     (release / "labels/ActionUnit_Labels").mkdir(parents=True)
     (release / "aside").rename(release / "labels/ActionUnit_Labels/ActionUnit_Labels")

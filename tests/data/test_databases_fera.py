@@ -67,7 +67,7 @@ def test_numbers_count_once_the_user_says_what_they_mean(release: Path) -> None:
     assert read(release)[0]["train_003"].label == "relief"
 
 
-def test_the_users_table_settles_the_emotion(release: Path) -> None:
+def test_the_users_table_overrides_the_emotion(release: Path) -> None:
     with (release / "actors.csv").open("a") as table:
         table.write("AU_train_001,somebody,Joy\n")
     sequence = read(release)[0]["au_train_001"]
@@ -95,7 +95,7 @@ def test_without_actors_no_emotion_partition(release: Path) -> None:
         ("emotion_codes.csv", "code,emotion\none,joy\n"),
     ],
 )
-def test_wrong_tables_are_the_users_to_mend(release: Path, name: str, content: str | bytes) -> None:
+def test_a_wrong_table_is_one_clear_line(release: Path, name: str, content: str | bytes) -> None:
     write_text(release / name, content)
     with pytest.raises(InputError, match=name.replace(".", r"\.")):
         read(release)

@@ -67,11 +67,11 @@ def test_views(release: Path) -> None:
     assert {view.half for view in sequences["S040-001"].views} == {None, "left", "right"}
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_user_settles_the_view(release: Path, beside: bool) -> None:
+@pytest.mark.parametrize("outside", [False, True])
+def test_the_users_table_overrides_the_view(release: Path, outside: bool) -> None:
     mmi_session(release, 5, "S021-001", view=1)
     write_text(
-        (release.parent if beside else release) / "views.csv", "session,rotation,half\n2,180,LEFT\n1767,270,\n5,270,\n"
+        (release.parent if outside else release) / "views.csv", "session,rotation,half\n2,180,LEFT\n1767,270,\n5,270,\n"
     )
     sequences, skipped = read(release)
     assert sequences["S001-002"].views == (View(180, "left"),)
@@ -80,7 +80,7 @@ def test_user_settles_the_view(release: Path, beside: bool) -> None:
 
 
 @pytest.mark.parametrize("line", ["2,45,", "2,90,top", "2,x,left", "2", "2,90"])
-def test_wrong_views_file_is_the_users_to_mend(release: Path, line: str) -> None:
+def test_a_wrong_views_file_is_one_clear_line(release: Path, line: str) -> None:
     write_text(release / "views.csv", f"session,rotation,half\n{line}\n")
     with pytest.raises(InputError, match=r"views\.csv"):
         list(databases.scan("mmi", release))
@@ -100,7 +100,7 @@ def test_profile_only_sessions_are_left_out(release: Path) -> None:
     assert len(sequences) == 5 and skipped == {"Sessions/5/S021-001.avi": "profile view only"}
 
 
-def test_a_sessions_tracks_are_told_apart_by_their_files(release: Path) -> None:
+def test_a_sessions_tracks_are_matched_by_their_files(release: Path) -> None:
     track = '<track view="{}"><file name="{}.avi"/></track>'
     tracks = track.format(1, "S099-001") + track.format(2, "S028-001")
     write_text(release / "Sessions/1767/session.xml", f"<session>{tracks}</session>")

@@ -170,7 +170,7 @@ SPECIAL: dict[str, list[Mutation]] = {
 
 
 def outcome(database: str, sound: Path, seed: int) -> dict[str, object]:
-    """Spoil a copy of a release in the way of ``seed``, read it, and say what came of it."""
+    """Spoil a copy of a release as ``seed`` says, read it, and return the outcome."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary, "release").resolve()

@@ -19,7 +19,7 @@ from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, check_image
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
-LAYOUT = "folders S###/###/ with images, and beside them the Emotion labels"
+LAYOUT = "folders S###/###/ with images, and the Emotion labels next to them"
 PUBLISHED = Published(
     sequences=593,
     subjects=123,
@@ -64,7 +64,9 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             yield from release.take_skipped()
     if not labels_seen:
         yield Skipped(
-            "Emotion", "not one emotion label below this folder", remedy="Emotion_labels.zip unpacked beside the images"
+            "Emotion",
+            "not one emotion label below this folder",
+            remedy="Emotion_labels.zip unpacked next to the images",
         )
 
 
@@ -73,7 +75,7 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
     files = list({file.name.lower(): file for folder in folders for file in release.listing(folder)[1]}.values())
     images = sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=numeric)
     if not images:
-        raise UnusableFile("no images", remedy="cohn-kanade-images unpacked beside the labels")
+        raise UnusableFile("no images", remedy="cohn-kanade-images unpacked next to the labels")
     for image in images:
         check_image(image)
     emotions = [file for file in files if file.name.lower().endswith("_emotion.txt")]

@@ -98,7 +98,7 @@ def _sequence(
 ) -> Sequence:
     if video is None:
         raise UnusableFile(
-            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked beside the labels"
+            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked next to the labels"
         )
     claimed = check_video(video).claimed_frames
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}

@@ -110,7 +110,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             except UnusableFile as reason:
                 yield skipped(name, reason)
         for name in _without_video(level):
-            yield Skipped(name, "no video", remedy="the videos unpacked beside the labels")
+            yield Skipped(name, "no video", remedy="the videos unpacked next to the labels")
         yield from release.take_skipped()
     if unlabelled:
         yield Skipped("emotions", f"{unlabelled} sequences have no emotion", remedy=_TABLE)

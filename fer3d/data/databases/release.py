@@ -34,7 +34,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class Published:
-    """The owners' counts (of papers where the owners give none), printed beside what was found; None: not known."""
+    """The owners' counts (of papers where the owners give none), printed next to what was found; None: not known."""
 
     sequences: int | None = None
     subjects: int | None = None

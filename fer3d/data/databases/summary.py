@@ -53,7 +53,7 @@ def summarise(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS
 
 
 def page(summary: dict[str, Any]) -> str:
-    """A summary on one screen: the counts beside the owners', and what was left out, grouped by reason."""
+    """A summary on one screen: the counts next to the owners', and what was left out, grouped by reason."""
     published = READERS[summary["database"]].PUBLISHED
     lines = [f"{TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
