@@ -25,53 +25,33 @@ from fer3d.errors import InputError
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path in the folder of ``path``; renamed to it when the block ends without an error, else removed.
+def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
+    """A temporary file (or folder) that takes the place of ``path`` when the block ends without an error.
 
-    Creates the folder. A full disk and a folder that cannot be written become an `InputError`.
+    Otherwise it is removed. The folder round ``path`` is created. A full disk and a place that cannot
+    be written become an `InputError`.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _temporary(path, "part", folder)
         yield temporary
-        _flush(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise _explained(error, path) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """The same for a whole folder, which takes the place of an older one."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
-        yield temporary
-        for written in sorted(temporary.rglob("*")):
+        for written in [*sorted(temporary.rglob("*")), temporary]:
             _flush(written)
-        temporary.chmod(0o755)
-        if path.exists():
-            outgoing = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+        temporary.chmod(0o755 if folder else 0o644)
+        if folder and path.exists():  # only a file can be replaced in one step
+            outgoing = _temporary(path, "old", folder)
             path.rename(outgoing / path.name)
             temporary.rename(path)
             shutil.rmtree(outgoing)
         else:
-            temporary.rename(path)
+            temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
         raise _explained(error, path) from error
     finally:
         if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -138,20 +118,30 @@ def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[i
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files and folders of writers of ``path`` that were killed. Only for who holds the lock."""
     for end in ("part", "old"):
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_RANDOM}.{end}"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
-
-
-_RANDOM = "[!.]" * 8
-"""What `tempfile` puts into a name."""
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"):  # see `tempfile`
+            _remove(leftover)
 
 
 def fingerprint(value: Any) -> str:
     """A short stable digest of a JSON-ready value (64 bits of SHA-256, hexadecimal)."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _temporary(path: Path, end: str, folder: bool) -> Path:
+    """An empty file or folder next to ``path`` with a name of its own."""
+    place: dict[str, Any] = {"dir": path.parent, "prefix": f".{path.name}.", "suffix": f".{end}"}
+    if folder:
+        return Path(tempfile.mkdtemp(**place))
+    handle, name = tempfile.mkstemp(**place)
+    os.close(handle)
+    return Path(name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -48,26 +48,12 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
 """The classes that the paper recognises in each database (Section 4.1); FERA's joy is happiness. ``people`` is not
 a database of the paper: it is rendered for pre-training."""
 
-CKPLUS_CODES: Final[Mapping[int, str]] = {
-    0: "neutral",
-    1: "anger",
-    2: "contempt",
-    3: "disgust",
-    4: "fear",
-    5: "happiness",
-    6: "sadness",
-    7: "surprise",
-}
+CKPLUS_CODES: Final[Mapping[int, str]] = dict(
+    enumerate(("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"))
+)
 """The number in a CK+ ``*_emotion.txt``. 0 never occurs among the 327 labelled sequences."""
 
-MMI_CODES: Final[Mapping[int, str]] = {
-    1: "anger",
-    2: "disgust",
-    3: "fear",
-    4: "happiness",
-    5: "sadness",
-    6: "surprise",
-}
+MMI_CODES: Final[Mapping[int, str]] = dict(enumerate(_BASIC, start=1))
 """The value of MMI's ``Emotion`` metatag. Sequences with larger values exist; they are left out and counted."""
 
 FERA_WORDS: Final[Mapping[str, str]] = {

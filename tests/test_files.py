@@ -32,9 +32,9 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
 
 
 def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
-    with files.atomic_folder(tmp_path / "store") as temporary:
+    with files.atomic(tmp_path / "store", folder=True) as temporary:
         (temporary / "a").write_text("old")
-    with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "store") as temporary:
+    with pytest.raises(RuntimeError), files.atomic(tmp_path / "store", folder=True) as temporary:
         (temporary / "b").write_text("new")
         raise RuntimeError
     assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["a"]
@@ -42,13 +42,13 @@ def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) 
 
 def test_a_folder_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        with files.atomic_folder(tmp_path / "store") as temporary:
+        with files.atomic(tmp_path / "store", folder=True) as temporary:
             (temporary / name).write_text(name)
     assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["b"]
 
 
 def test_others_may_read_what_is_written(tmp_path: Path) -> None:
-    with files.atomic_folder(tmp_path / "store") as temporary:
+    with files.atomic(tmp_path / "store", folder=True) as temporary:
         files.write_text(temporary / "a", "a")
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store", tmp_path / "store" / "a")]
     assert modes == [0o755, 0o644]
@@ -142,7 +142,7 @@ def test_a_disk_that_takes_nothing_is_one_clear_line_and_nothing_half_written(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=message):
         files.write_json(tmp_path / "a.json", {})
-    with pytest.raises(InputError, match=message), files.atomic_folder(tmp_path / "store") as temporary:
+    with pytest.raises(InputError, match=message), files.atomic(tmp_path / "store", folder=True) as temporary:
         (temporary / "a").write_text("x")
     assert listing(tmp_path) == []
 

@@ -30,17 +30,8 @@ recording that the reader could not use."""
 MAX_TABLE_BYTES = 2**28
 """Size of one table."""
 
-_METADATA = {
-    "database",
-    "settings",
-    "source_fingerprint",
-    "fingerprint",
-    "manifest",
-    "clips",
-    "padded",
-    "rejected",
-    "frames",
-}
+_SOURCES = {"database", "settings", "source_fingerprint", "fingerprint", "manifest"}
+_COUNTS = {"clips", "padded", "rejected", "frames"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ def open_store(path: Path) -> Store:
     metadata = files.read_json(path / "prepared.json")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise _damaged(path, f"it is not of version {FORMAT}")
-    complete = metadata.keys() >= _METADATA and isinstance(metadata["settings"], dict)
+    complete = metadata.keys() >= _SOURCES | _COUNTS and isinstance(metadata["settings"], dict)
     if not complete or str(metadata["database"]) not in labels.CLASSES:
         raise _damaged(path, "prepared.json is incomplete")
     settings = ClipSettings.from_params(metadata["settings"])

@@ -1,10 +1,9 @@
 """Writing a prepared store: clip by clip, or from parts that several processes make.
 
-A `Writer` appends clips to the arrays of a folder and collects the rows of its tables; `writer`
-makes that folder a store, whole or not at all. `write_in_parts` is for long work: each part (a
-recording, a person) is a folder of its own in ``.<out>.partial``, made by a worker process. A call
-that was killed resumes with the parts that are missing, and the store has the same bytes however
-many calls and processes made it. Nothing in memory grows with the store but the rows of its tables.
+`writer` appends clips to a new store, which appears whole or not at all. `write_in_parts` is for
+long work: each part (a recording, a person) is a folder of its own in ``.<out>.partial``, made by a
+worker process. A call that was killed resumes with the missing parts, and the store has the same
+bytes however many calls and processes made it. Only the rows of the tables are kept in memory.
 """
 
 import contextlib
@@ -33,13 +32,17 @@ class Writer:
 
     def __init__(self, folder: Path, settings: ClipSettings) -> None:
         self.settings = settings
+        self.frames = 0
+        """Frames processed, in a clip or not."""
+        self._folder, self._specs = folder, array_specs(settings)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all clips and rejections so far."""
         self.clips: list[Row] = []
         """Rows of ``manifest.csv``."""
         self.rejected: list[Row] = []
         """Rows of ``rejected.csv``."""
-        self.frames = 0
-        """Frames processed, in a clip or not."""
-        self._folder, self._specs = folder, array_specs(settings)
         self._write_headers("wb")
 
     def put(self, rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> None:
@@ -59,11 +62,6 @@ class Writer:
         self.rejected += rows["rejected"]
         self.frames += rows["frames"]
 
-    def clear(self) -> None:
-        """Forget all clips and rejections so far."""
-        self.clips, self.rejected = [], []
-        self._write_headers("wb")
-
     def finish_part(self) -> None:
         """Leave the folder as `put_part` reads it."""
         self._write_headers("r+b")
@@ -78,19 +76,21 @@ class Writer:
         files.write_csv(self._folder / "manifest.csv", manifest)
         files.write_csv(self._folder / "rejected.csv", rejected)
         contents = {file.name: digest(file) for file in sorted(self._folder.iterdir())}
-        counts = {
+        ours = {
+            "format": FORMAT,
+            "settings": self.settings.as_dict(),
             "clips": len(manifest),
             "padded": int((manifest["padded"] > 0).sum()),
             "missing": int(manifest["missing"].sum()),
             "rejected": int(rejected["what"].isin(("clip", "sequence")).sum()),
             "frames": self.frames,
+            "manifest": contents["manifest.csv"],
+            "fingerprint": files.fingerprint(contents),
         }
-        digests = {"manifest": contents["manifest.csv"], "fingerprint": files.fingerprint(contents)}
-        settings = {"format": FORMAT, "settings": self.settings.as_dict()}
-        files.write_json(self._folder / "prepared.json", {**metadata, **settings, **counts, **digests})
+        files.write_json(self._folder / "prepared.json", {**metadata, **ours})
 
     def _write_headers(self, mode: str) -> None:
-        """The headers of the arrays for the clips so far; of one length, however many clips these are."""
+        """The headers of the arrays, for the clips so far; they have one length, however many clips these are."""
         for name, (dtype, shape) in self._specs.items():
             header = {"descr": dtype, "fortran_order": False, "shape": (len(self.clips), *shape)}
             with (self._folder / f"{name}.npy").open(mode) as file:
@@ -101,16 +101,13 @@ class Writer:
 def writer(out: Path, settings: ClipSettings, metadata: Mapping[str, Any]) -> Iterator[Writer]:
     """A new store: it appears at ``out``, in place of an older one, when the block ends without an error.
 
-    Args:
-        out: the store's folder.
-        settings: how its clips are cut; they give the shape of its arrays.
-        metadata: what ``prepared.json`` holds besides settings, counts and fingerprints; at least ``database`` and
-            ``source_fingerprint``, a digest of all that the store is made of.
+    ``metadata`` goes into ``prepared.json``, with the settings, counts and fingerprints: at least ``database`` and
+    ``source_fingerprint``, a digest of all that the store is made of.
     """
-    with files.atomic_folder(out) as folder:
-        unfinished = Writer(folder, settings)
-        yield unfinished
-        unfinished.finish_store(metadata)
+    with files.atomic(out, folder=True) as folder:
+        store = Writer(folder, settings)
+        yield store
+        store.finish_store(metadata)
 
 
 def write_in_parts(
@@ -121,18 +118,18 @@ def write_in_parts(
     tasks: Mapping[str, Task],
     rejected: Sequence[Row] = (),
     workers: int | None = None,
-    bar: Mapping[str, Any] | None = None,
+    **bar: Any,
 ) -> dict[str, Any]:
     """Write a store, unless it is there and up to date. Killed and called again, it resumes.
 
     Args:
-        out: see `writer`, as ``settings`` and ``metadata``.
-        make: makes one part in a worker process; gets the task and the `Writer` of the part.
+        out: the store's folder; ``settings`` and ``metadata`` as in `writer`.
+        make: writes one part, in a worker process: gets the task and the part's `Writer`.
         tasks: a task for each part, in the order of the store. Its key, a file name, identifies all
             that the part depends on: a part that exists under its key is not made again.
         rejected: rows of ``rejected.csv`` that belong to no part.
         workers: processes (None: one per processor).
-        bar: the progress bar's options.
+        bar: options of the progress bar.
 
     Returns:
         The contents of ``prepared.json``.
@@ -140,17 +137,26 @@ def write_in_parts(
     Raises:
         InputError: something else at ``out``, no clip in any part, a worker process that died, a full disk.
     """
-    partial_folder = out.with_name(f".{out.name}.partial")
+    folder = out.with_name(f".{out.name}.partial")
     with files.lock(out):
         if not up_to_date(out, metadata["source_fingerprint"]):
-            _make_parts(make, tasks, partial_folder, settings, workers, bar or {})
-            with writer(out, settings, metadata) as unfinished:
-                unfinished.rejected += rejected
+            folder.mkdir(parents=True, exist_ok=True)
+            there = {part.name for part in folder.iterdir()}
+            for stale in there - tasks.keys():
+                shutil.rmtree(folder / stale)
+            missing = [(folder / key, task) for key, task in tasks.items() if key not in there]
+            with tqdm(total=len(tasks), initial=len(tasks) - len(missing), **{"disable": None, **bar}) as progress:
+                for _ in map_processes(partial(_make_part, make, settings), missing, workers):
+                    progress.update()
+            with writer(out, settings, metadata) as store:
+                store.rejected += rejected
                 for key in tasks:
-                    unfinished.put_part(partial_folder / key)
-                if not unfinished.clips:
-                    raise InputError(f"no clip could be cut: {_most_common(unfinished.rejected)}")
-        shutil.rmtree(partial_folder, ignore_errors=True)
+                    store.put_part(folder / key)
+                if not store.clips:
+                    reasons = pd.Series([row["reason"] for row in store.rejected]).value_counts().head(3)
+                    why = ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
+                    raise InputError(f"no clip could be cut: {why}")
+        shutil.rmtree(folder, ignore_errors=True)
         return open_store(out).metadata
 
 
@@ -164,34 +170,9 @@ def up_to_date(out: Path, source_fingerprint: str) -> bool:
         return False
 
 
-def _make_parts(
-    make: Callable[[Task, Writer], None],
-    tasks: Mapping[str, Task],
-    folder: Path,
-    settings: ClipSettings,
-    workers: int | None,
-    bar: Mapping[str, Any],
-) -> None:
-    """Make the parts that are missing, and remove what is no part of this store."""
-    folder.mkdir(parents=True, exist_ok=True)
-    there = {entry.name for entry in folder.iterdir()}
-    for stale in there - tasks.keys():
-        shutil.rmtree(folder / stale)
-    missing = [(folder / key, task) for key, task in tasks.items() if key not in there]
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), **{"disable": None, **bar}) as progress:
-        for _ in map_processes(partial(_make_part, make, settings), missing, workers):
-            progress.update()
-
-
 def _make_part(make: Callable[[Task, Writer], None], settings: ClipSettings, job: tuple[Path, Task]) -> None:
     folder, task = job
-    with files.atomic_folder(folder) as unfinished:
+    with files.atomic(folder, folder=True) as unfinished:
         part = Writer(unfinished, settings)
         make(task, part)
         part.finish_part()
-
-
-def _most_common(rejected: Sequence[Row]) -> str:
-    """The most frequent reasons, each with its count."""
-    reasons = pd.Series([row["reason"] for row in rejected]).value_counts().head(3)
-    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())

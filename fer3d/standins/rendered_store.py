@@ -43,8 +43,8 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
     versions = {"fer3d": __version__, "opencv": cv2.__version__}
     metadata = {"database": DATABASE, "source_fingerprint": source, "versions": versions}
     tasks = {f"{source}-{number:05d}": number for number in range(settings.people)}
-    bar = {"desc": "people", "unit": "person"}
-    write_in_parts(out, clips, metadata, partial(_write_person, settings), tasks, workers=workers, bar=bar)
+    make = partial(_write_person, settings)
+    write_in_parts(out, clips, metadata, make, tasks, workers=workers, desc="people", unit="person")
 
 
 def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> None:
