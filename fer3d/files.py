@@ -82,13 +82,13 @@ def read_json(path: Path, max_bytes: int = 16 * 2**20) -> Any:
         raise InputError(f"{path} is not JSON ({error})", "the command that writes it, once more") from error
 
 
-def check_size(path: Path, max_bytes: int) -> None:
+def check_size(path: Path, max_bytes: int, hint: str = "") -> None:
     """An `InputError` for what is not a regular file (a pipe would never end) or too large; `OSError` if missing."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{path} is not a regular file")
+        raise InputError(f"{path} is not a regular file", hint)
     if found.st_size > max_bytes:
-        raise InputError(f"{path} has {found.st_size} bytes: at most {max_bytes} are read")
+        raise InputError(f"{path} has {found.st_size} bytes: at most {max_bytes} are read", hint)
 
 
 @contextlib.contextmanager

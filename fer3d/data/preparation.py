@@ -63,11 +63,8 @@ def prepare(
         "unlabelled": len(sequences) - len(labelled),
         "skipped": len(skipped),
     }
-    silent = None if progress else True  # None: where there is no terminal
-    written = write_in_parts(
-        out, settings, metadata, _cut_sequence, labelled, skipped, workers,
-        desc="clips", unit="sequence", disable=silent,
-    )  # fmt: skip
+    bar = {"desc": "clips", "unit": "sequence", "disable": None if progress else True}  # None: without a terminal
+    written = write_in_parts(out, settings, metadata, _cut_sequence, labelled, skipped, workers, **bar)
     counts = {name: written[name] for name in ("clips", "padded", "rejected", "frames")}
     return counts | {"seconds": round(time.monotonic() - began, 2)}
 

@@ -47,7 +47,7 @@ def read_predictions(run: Path) -> pd.DataFrame:
     path = run / "predictions.csv" if run.is_dir() else run
     wanted, then = "a finished run of fer3d train", "the folder given to fer3d train --out"
     try:
-        files.check_size(path, _MOST_BYTES)
+        files.check_size(path, _MOST_BYTES, then)
         table = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, str), keep_default_na=False, na_values={})
     except OSError as error:
         raise InputError(f"no readable {path}", wanted, then) from error

@@ -136,11 +136,6 @@ def test_a_second_call_returns_at_once(store: Store, release: Path) -> None:
     assert not store.path.with_name(".ckplus.partial").exists()
 
 
-def test_two_processes_write_the_same_bytes(store: Store, release: Path, tmp_path: Path) -> None:
-    preparation.prepare("ckplus", release, tmp_path / "two", SETTINGS, workers=2)
-    assert contents(tmp_path / "two") == contents(store.path)
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_it_goes_on_and_ends_with_the_same_bytes(
     workers: int, store: Store, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

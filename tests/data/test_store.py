@@ -17,7 +17,7 @@ from fer3d.data.store import MANIFEST, Store, array_specs, digest, open_store
 from fer3d.data.writer import Writer, write_in_parts, writer
 from fer3d.errors import InputError
 
-SETTINGS = ClipSettings(size=8, num_frames=2)
+SETTINGS = ClipSettings(size=8, num_frames=2, min_found=2)
 METADATA = {"database": "mmi", "source_fingerprint": "one"}
 
 
