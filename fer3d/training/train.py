@@ -334,7 +334,7 @@ def _finished(out: Path, identity: dict[str, Any]) -> bool:
 
 
 def _data(store: Store) -> dict[str, str]:
-    return {"database": store.database, "fingerprint": str(store.info["fingerprint"])}
+    return {"database": store.database, "fingerprint": str(store.metadata["fingerprint"])}
 
 
 def _check_device(fabric: Fabric, out: Path) -> None:

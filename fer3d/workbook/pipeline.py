@@ -144,7 +144,7 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
         "fer3d": __version__,
         "profile": chosen.as_dict(),
         "data": {
-            title(opened.database): {name: opened.info[name] for name in _COUNTS} for opened in (tested, *learned)
+            title(opened.database): {name: opened.metadata[name] for name in _COUNTS} for opened in (tested, *learned)
         },
     }
     _clear_stale(folder, json.loads(json.dumps(made_of)))

@@ -77,7 +77,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
     made: list[tuple[list[str], str | None, int, str]] = []
 
     def store(database: str, profile: str) -> SimpleNamespace:
-        return SimpleNamespace(database=database, info=COUNTS | {"fingerprint": f"{database} {profile}"})
+        return SimpleNamespace(database=database, metadata=COUNTS | {"fingerprint": f"{database} {profile}"})
 
     def train(stores, out, profile, *, fold=0, test=None):
         learned = [store.database for store in stores]
@@ -98,7 +98,7 @@ def test_a_job_trains_on_its_databases_and_fold(calls, tmp_path: Path) -> None:
 
 
 def other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = SimpleNamespace(database="ckplus", info=COUNTS | {"fingerprint": "of other clips"})
+    other = SimpleNamespace(database="ckplus", metadata=COUNTS | {"fingerprint": "of other clips"})
     monkeypatch.setattr(pipeline, "store", lambda database, profile: other)
 
 

@@ -101,7 +101,7 @@ def write_tables(root: Path, plans: Sequence[SubjectPlan]) -> list[ExpectedSkip]
     codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
     files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
     unlabelled = sum(video.labelled_by == "units" for plan in plans for video in plan.recordings)
-    return [ExpectedSkip("emotions", f"no emotion told for {unlabelled} sequences")]
+    return [ExpectedSkip("emotions", f"{unlabelled} sequences have no emotion")]
 
 
 def _code_order() -> list[str]:

@@ -28,7 +28,7 @@ from fer3d.standins.picture.render import Renderer
 from fer3d.standins.releases import ckplus, disfa, fera, mmi
 from fer3d.standins.releases.faults import add_faults
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
-from fer3d.workers import each_done
+from fer3d.workers import map_processes
 
 LAYOUTS: Final[Mapping[str, ModuleType]] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 """One module per database.
@@ -123,7 +123,7 @@ def _render(
 ) -> None:
     work = partial(_render_subject, database, seed, growing, truth)
     with tqdm(total=len(plans), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
-        for _ in each_done(work, plans, workers):
+        for _ in map_processes(work, plans, workers):
             progress.update()
 
 
