@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make reproduce` and `make test`. `make help` lists the rest.
+# Two commands on a new machine: `make reproduce` and `make test`. `make help` lists the rest.
 PYTHON  ?= python3
 PROFILE ?= laptop
 RUN     ?= $(PROFILE)
@@ -22,7 +22,7 @@ help: ## Lists these commands
 	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 
-reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from nothing, to reports/runs/<run>/index.html
+reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from scratch, to reports/runs/<run>/index.html
 	@$(BIN)/fer3d reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"
 
 tables: $(VENV)/.installed ## The full grid of Tables 1 and 2: every fold, every variant
@@ -45,7 +45,7 @@ docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/sit
 lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-notebooks: $(VENV)/.installed ## Executes the six notebooks at their defaults and stores what they show
+notebooks: $(VENV)/.installed ## Executes the six notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
 bench: $(VENV)/.installed ## Times and memory of each part
@@ -62,7 +62,7 @@ $(VENV)/.base: constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) has no venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@df -Pk . | awk 'NR == 2 && $$4 < $(NEED_GB) * 1048576 { \
-		print "the installation needs $(NEED_GB) GB, free here: " int($$4 / 1048576) " GB; make room or set NEED_GB"; exit 1 }'
+		print "the installation needs $(NEED_GB) GB, free here: " int($$4 / 1048576) " GB; free some space or set NEED_GB"; exit 1 }'
 	@echo "== 1 of 3: virtual environment in $(VENV)" && $(PYTHON) -m venv $(VENV)
 	@echo "== 2 of 3: torch (the largest download)" && $(PIP) torch
 	@touch $@

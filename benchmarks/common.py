@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d import config, labels
-from fer3d.data.store import Store
+from fer3d.data.store import Store, open_store
+from fer3d.data.writer import writer
 from fer3d.labels import CLASSES
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import studio
+from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
-from fer3d.standins.picture.scene import Scene
+from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.training.devices import best_precision
 
 LABELS = CLASSES["ckplus"]
@@ -38,7 +38,7 @@ class Way:
     channels_last: bool = False
     compiled: bool = False
     tf32: bool = False
-    folded: bool = False
+    fused: bool = False
     """Only to answer, as the test of a training and `fer3d predict` do."""
 
 
@@ -104,35 +104,34 @@ def _synchronise(device: torch.device | None) -> None:
         torch.cuda.synchronize(device)
 
 
-def random_store(folder: Path, settings: config.ClipSettings, clips: int) -> Store:
-    """Clips in a memory map, as a prepared store has them."""
+def random_store(out: Path, settings: config.ClipSettings, clips: int) -> Store:
+    """A prepared store of noise, written clip by clip."""
     rng = np.random.default_rng(0)
     T, S = settings.num_frames, settings.size
-    frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (clips, T, S, S, 3))
-    for clip in frames:
-        clip[:] = rng.integers(0, 256, clip.shape, dtype=np.uint8)
-    frames.flush()
-    return Store(
-        path=folder,
-        manifest=pd.DataFrame({"label": rng.choice(labels.CLASSES["ckplus"], clips)}),
-        frames=np.load(folder / "frames.npy", mmap_mode="r"),
-        landmarks=rng.uniform(0, S, (clips, T, 66, 2)).astype(np.float32),
-        detections=np.ones((clips, T, 2), np.float32),
-        squares=np.tile((S / 2, S / 2, S, 0.0), (clips, T, 1)),
-        rejected=pd.DataFrame(),
-        info={"database": "ckplus", "settings": settings.as_dict()},
-    )
+    names = rng.choice(labels.CLASSES["ckplus"], clips)
+    same = {"database": "ckplus", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
+    with writer(out, settings, {"database": "ckplus", "source_fingerprint": "noise"}) as store:
+        for k, label in enumerate(names):
+            row = {**same, "clip": str(k), "subject": str(k), "sequence": str(k), "label": label}
+            arrays = {
+                "frames": rng.integers(0, 256, (1, T, S, S, 3), dtype=np.uint8),
+                "landmarks": rng.uniform(0, S, (1, T, 66, 2)),
+                "detections": np.ones((1, T, 2)),
+                "squares": np.tile((S / 2, S / 2, S, 0.0), (1, T, 1)),
+            }
+            store.put([row], arrays)
+    return open_store(out)
 
 
 def invented(k: int) -> tuple[np.random.Generator, Renderer]:
     """A person of no stand-in database before a camera of 640 x 480, and their random numbers."""
-    rng = people.stream("benchmark", k)
-    who = people.person("benchmark", k)
+    rng = random_stream("benchmark", k)
+    who = make_person("benchmark", k)
     scene = Scene(
         height=480,
         scale=float(rng.uniform(0.9, 1.3)),
-        lights=studio.lamps(rng, 0.75, 0.3, 0.25),
-        exposure=studio.exposure(who),
+        lights=three_point_lights(rng, 0.75, 0.3, 0.25),
+        exposure=auto_exposure(who),
         blur=float(rng.uniform(0.5, 0.9)),
         seed=k,
     )

@@ -47,7 +47,7 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
             found = [piece for piece in batch if isinstance(piece, clips.Clip)]
             shares_of = iter(answers(*_batch(found, answers.fabric.device)) if found else ())
             for piece in batch:
-                if isinstance(piece, clips.Omitted):
+                if isinstance(piece, clips.DroppedClip):
                     yield {"first_frame": piece.first_frame, "reason": piece.reason}
                     continue
                 shares = next(shares_of)
@@ -64,6 +64,6 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
 
 def _batch(found: list[clips.Clip], device: torch.device) -> tuple[Tensor, Tensor]:
     """Frames (B, T, H, W, 3) and landmarks (B, T, 66, 2) of B clips, on the device."""
-    frames = torch.from_numpy(np.stack([clip.pictures for clip in found]))
+    frames = torch.from_numpy(np.stack([clip.frames for clip in found]))
     landmarks = torch.from_numpy(np.stack([clip.landmarks for clip in found]))
     return sent(frames, device), sent(landmarks, device)

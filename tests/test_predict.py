@@ -26,7 +26,7 @@ def clip(k: int) -> clips.Clip:
 
 
 @pytest.fixture
-def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.Omitted]:
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.DroppedClip]:
     """Eleven tens, more than a batch; some show no face. The network answers the number of the ten, modulo 3."""
     network = SimpleNamespace(classes=CLASSES, size=8)
     model = training.Model(network, TrainingSettings(), ClipSettings(size=8))  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.Omitted]:
             return 0.1 + 0.7 * np.eye(3)[frames[:, 0, 0, 0, 0] % 3]
 
     monkeypatch.setattr(training, "Answers", Answers)
-    return [clips.Omitted(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
+    return [clips.DroppedClip(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
 
 
 def test_each_answer_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_each_answer_stays_with_its_clip(pieces: list, monkeypatch: pytest.Monke
 
 
 def test_a_video_that_breaks_late_is_one_line(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(*_: object) -> Iterator[clips.Clip | clips.Omitted]:
+    def cut(*_: object) -> Iterator[clips.Clip | clips.DroppedClip]:
         yield from pieces
         raise VideoError("broken video")
 

@@ -33,8 +33,9 @@ from fer3d.config import ClipSettings
 from fer3d.data.faces import Face, FaceTracker
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
 from fer3d.labels import CLASSES
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import Pose
 
 MEASURES = ("brow height", "inner brow", "mouth opening", "corner lift", "eye opening", "mouth width")
 
@@ -44,16 +45,16 @@ def sitting(k: int) -> tuple[np.ndarray, np.ndarray]:
     cv2.setNumThreads(1)
     rng, renderer = invented(k)
     tracker = FaceTracker(ClipSettings())
-    rest = acting.resting(rng, acting.Manner())
+    rest = expression.resting_units(rng, ExpressionStyle())
     base = rng.normal(0, [2.0, 4.0, 1.5])
     found = []
     for emotion in (None, *CLASSES["ckplus"]):
-        units = rest if emotion is None else np.maximum(rest, acting.apex(rng, emotion, acting.Manner()))
+        units = rest if emotion is None else np.maximum(rest, expression.sample_apex(rng, emotion, ExpressionStyle()))
         pitch, yaw, roll = (float(v) for v in base + rng.normal(0, 1, 3))
-        picture, truth = renderer.frame(people.Pose(units=units, turn=(pitch, yaw, roll)))
+        picture, truth = renderer.frame(Pose(units=units, turn=(pitch, yaw, roll)))
         face = tracker.step(picture)
         if isinstance(face, Face):
-            found.append((truth[KEPT], face.points))
+            found.append((truth[KEPT], face.landmarks))
         elif not found:
             break  # without a first frame there is no change
     true, seen = np.array(found).reshape(-1, 2, len(KEPT), 2).swapaxes(0, 1)
@@ -127,22 +128,22 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=120, help="fresh invented people (default: 120)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(asked.workers, mp_context=context) as pool:
-        sittings = [pair for pair in pool.map(sitting, range(asked.people)) if len(pair[0]) > 1]
+    with concurrent.futures.ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
+        sittings = [pair for pair in pool.map(sitting, range(arguments.people)) if len(pair[0]) > 1]
     table = following(sittings)
     true, seen = (np.concatenate(points) for points in zip(*sittings, strict=True))
     found = {"detector": seen, "without_offset": without_offset(true, seen), "mean_face": mean_face(true)}
     errors = {way: round(error(true, points), 2) for way, points in found.items()}
     print(table.to_string(index=False))
-    print(f"frames with a face: {len(true)} of {8 * asked.people}")
+    print(f"frames with a face: {len(true)} of {8 * arguments.people}")
     print(
         f"error in % of the inter-ocular distance: {errors['detector']} detected, "
         f"{errors['without_offset']} less the mean offset of each point, {errors['mean_face']} a mean face"
     )
-    if asked.csv:
-        files.write_text(asked.csv, table.to_csv(index=False))
+    if arguments.csv:
+        files.write_text(arguments.csv, table.to_csv(index=False))
     print(json.dumps({"benchmark": "landmarks", "errors": errors, "rows": table.to_dict("records")}))
 
 

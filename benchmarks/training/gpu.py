@@ -32,7 +32,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.common import LABELS, random_store, report
 from fer3d import config, paths
 from fer3d.evaluation import plots
-from fer3d.model.network import Network, shape_table
+from fer3d.model.network import Network
+from fer3d.model.summary import shape_table
 from fer3d.training import loop
 from fer3d.training.augment import draw
 from fer3d.training.batches import Clips
@@ -82,7 +83,8 @@ class Trainer:
         layout = torch.contiguous_format if way.plain else torch.channels_last_3d
         network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=layout)  # type: ignore
         sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=not way.plain)
-        wrapped = loop.compiled(network) if way.compiled else network
+        streams = loop.Streams(network)
+        wrapped = loop.compiled(streams) if way.compiled else streams
         self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
         self.network, self.optimiser = self.fabric.setup(wrapped, sgd)
         self.drawn = draw(len(clips), torch.Generator().manual_seed(0))
@@ -200,7 +202,7 @@ def main(given: list[str] | None = None) -> None:
     picked = config.profile("tiny" if chosen.rehearse else "paper")
     picked = dataclasses.replace(picked, training=dataclasses.replace(picked.training, batch_size=chosen.batch))
     with tempfile.TemporaryDirectory() as folder:
-        store = random_store(Path(folder), picked.clips, 4 * chosen.batch)
+        store = random_store(Path(folder, "store"), picked.clips, 4 * chosen.batch)
         clips = Clips([(store, np.arange(len(store)))], LABELS)
         table, shares = compare(picked, clips, device, chosen.steps, compiled=not chosen.rehearse)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU, a rehearsal"

@@ -1,6 +1,11 @@
-"""The 66 landmarks: which of 300-W's 68 points they are, and what becomes of them in a mirror. Section 3.2."""
+"""The 66 landmarks of Section 3.2: which of 300-W's 68 points they are, their order in a mirror, their motion."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:  # data preparation does not load torch
+    from torch import Tensor
 
 KEPT = np.delete(np.arange(68), (60, 64))
 """Which of the 68 points of 300-W are the paper's 66 (counted from 0): all but the inner mouth corners."""
@@ -9,11 +14,11 @@ EYE_CORNERS = (36, 45)
 
 
 def _mirror_order() -> tuple[int, ...]:
-    """For each of the 66 points the one that takes its place in a mirror.
+    """For each of the 66 landmarks its mirror image.
 
-    In the 68, each run of left points below faces the run of right points beside it.
+    Among the 68 points, each run of left points below mirrors the run of right points beside it.
     """
-    faces = {8: 8, 27: 27, 28: 28, 29: 29, 30: 30, 33: 33, 51: 51, 57: 57, 62: 62, 66: 66}
+    mirrored = {8: 8, 27: 27, 28: 28, 29: 29, 30: 30, 33: 33, 51: 51, 57: 57, 62: 62, 66: 66}
     runs = (
         (range(0, 8), range(16, 8, -1)),  # jaw
         (range(17, 22), range(26, 21, -1)),  # brows
@@ -26,10 +31,27 @@ def _mirror_order() -> tuple[int, ...]:
     )
     for left, right in runs:
         for a, b in zip(left, right, strict=True):
-            faces[a], faces[b] = b, a
-    kept = sorted(faces)
-    return tuple(kept.index(faces[point]) for point in kept)
+            mirrored[a], mirrored[b] = b, a
+    kept = sorted(mirrored)
+    return tuple(kept.index(mirrored[point]) for point in kept)
 
 
 MIRROR = _mirror_order()
 """``points[..., MIRROR, :]`` renames the 66 points of a mirrored face."""
+
+
+def displacement(landmarks: "Tensor") -> "Tensor":
+    """How far each landmark moved since the clip's first frame, without the face's own shift and change of size.
+
+    The network's landmark stream and the linear baseline read it.
+
+    Args:
+        landmarks: (B, T, 66, 2) pixels, NaN where missing.
+
+    Returns:
+        (B, T, 66, 2) in sizes of the face, the root mean square distance of its landmarks from their mean.
+        A landmark that is missing, now or in the first frame, has not moved.
+    """
+    points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
+    points = points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()
+    return (points - points[:, :1]).nan_to_num()

@@ -139,7 +139,7 @@ def _work(
     sgd = loop.optimiser(network, settings)
     for parameter, buffer in zip(network.parameters(), momentum, strict=True):
         sgd.state[parameter]["momentum_buffer"] = buffer
-    wrapped, optimizer = fabric.setup(network, sgd)
+    wrapped, optimizer = fabric.setup(loop.Streams(network), sgd)
     for number in range(first, settings.epochs):
         torch.manual_seed(loop.seed(settings, number + 1, rank + 1))  # dropout
         epoch = loop.Epoch.of(number, len(clips), settings)

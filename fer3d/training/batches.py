@@ -39,7 +39,7 @@ class Clips:
     def places(self) -> list[tuple[Path, str, int, np.ndarray]]:
         """Where the clips lie: each store's folder, its fingerprint and length, and the chosen rows."""
         return [
-            (store.path.absolute(), str(store.info["fingerprint"]), len(store), rows) for store, rows in self._parts
+            (store.path.absolute(), str(store.metadata["fingerprint"]), len(store), rows) for store, rows in self._parts
         ]
 
     @classmethod
@@ -51,7 +51,7 @@ class Clips:
         parts = []
         for path, fingerprint, clips, rows in places:
             store = open_store(path)
-            if (store.info["fingerprint"], len(store)) != (fingerprint, clips):
+            if (store.metadata["fingerprint"], len(store)) != (fingerprint, clips):
                 raise InputError(f"another store than before at {path}", "the same store", "training again")
             parts.append((store, rows))
         return cls(parts, classes)

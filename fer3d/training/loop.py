@@ -51,7 +51,8 @@ def fit(
     _check_shares(fabric, clips, settings)
     if fabric.world_size > 1:
         see_the_whole_batch(network, fabric.device)
-    wrapped, optimizer = fabric.setup(compiled(network) if settings.compile else network, sgd)
+    streams = Streams(network)
+    wrapped, optimizer = fabric.setup(compiled(streams) if settings.compile else streams, sgd)
     wrapped.train()
     saved, saving = time.monotonic(), 0.0
     with progress(log, clips, settings, silent=not fabric.is_global_zero) as bar:
@@ -74,7 +75,21 @@ def fit(
     return pd.DataFrame(log)
 
 
-def compiled(network: Network) -> nn.Module:
+class Streams(nn.Module):
+    """A network whose call gives the logits of its streams.
+
+    Fabric's precision and `torch.compile` only reach what is called as a module, not its other methods.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clips: Tensor, landmarks: Tensor) -> Tensor:
+        return self.network.stream_logits(clips, landmarks)
+
+
+def compiled(network: nn.Module) -> nn.Module:
     """The network compiled, with the same weights; an `InputError` where there is no compiler for it."""
     compiler = os.environ.get("CXX", "g++")
     if not shutil.which(compiler):
@@ -118,7 +133,7 @@ class Epoch:
 
 def step(
     fabric: Fabric,
-    network: nn.Module,
+    network: Any,
     optimizer: Any,
     clips: Clips,
     batch: np.ndarray,
@@ -129,7 +144,8 @@ def step(
     mine = np.array_split(batch, fabric.world_size)[fabric.global_rank]
     frames, landmarks, targets = clips.batch(mine, fabric.device)
     moved = augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[mine])
-    logits, streams = network(*moved, apart=True)
+    streams = network(*moved)
+    logits = network.network.combine(streams)
     # Each stream learns by itself: joined, the stronger would leave the other nothing to learn.
     loss = functional.cross_entropy(streams.float().flatten(0, 1), targets.repeat(len(streams)), reduction="sum")
     optimizer.zero_grad()

@@ -1,7 +1,7 @@
 """Pre-training on rendered people: weights to start from, where a database has a few hundred clips.
 
 A named option, and a departure: the paper trains from scratch on each database. What comes out
-is a run as any other, of a store that `crowd` renders; `training.train(..., pretrained=run)`
+is a run as any other, of a store that `rendered_store` renders; `training.train(..., pretrained=run)`
 starts from its weights.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from fer3d.config import PretrainingSettings, Profile
 from fer3d.data.store import open_store
-from fer3d.standins import crowd
+from fer3d.standins import rendered_store
 from fer3d.training.train import train
 
 _HELD_OUT = 20
@@ -24,8 +24,8 @@ def pretrain(out: Path, profile: Profile, settings: PretrainingSettings, workers
     An interrupted call, made again, goes on; of a finished one the same result is returned.
     ``profile`` says how large the network and its input are. Raises `InputError` as `training.train`.
     """
-    store = out / crowd.DATABASE
-    crowd.write(store, settings, profile.clips, workers)
+    store = out / rendered_store.DATABASE
+    rendered_store.write(store, settings, profile.clips, workers)
     recipe = dataclasses.replace(
         profile.training, epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr, seed=settings.seed
     )

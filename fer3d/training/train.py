@@ -15,7 +15,6 @@ first one alone writes and tests. A process that dies is started again with all 
 
 import contextlib
 import json
-import math
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,8 @@ from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model import weights
-from fer3d.model.network import Network, folded
+from fer3d.model.layers import fuse_batchnorm
+from fer3d.model.network import Network
 from fer3d.training import asynchronous, devices, loop
 from fer3d.training.batches import Clips, batches, normalised
 
@@ -66,7 +66,6 @@ def train(
         InputError: unusable settings, stores or splits; a folder that holds another run; a damaged
             checkpoint; a full disk; a loss that is no number; pre-trained weights of another network.
     """
-    _check(profile.training)
     task = _Task.of(stores, profile, fold, test)
     task.data["pretrained"] = files.fingerprint(_identity(pretrained)) if pretrained else None
     fabric = devices.together(profile.training)
@@ -184,7 +183,7 @@ def start_from(network: Network, run: Path) -> None:
     learned = load_model(run).network
     given, wanted = learned.state_dict(), network.state_dict()
     if learned.classes != network.classes:
-        last = ("head.linear.", "geometry.linear.")
+        last = ("head.linear.", "landmark_stream.linear.")
         given |= {name: value for name, value in wanted.items() if name.startswith(last)}
     shapes, others = ({name: value.shape for name, value in some.items()} for some in (wanted, given))
     if shapes != others:
@@ -201,7 +200,7 @@ class Answers:
 
     def __init__(self, model: Model, fabric: Fabric) -> None:
         self.fabric, self._clip_norm = fabric, model.training.clip_norm
-        self._network = folded(model.network)
+        self._network = fuse_batchnorm(model.network)
         self._network.to(device=fabric.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @torch.no_grad()
@@ -335,7 +334,7 @@ def _finished(out: Path, identity: dict[str, Any]) -> bool:
 
 
 def _data(store: Store) -> dict[str, str]:
-    return {"database": store.database, "fingerprint": str(store.info["fingerprint"])}
+    return {"database": store.database, "fingerprint": str(store.metadata["fingerprint"])}
 
 
 def _check_device(fabric: Fabric, out: Path) -> None:
@@ -361,18 +360,3 @@ def _versions(fabric: Fabric) -> dict[str, Any]:
         "processes": fabric.world_size,
         "threads": torch.get_num_threads(),
     }
-
-
-def _check(settings: TrainingSettings) -> None:
-    """An `InputError` for numbers that no training can be run with."""
-    settings.require(
-        ("epochs", settings.epochs >= 1, "1 or more"),
-        ("batch_size", settings.batch_size >= 1, "1 or more"),
-        ("lr", 0 < settings.lr < math.inf, "above 0"),
-        ("momentum", 0 < settings.momentum < 1, "between 0 and 1"),
-        ("weight_decay", 0 <= settings.weight_decay < math.inf, "0 or more"),
-        ("warmup_epochs", 0 <= settings.warmup_epochs <= settings.epochs, "0 to the number of epochs"),
-        ("scale", 0 <= settings.scale < 1, "0 or more, below 1"),
-        ("async_workers", settings.async_workers >= 0, "0 or more"),
-        ("seed", settings.seed >= 0, "0 or more"),
-    )

@@ -16,7 +16,7 @@ from fer3d.training import train as training
 from fer3d.training.processes import see_the_whole_batch
 
 TOGETHER = dataclasses.replace(
-    with_network(norm="none", geometry=True),
+    with_network(norm="none", landmark_stream=True),
     training=dataclasses.replace(PROFILE.training, batch_size=5, lr=0.002, precision="fp32"),
 )
 """Rounding grows from step to step; with batch normalisation so fast that only a single step can be compared."""

@@ -1,4 +1,4 @@
-"""Weights come back as they were written, or not at all. Damaged files of a run: see test_training."""
+"""Weights come back as they were written, or not at all. For damaged files of a run see tests/training."""
 
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def test_tensors_and_state_come_back(tmp_path: Path) -> None:
     ],
     ids=["name", "shape", "type", "one less", "none"],
 )
-def test_the_seal_is_of_these_tensors_alone(other: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_the_checksum_is_of_these_tensors_alone(other: dict[str, torch.Tensor], tmp_path: Path) -> None:
     weights.write(tmp_path / "w", {"a": torch.arange(6)}, "run")
     with safe_open(tmp_path / "w", "pt") as opened:
-        seal = opened.metadata()
-    (tmp_path / "w").write_bytes(save(other, metadata=seal))
-    with pytest.raises(InputError, match="digest"):
+        metadata = opened.metadata()
+    (tmp_path / "w").write_bytes(save(other, metadata=metadata))
+    with pytest.raises(InputError, match="checksum"):
         weights.read(tmp_path / "w", "run")

@@ -16,7 +16,7 @@ from fer3d.model.network import Network
 from fer3d.training import devices
 from fer3d.training.augment import augment
 from fer3d.training.batches import Clips, normalised
-from fer3d.training.loop import Epoch, learning_rate, optimiser, row, step
+from fer3d.training.loop import Epoch, Streams, learning_rate, optimiser, row, step
 
 
 def test_learning_rate_warms_up_and_falls_to_nothing():
@@ -62,7 +62,7 @@ def test_a_step_follows_the_gradient_of_its_own_batch():
     clips, fabric = Clips([(store, np.arange(16))], store.classes), devices.alone(settings)
     network = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
     drawn = torch.rand(16, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    wrapped, optimizer = fabric.setup(network, optimiser(network, settings))
+    wrapped, optimizer = fabric.setup(Streams(network), optimiser(network, settings))
     for batch in (np.arange(8), np.arange(8, 16)):
         before = copy.deepcopy(network)
         loss, recognised = step(fabric, wrapped, optimizer, clips, batch, drawn, settings)
@@ -78,17 +78,19 @@ def test_a_step_follows_the_gradient_of_its_own_batch():
 def test_each_stream_learns_by_itself():
     store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
     clips, fabric = Clips([(store, np.arange(8))], store.classes), devices.alone(settings)
-    network = Network(with_network(dropout=0.0, geometry=True).network, store.classes, store.settings.size)
+    network = Network(with_network(dropout=0.0, landmark_stream=True).network, store.classes, store.settings.size)
     alone = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
     alone.load_state_dict(network.state_dict(), strict=False)
     drawn, batch = torch.zeros(8, 5), np.arange(8)
     both, only = (
-        step(fabric, *fabric.setup(some, optimiser(some, settings)), clips, batch, drawn, settings)
+        step(fabric, *fabric.setup(Streams(some), optimiser(some, settings)), clips, batch, drawn, settings)
         for some in (network, alone)
     )
     for name, parameter in alone.named_parameters():
         torch.testing.assert_close(network.get_parameter(name).grad, parameter.grad)
-    assert both[0] > only[0] and all(parameter.grad.abs().sum() > 0 for parameter in network.geometry.parameters())
+    assert both[0] > only[0] and all(
+        parameter.grad.abs().sum() > 0 for parameter in network.landmark_stream.parameters()
+    )
 
 
 def test_the_log_tells_means_over_clips():

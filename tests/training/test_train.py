@@ -131,7 +131,9 @@ def test_a_folder_with_a_foreign_card_is_one_line(store, tmp_path, contents):
 
 
 def test_stores_cut_in_different_ways_are_refused(store, tmp_path):
-    other = dataclasses.replace(store, info={**store.info, "settings": {**store.info["settings"], "margin": 0.3}})
+    other = dataclasses.replace(
+        store, metadata={**store.metadata, "settings": {**store.metadata["settings"], "margin": 0.3}}
+    )
     with pytest.raises(InputError, match=r"margin = 0\.3"):
         training.train([store], tmp_path, PROFILE, test=other)
 
