@@ -131,7 +131,7 @@ def train(
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
     from fer3d.data.store import open_store
-    from fer3d.training import train as training
+    from fer3d.training.train import train
     from fer3d.workbook import pipeline
 
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
@@ -139,7 +139,7 @@ def train(
     chosen = pipeline.settings(profile, variant, recipe, **given)
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
-    metrics = training.train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
+    metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
     if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
         _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
 
@@ -192,9 +192,9 @@ def predict(
     What is left over at the end, fewer than ten frames, is not answered.
     """
     from fer3d import predict
-    from fer3d.training import train as training
+    from fer3d.training.run import read_metrics
 
-    held_out = training.read_metrics(weights)
+    held_out = read_metrics(weights)
     if as_json:
         _print_json(list(predict.predict(video, weights)))
         return

@@ -1,7 +1,7 @@
 """Work shared out among processes of one machine: stand-ins rendered, sequences cut into clips.
 
 Workers live no longer than who started them, killed or not. Trainings are not shared out so:
-see `processes` and `asynchronous`.
+see `training.loop` and `training.asynchronous`.
 """
 
 import multiprocessing

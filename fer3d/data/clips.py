@@ -38,6 +38,7 @@ class Clip:
 
     first_frame: int
     label: str
+    """Empty where the sequence has none (one's own video)."""
     padded: int
     pictures: np.ndarray
     """(T, H, W, 3) uint8 RGB."""
@@ -115,7 +116,7 @@ def _shots(sequence: Sequence, tracker: FaceTracker) -> Iterator[_Shot]:
     view = view_of(sequence, tracker.settings)
     for index, stored in enumerate(read_frames(sequence.source, images), start=first):
         if sequence.frame_labels is None:
-            label = sequence.label
+            label: str | None = sequence.label or ""
         elif index < len(sequence.frame_labels):
             label = sequence.frame_labels[index]
         else:

@@ -316,12 +316,15 @@ class Network(nn.Module):
         self.head = Head(settings, self.reduction_b.out_channels, len(classes))
         self.geometry = GeometryStream(settings, len(classes)) if settings.geometry else None
 
-    def forward(self, clips: Tensor, landmarks: Tensor, apart: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, clips: Tensor, landmarks: Tensor) -> Tensor:
         """``clips`` (B, 3, T, H, W) float, ``landmarks`` (B, T, 66, 2) pixels, NaN where missing -> logits (B, K).
 
-        Only ``3d+landmarks`` and the geometry stream look at the landmarks. ``apart`` gives, beside the logits, those
-        of each stream (S, B, K), the pictures' first. ``ValueError`` for clips of another size.
+        Only ``3d+landmarks`` and the geometry stream look at the landmarks. ``ValueError`` for clips of another size.
         """
+        return self.combine(self.stream_logits(clips, landmarks))
+
+    def stream_logits(self, clips: Tensor, landmarks: Tensor) -> Tensor:
+        """The logits of each stream (S, B, K), the pictures' first."""
         if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[3:] != (self.size, self.size):
             raise ValueError(f"clips of shape {tuple(clips.shape)}, wanted (B, 3, T, {self.size}, {self.size})")
         x = self.stem(clips)
@@ -331,11 +334,13 @@ class Network(nn.Module):
         x = self.reduction_b(x)
         x = self.block_c(x)
         streams = [self.head(x)]
-        logits = streams[0]
         if self.geometry is not None:
             streams.append(self.geometry(landmarks))
-            logits = self.settings.picture_share * logits + streams[1]
-        return (logits, torch.stack(streams)) if apart else logits
+        return torch.stack(streams)
+
+    def combine(self, streams: Tensor) -> Tensor:
+        """The network's logits (B, K) from those of its streams (S, B, K)."""
+        return streams[0] if len(streams) == 1 else self.settings.picture_share * streams[0] + streams[1]
 
     def filter(self, landmarks: Tensor, grid: int) -> Tensor | None:
         """The landmark filter (B, 1, T, grid, grid) that this network uses; none but in ``3d+landmarks``."""

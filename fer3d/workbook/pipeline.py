@@ -8,7 +8,6 @@ from there; any other is a stand-in.
 import contextlib
 import dataclasses
 import fcntl
-import json
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer3d import __version__, config, files, labels, paths, standins
+from fer3d import config, labels, paths, standins
 from fer3d.data import preparation
 from fer3d.data.store import Store, open_store
 
@@ -120,34 +119,16 @@ def training(job: Training, profile: str, run: Path, seed: int = 0, recipe: str 
 
     chosen, folder = settings(profile, job.variant, recipe, seed=seed), job.folder(run)
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
-    made_of = {
-        "fer3d": __version__,
-        "profile": chosen.as_dict(),
-        "data": {title(opened.database): {name: opened.info[name] for name in _TOLD} for opened in (tested, *learned)},
-    }
-    _clear_stale(folder, json.loads(json.dumps(made_of)))
-    train(learned or [tested], folder, chosen, fold=job.fold, test=tested if learned else None)
+    train(
+        learned or [tested],
+        folder,
+        chosen,
+        fold=job.fold,
+        test=tested if learned else None,
+        titles={name: title(name) for name in (job.database, *job.trained_on)},
+        replace=True,
+    )
     return folder
-
-
-_TOLD = ("clips", "padded", "rejected", "skipped", "fingerprint")
-"""What a training keeps of each store that it was made of."""
-
-
-def _clear_stale(folder: Path, made_of: dict[str, Any]) -> None:
-    """Remove a training that was made of something else, and note what this one is made of.
-
-    Killed half-way it is still stale: its result goes first, its card and the note of what it was made of last.
-    """
-    marker, card = folder / "made_of.json", folder / "model.json"
-    with files.lock(folder):
-        if marker.exists() and files.read_json(marker) != made_of:
-            (folder / "metrics.json").unlink(missing_ok=True)
-            for file in folder.iterdir():
-                if file.is_file() and not file.name.startswith(".") and file not in (marker, card):
-                    file.unlink()
-            card.unlink(missing_ok=True)
-        files.write_json(marker, made_of)
 
 
 def reproduce(profile: str, run: str, cores: int, full: bool) -> int:

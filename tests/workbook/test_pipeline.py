@@ -3,7 +3,6 @@
 import fcntl
 import subprocess
 import sys
-import threading
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +11,8 @@ import pytest
 
 from fer3d import config, files, labels, paths
 from fer3d.errors import InputError
-from fer3d.training import train as training
 from fer3d.workbook import pipeline
 from fer3d.workbook.pipeline import Training
-
-TOLD = {"clips": 9, "padded": 1, "rejected": 0, "skipped": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -75,19 +71,19 @@ def test_settings_of_a_training_are_strict() -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, int, str]]:
-    """Trainings that were asked for: what was learned from, what was held out whole, which fold, and how normalised."""
+    """The trainings called: the training databases, the one held out whole, the fold, the clip normalisation."""
     made: list[tuple[list[str], str | None, int, str]] = []
 
-    def store(database: str, profile: str) -> SimpleNamespace:
-        return SimpleNamespace(database=database, info=TOLD | {"fingerprint": f"{database} {profile}"})
-
-    def train(stores, out, profile, *, fold=0, test=None):
+    def train(stores, out, profile, *, fold, test, titles, replace):
         learned = [store.database for store in stores]
         made.append((learned, test and test.database, fold, profile.training.clip_norm))
-        (out / "metrics.json").write_text("{}")
+        assert replace and all(
+            titles[name].endswith(" stand-in") for name in (*learned, *([test.database] if test else []))
+        )
+        files.write_json(out / "metrics.json", {})
 
-    monkeypatch.setattr(pipeline, "store", store)
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(pipeline, "store", lambda database, profile: SimpleNamespace(database=database))
+    monkeypatch.setattr("fer3d.training.train.train", train)
     return made
 
 
@@ -97,64 +93,6 @@ def test_a_training_learns_from_what_its_job_says(calls, tmp_path: Path) -> None
     assert calls == [(["ckplus"], None, 2, "parts"), (["mmi"], "ckplus", 0, "none")]
     assert (tmp_path / "ckplus" / "3d" / "fold2" / "metrics.json").exists()
     assert (tmp_path / "ckplus" / "3d" / "cross" / "metrics.json").exists()
-
-
-def other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = SimpleNamespace(database="ckplus", info=TOLD | {"fingerprint": "of other clips"})
-    monkeypatch.setattr(pipeline, "store", lambda database, profile: other)
-
-
-CHANGES = {
-    "seed": lambda patch: {"seed": 1},
-    "recipe": lambda patch: {"recipe": "paper"},
-    "data": lambda patch: other_data(patch) or {},
-    "version": lambda patch: patch.setattr(pipeline, "__version__", "99") or {},
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_only_a_stale_training_is_made_anew(
-    change: str, calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = Training("ckplus", "3d")
-    folder = pipeline.training(job, "tiny", tmp_path)
-    (folder / "checkpoint").write_text("of this very training")
-    pipeline.training(job, "tiny", tmp_path)
-    assert (folder / "checkpoint").exists()
-    pipeline.training(job, "tiny", tmp_path, **CHANGES[change](monkeypatch))
-    assert not (folder / "checkpoint").exists() and (folder / "metrics.json").exists()
-
-
-def test_cleared_half_way_a_stale_training_is_still_stale(calls, tmp_path: Path, monkeypatch) -> None:
-    job = Training("ckplus", "3d")
-    folder = pipeline.training(job, "tiny", tmp_path)
-    (folder / "log.csv").write_text("of the old one")
-    original, gone = Path.unlink, []
-
-    def killed(path: Path, missing_ok: bool = False) -> None:
-        if gone:
-            raise KeyboardInterrupt
-        gone.append(path.name)
-        original(path, missing_ok=missing_ok)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "unlink", killed)
-        pipeline.training(job, "tiny", tmp_path, seed=1)
-    assert gone == ["metrics.json"] and (folder / "log.csv").exists()
-    pipeline.training(job, "tiny", tmp_path, seed=1)
-    assert not (folder / "log.csv").exists() and len(calls) == 2
-
-
-def test_a_stale_training_is_cleared_by_one_at_a_time(calls, tmp_path: Path) -> None:
-    job = Training("ckplus", "3d")
-    call = threading.Thread(target=pipeline.training, args=(job, "tiny", tmp_path), daemon=True)
-    folder = job.folder(tmp_path)
-    with files.lock(folder):
-        call.start()
-        call.join(0.5)
-        assert call.is_alive() and not calls
-    call.join(30)
-    assert calls
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:

@@ -38,9 +38,17 @@ def finish(run: Path, job: pipeline.Training, truth: Sequence[str], right: int, 
     )
     predictions = metrics.predictions_table(manifest, CLASSES, scores)
     files.write_csv(folder / "predictions.csv", predictions)
-    files.write_json(folder / "model.json", {"made_with": {"torch": "2.13.0", "device": "cpu"}})
-    profile = pipeline.settings("tiny", job.variant).as_dict()
-    files.write_json(folder / "made_of.json", {"fer3d": "0", "profile": profile, "data": dict.fromkeys(data, TOLD)})
+    sources = [TOLD | {"database": name} for name in (job.database, *job.trained_on)]
+    files.write_json(
+        folder / "model.json",
+        {
+            "fer3d": "0",
+            "profile": pipeline.settings("tiny", job.variant).as_dict(),
+            "data": {"test": sources[0], "train": sources[1:] or sources},
+            "titles": dict(zip((job.database, *job.trained_on), data, strict=True)),
+            "made_with": {"torch": "2.13.0", "device": "cpu"},
+        },
+    )
     left_out = {"contempt": 2} if job.trained_on else {}
     files.write_json(folder / "metrics.json", metrics.evaluate(predictions) | {"left_out": left_out})
 
@@ -192,7 +200,7 @@ def test_failed_notebooks_are_no_pages(run: Path) -> None:
 def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
     for fold in range(3):
         finish(tmp_path, pipeline.Training("ckplus", "3d", fold), ["surprise"] * 6, 3, ["CK+ stand-in"])
-    old = tmp_path / "ckplus" / "3d" / "fold0" / "made_of.json"
+    old = tmp_path / "ckplus" / "3d" / "fold0" / "model.json"
     old.write_text(old.read_text().replace('"epochs": 2', '"epochs": 3'))
     os.utime(old, (1, 1))
     (row,) = report.results(tmp_path)
