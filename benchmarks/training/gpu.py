@@ -83,7 +83,7 @@ class TimedTraining:
         sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=not way.plain)
         self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
         settings = dataclasses.replace(picked.training, compile=way.compiled)
-        self.trainer = loop.Trainer.set_up(self.fabric, network, sgd, clips, settings)
+        self.trainer = loop.Trainer(self.fabric, network, sgd, clips, settings)
         self.augment_params = draw(len(clips), torch.Generator().manual_seed(0))
         self.number = 0
 

@@ -139,7 +139,7 @@ def _work(
         sgd.state[parameter]["momentum_buffer"] = buffer
     fabric = devices.single_process_fabric(settings.device, settings.precision)
     settings = dataclasses.replace(settings, compile=False)  # each worker would compile for itself
-    trainer = loop.Trainer.set_up(fabric, network, sgd, clips, settings)
+    trainer = loop.Trainer(fabric, network, sgd, clips, settings)
     for epoch in epochs(first, len(clips), settings):
         torch.manual_seed(derive_seed(settings.seed, epoch.number + 1, rank + 1))  # dropout
         while (step := _next(taken, lock)) < len(epoch.batches):

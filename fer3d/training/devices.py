@@ -4,11 +4,9 @@ One path for a CPU, a GPU, several processes and several nodes: the processes th
 together; without ``torchrun`` there is one.
 """
 
-import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -78,14 +76,3 @@ def _fabric(device: Device, precision: Precision | Literal["auto"], **processes:
         torch.backends.cudnn.benchmark = True  # batches have two sizes at most
         torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
     return Fabric(accelerator=accelerator, precision="bf16-mixed" if chosen == "bf16" else "32-true", **processes)
-
-
-@contextlib.contextmanager
-def lost_process_is_one_line() -> Iterator[None]:
-    """An `InputError` in the processes that wait for one that died."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, distributed.DistError) and "gloo" not in str(error).lower():
-            raise
-        raise InputError("another process of this training died", "torchrun --max-restarts 3, which resumes") from error

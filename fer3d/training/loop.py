@@ -1,5 +1,6 @@
 """The loop: Section 3.3's stochastic gradient descent on the cross-entropy, resumed exactly after any interruption.
 
+`fit` goes over the epochs, `train_one_epoch` over their steps; `schedule` decides beforehand what each step does.
 On the CPU and with the same number of threads, a resumed training ends with the same bits as a straight one.
 
 Under ``torchrun`` each process takes its share of every batch, and PyTorch's DDP averages the gradients. What
@@ -17,9 +18,7 @@ import math
 import os
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -50,7 +49,7 @@ def fit(
     sgd = optimiser(network, settings)
     checkpoint = Checkpoint(checkpoint_file, run_id, network, sgd)
     log = checkpoint.resume()
-    trainer = Trainer.set_up(fabric, network, sgd, clips, settings)
+    trainer = Trainer(fabric, network, sgd, clips, settings)
     with progress(log, clips, settings, silent=not fabric.is_global_zero) as bar:
         for epoch in epochs(len(log), len(clips), settings):
             started = time.perf_counter()
@@ -61,28 +60,16 @@ def fit(
     return pd.DataFrame(log)
 
 
-@dataclass(frozen=True)
 class Trainer:
-    """What every step of a training uses."""
+    """What every step of a training uses: network and optimiser, wrapped by Fabric, the clips and the settings."""
 
-    fabric: Fabric
-    network: Network
-    stream_logits: nn.Module
-    """The network's `Network.stream_logits`, as compilation, precision and DDP wrap it."""
-    optimizer: Any
-    """The SGD as Fabric wraps it."""
-    clips: Clips
-    settings: TrainingSettings
-
-    @classmethod
-    def set_up(
-        cls, fabric: Fabric, network: Network, sgd: torch.optim.SGD, clips: Clips, settings: TrainingSettings
-    ) -> Self:
-        """Wrap the network and its optimiser for the Fabric's device, precision and processes."""
-        module = compiled(StreamLogits(network)) if settings.compile else StreamLogits(network)
-        wrapped, optimizer = fabric.setup(module, sgd)
-        wrapped.train()
-        return cls(fabric, network, wrapped, optimizer, clips, settings)
+    def __init__(
+        self, fabric: Fabric, network: Network, sgd: torch.optim.SGD, clips: Clips, settings: TrainingSettings
+    ) -> None:
+        self.fabric, self.network, self.clips, self.settings = fabric, network, clips, settings
+        module = StreamLogits(network)
+        self.stream_logits, self.optimizer = fabric.setup(compiled(module) if settings.compile else module, sgd)
+        self.stream_logits.train()
 
 
 class StreamLogits(nn.Module):

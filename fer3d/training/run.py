@@ -8,7 +8,7 @@ In the order in which they are written:
 - ``metrics.json``: its presence means that the run is finished.
 
 The config holds all that the result depends on. Its digest is the run's identity (``run_id``), and the only one:
-the checkpoint and the weights carry it, so that no other run's are ever taken for this one's.
+the checkpoint and the weights carry it, so that those of another run are refused.
 """
 
 import contextlib
@@ -59,21 +59,16 @@ def is_finished(run: Path, config: dict[str, Any]) -> bool:
         if others := [name for name in ("prepared.json", *RESULTS) if (run / name).exists()]:
             raise InputError(f"{run} holds a {others[0]}, but no run", "another --out")
         return False
-    changes = differences(read_config(run), config)
+    old, new = (pd.json_normalize(each).iloc[0].to_dict() for each in (read_config(run), config))
+    changes = [f"{name} = {old.get(name)!r}, not {value!r}" for name, value in new.items() if old.get(name) != value]
     begun = any((run / name).exists() for name in RESULTS[1:])  # a refused training leaves its model.json alone
     if changes and begun:
         raise InputError(f"{run} holds another run ({'; '.join(changes[:3])})", "another --out")
     return all((run / name).exists() for name in RESULTS if name != CHECKPOINT)
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Each entry of a config that differs from an older one's, as a phrase."""
-    was, now = (pd.json_normalize(config).iloc[0].to_dict() for config in (old, new))
-    return [f"{name} = {was.get(name)!r}, not {value!r}" for name, value in now.items() if was.get(name) != value]
-
-
 def begin(run: Path, info: dict[str, Any]) -> None:
-    """Write ``model.json`` into the folder of a run that is to be trained, or trained on.
+    """Write ``model.json`` into the folder of a run that starts or resumes, and remove what a killed one left half.
 
     Raises:
         InputError: the run was begun on another device or in another precision.
@@ -83,9 +78,9 @@ def begin(run: Path, info: dict[str, Any]) -> None:
         then = files.read_json(run / "model.json").get("made_with", {})
         if any(then.get(name) != made_with[name] for name in ("device", "precision")):
             raise InputError(
-                f"{run} was begun in {then.get('precision')} on {then.get('device')}, and can't go on in "
+                f"{run} was begun in {then.get('precision')} on {then.get('device')}, and can't resume in "
                 f"{made_with['precision']} on {made_with['device']}",
-                "the machine where it was begun, or another --out",
+                "the device where it was begun, or another --out",
             )
     (run / "metrics.json").unlink(missing_ok=True)  # of a run whose weights were taken away
     for name in RESULTS:
@@ -95,9 +90,9 @@ def begin(run: Path, info: dict[str, Any]) -> None:
 
 
 def remove_other(run: Path, config: dict[str, Any]) -> None:
-    """Remove the files of another run, or of one of an older version, from a folder; this very run stays.
+    """Remove the files of another run, or of an older version's, from a folder; those of this run stay.
 
-    Killed half-way, what is left still is another run: its metrics go first and its config last.
+    The metrics go first and the config last: what is left by a removal that was killed is still another run.
     """
     if not (run / "model.json").exists():
         return

@@ -5,7 +5,7 @@ The paper states SGD with momentum 0.9, weight decay 1e-4, rate 0.01 and cross-e
 are looked at once, at the end.
 
 The result is a run's folder (see `run`). A training that was killed at any moment resumes when it is started
-again (see `loop`).
+again (see `checkpoint`).
 
 Under ``torchrun`` several processes, on one machine or several, train together: all read, the first one alone
 writes and tests. When a process dies, ``torchrun --max-restarts`` starts all again, from the last checkpoint.
@@ -21,10 +21,12 @@ from typing import Any
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from torch import distributed
 
 from fer3d import files, labels
 from fer3d.config import Profile, TrainingSettings
 from fer3d.data.store import Store
+from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model import weights
 from fer3d.model.network import Network
@@ -107,12 +109,15 @@ def _test(network: Network, settings: TrainingSettings, task: Task, log: pd.Data
 @contextlib.contextmanager
 def _locked(fabric: Fabric, out: Path) -> Iterator[None]:
     """One training at a time in a folder: its first process holds the lock, and the others wait for that one."""
-    with (
-        files.lock(out) if fabric.is_global_zero else contextlib.nullcontext(),
-        devices.lost_process_is_one_line(),
-    ):
-        fabric.barrier()
-        yield
+    with files.lock(out) if fabric.is_global_zero else contextlib.nullcontext():
+        try:
+            fabric.barrier()
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, distributed.DistError) and "gloo" not in str(error).lower():
+                raise
+            hint = "torchrun --max-restarts 3, which resumes"
+            raise InputError("another process of this training died", hint) from error
 
 
 def _made_with(fabric: Fabric, settings: TrainingSettings) -> dict[str, Any]:

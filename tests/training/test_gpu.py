@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from dots import with_training
-from interruption import Interrupted, interrupt
 from torch.nn import functional
 
 from fer3d.config import TrainingSettings, profile
@@ -81,10 +80,9 @@ def test_pooling_and_every_stage_keep_bfloat16_on_the_gpu():
 
 
 @NEEDS_GPU
-def test_a_training_on_the_gpu_resumes_and_predicts_as_the_cpu_does(store, tmp_path, monkeypatch):
+def test_a_training_on_the_gpu_resumes_and_predicts_as_the_cpu_does(store, tmp_path, interrupted):
     out, there = tmp_path / "run", with_training(device="cuda")
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        interrupt(patch, "fer3d.training.loop.augment", 8)
+    with interrupted("fer3d.training.loop.augment", 8):
         train([store], out, there)
     assert train([store], out, there)["epochs"] == there.training.epochs
     on_gpu = metrics.read_predictions(out).filter(like="p_").to_numpy()

@@ -60,7 +60,7 @@ def test_the_optimiser_is_the_one_of_the_settings():
 
 def set_up(network, clips, settings):
     fabric = devices.single_process_fabric("cpu", settings.precision)
-    return Trainer.set_up(fabric, network, optimiser(network, settings), clips, settings)
+    return Trainer(fabric, network, optimiser(network, settings), clips, settings)
 
 
 def test_a_step_follows_the_gradient_of_its_own_batch():

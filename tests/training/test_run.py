@@ -1,15 +1,19 @@
-"""A run's folder: what it is, whether it is finished, and what is refused."""
+"""A run's folder: whether it is finished, what is refused, and predictions of the network that it left."""
 
 import json
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 from dots import PROFILE, moving_dots, results, with_network, with_training
-from interruption import Interrupted, interrupt
 from safetensors import safe_open
 
 from fer3d import files, labels
+from fer3d.data import splits
 from fer3d.errors import InputError
+from fer3d.evaluation import metrics
+from fer3d.training.inference import predict
 from fer3d.training.run import load_model, read_metrics
 from fer3d.training.train import train
 
@@ -37,36 +41,25 @@ def test_the_folder_of_another_run_is_refused(store, straight, arguments, messag
     assert results(straight) == before
 
 
-CHANGES = {
-    "seed": (with_training(seed=1, epochs=1), 0),
-    "network": (with_network(variant="2d"), 0),
-    "data": (PROFILE, 1),
-    "version": (PROFILE, 0),
-    "format": (PROFILE, 0),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_another_run_can_be_replaced(store, straight, tmp_path, monkeypatch, change):
+@pytest.mark.parametrize("change", ["settings", "data", "version", "format"])
+def test_another_run_can_be_replaced(store, straight, tmp_path, monkeypatch, interrupted, change):
     run = shutil.copytree(straight, tmp_path / "run")
     (run / "curves.png").touch()
     train([store], run, PROFILE, replace=True)
     assert (run / "curves.png").exists() and results(run) == results(straight), "the same run stays"
-    profile, seed = CHANGES[change]
     if change == "version":
         monkeypatch.setattr("fer3d.training.task.__version__", "99")
     if change == "format":
         (run / "model.json").write_text("{}")
-    interrupt(monkeypatch, "fer3d.training.loop.fit", 1)
-    with pytest.raises(Interrupted):
-        train([moving_dots(seed=seed)], run, profile, replace=True)
+    profile = with_training(seed=1) if change == "settings" else PROFILE
+    with interrupted("fer3d.training.loop.fit", 1):
+        train([moving_dots(seed=change == "data")], run, profile, replace=True)
     assert [file.name for file in run.iterdir()] == ["model.json"]
 
 
-def test_a_run_removed_half_way_is_still_another_run(straight, tmp_path, monkeypatch):
+def test_a_run_removed_half_way_is_still_another_run(straight, tmp_path, interrupted):
     run = shutil.copytree(straight, tmp_path / "run")
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        interrupt(patch, "pathlib.Path.unlink", 3)
+    with interrupted("pathlib.Path.unlink", 3):
         train([moving_dots(seed=1)], run, PROFILE, replace=True)
     assert (run / "model.json").exists() and not (run / "metrics.json").exists()
     with pytest.raises(InputError, match="holds another run"):
@@ -107,12 +100,11 @@ def test_metrics_that_no_training_wrote_are_one_line(straight, tmp_path, damage)
         read_metrics(tmp_path)
 
 
-def test_a_refused_training_leaves_its_folder_to_the_next(store, tmp_path, monkeypatch):
+def test_a_refused_training_leaves_its_folder_to_the_next(store, tmp_path, interrupted):
     out = tmp_path / "run"
     with pytest.raises(InputError, match="a smaller lr"):
         train([store], out, with_training(lr=1e30))
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        interrupt(patch, "fer3d.training.loop.augment", 5)
+    with interrupted("fer3d.training.loop.augment", 5):
         train([store], out, PROFILE)
     assert (out / "checkpoint.safetensors").exists()
     with pytest.raises(InputError, match=r"holds another run \(profile\.training\.lr = "):
@@ -160,3 +152,19 @@ def test_weights_say_what_they_are(straight):
     assert config["profile"]["network"] == PROFILE.network.as_dict() | {"stem_strides": [2, 2, 1]}
     assert config["profile"]["training"] == PROFILE.training.as_dict()
     assert config["data"]["train"][0]["fingerprint"] == "mmi-0-32"
+
+
+def test_a_loaded_model_predicts_the_same(store, straight):
+    model = load_model(straight)
+    _, tested = splits.fold_split(store.manifest, 0, 3)
+    assert model.network.classes == labels.CLASSES["mmi"] and not model.network.training
+    again = predict(model, store, tested)
+    pd.testing.assert_frame_equal(again, metrics.read_predictions(straight), check_dtype=False, rtol=1e-6)
+
+
+def test_a_model_refuses_what_does_not_fit(straight):
+    model = load_model(straight)
+    with pytest.raises(InputError, match="48 pixels, the network was trained on 32"):
+        predict(model, moving_dots(size=48), np.arange(3))
+    with pytest.raises(InputError, match="contempt"):
+        predict(model, moving_dots("ckplus"), np.arange(36))
