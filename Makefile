@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make reproduce` and `make test`. `make help` lists the rest.
+# Two commands on a new machine: `make reproduce` and `make test`. `make help` lists the rest.
 PYTHON  ?= python3
 PROFILE ?= laptop
 RUN     ?= $(PROFILE)
@@ -15,14 +15,14 @@ export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
 export FER3D_FERA := $(or $(FERA),$(FER3D_FERA))
 export FER3D_DISFA := $(or $(DISFA),$(FER3D_DISFA))
 
-.PHONY: help reproduce tables test lab notebooks bench clean
+.PHONY: help reproduce tables test docs lab notebooks bench clean
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 
-reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from nothing, to reports/runs/<run>/index.html
+reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from scratch, to reports/runs/<run>/index.html
 	@$(BIN)/fer3d reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"
 
 tables: $(VENV)/.installed ## The full grid of Tables 1 and 2: every fold, every variant
@@ -38,10 +38,14 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
+docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
+	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
+	@cp build/site/README.html build/site/index.html
+
 lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-notebooks: $(VENV)/.installed ## Executes the six notebooks at their defaults and stores what they show
+notebooks: $(VENV)/.installed ## Executes the six notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
 bench: $(VENV)/.installed ## Times and memory of each part
@@ -49,7 +53,7 @@ bench: $(VENV)/.installed ## Times and memory of each part
 		echo "== $$module"; $(BIN)/python -m "$$module" || exit 1; done
 
 clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
-	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 # The pinned torch goes in first: no other release is ever resolved in its place.
 $(VENV)/.base: constraints.txt
@@ -58,7 +62,7 @@ $(VENV)/.base: constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) has no venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@df -Pk . | awk 'NR == 2 && $$4 < $(NEED_GB) * 1048576 { \
-		print "the installation needs $(NEED_GB) GB, free here: " int($$4 / 1048576) " GB; make room or set NEED_GB"; exit 1 }'
+		print "the installation needs $(NEED_GB) GB, free here: " int($$4 / 1048576) " GB; free some space or set NEED_GB"; exit 1 }'
 	@echo "== 1 of 3: virtual environment in $(VENV)" && $(PYTHON) -m venv $(VENV)
 	@echo "== 2 of 3: torch (the largest download)" && $(PIP) torch
 	@touch $@
@@ -68,5 +72,5 @@ $(VENV)/.installed: $(VENV)/.base pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.base pyproject.toml
-	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev,onnx]'
+	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev,docs,onnx]'
 	@touch $(VENV)/.installed $@

@@ -20,10 +20,9 @@ from torch.nn import functional
 from fer3d import config, labels
 from fer3d.data.store import Store
 from fer3d.labels import CLASSES
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import studio
+from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
-from fer3d.standins.picture.scene import Scene
+from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.training.devices import best_precision
 
 LABELS = CLASSES["ckplus"]
@@ -38,7 +37,7 @@ class Way:
     channels_last: bool = False
     compiled: bool = False
     tf32: bool = False
-    folded: bool = False
+    fused: bool = False
     """Only to answer, as the test of a training and `fer3d predict` do."""
 
 
@@ -126,13 +125,13 @@ def random_store(folder: Path, settings: config.ClipSettings, clips: int) -> Sto
 
 def invented(k: int) -> tuple[np.random.Generator, Renderer]:
     """A person of no stand-in database before a camera of 640 x 480, and their random numbers."""
-    rng = people.stream("benchmark", k)
-    who = people.person("benchmark", k)
+    rng = random_stream("benchmark", k)
+    who = make_person("benchmark", k)
     scene = Scene(
         height=480,
         scale=float(rng.uniform(0.9, 1.3)),
-        lights=studio.lamps(rng, 0.75, 0.3, 0.25),
-        exposure=studio.exposure(who),
+        lights=three_point_lights(rng, 0.75, 0.3, 0.25),
+        exposure=auto_exposure(who),
         blur=float(rng.uniform(0.5, 0.9)),
         seed=k,
     )

@@ -1,20 +1,24 @@
-"""The command ``fer3d``: each step of the path by itself, for one's own data and for the workflow.
+"""The command ``fer3d``: each step by itself, for one's own data and for the workflow.
 
-Wrong input ends in one line on stderr and exit status 2, never in a traceback. With
-``--json`` nothing but JSON goes to stdout. The heavy libraries load inside the commands,
-so that ``--help`` answers at once.
+A command parses its arguments, calls the library and prints. Wrong input is one line on stderr
+and exit status 2, never a traceback. With ``--json`` nothing but JSON goes to stdout. The heavy
+libraries are imported inside the commands, so that ``--help`` is quick.
 """
 
 import json
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fer3d import config, labels
+from fer3d import labels
 from fer3d.errors import InputError
+
+if TYPE_CHECKING:
+    from fer3d.config import Profile
 
 app = typer.Typer(
     name="fer3d",
@@ -27,21 +31,33 @@ app = typer.Typer(
 _DATABASES = ", ".join(labels.TITLES)
 Database = Annotated[str, typer.Argument(help=f"One of {_DATABASES}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
-ProfileName = Annotated[str, typer.Option("--profile", help=f"One of {', '.join(config.PROFILES)}.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, paper.")]
+VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks.")]
 RecipeName = Annotated[
-    str, typer.Option("--recipe", help="default; joint: also an LSTM on the points' motion; paper: as its text states.")
+    str,
+    typer.Option("--recipe", help="default; joint: also an LSTM on the landmarks' motion; paper: as its text states."),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
+
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Changes a setting, such as clips.margin, network.window or training.lr; may be repeated. "
+        "fer3d/config.py lists and explains all settings.",
+    ),
+]
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say whether this machine can run the workbook: one line a requirement, exit status 1 if one fails."""
+    """Check whether this machine can run the workbook: one line per requirement, exit status 1 if one fails."""
     from fer3d.workbook import doctor
 
     checks = []
-    for check in doctor.examine():
+    for check in doctor.run_checks():
         checks.append(check)
         if not as_json:
             print(f"[{'OK' if check.ok else 'FAIL'}] {check.name}: {check.detail}", flush=True)
@@ -55,19 +71,19 @@ def doctor(as_json: Json = False) -> None:
 def standins(
     database: Database,
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
-    subjects: Annotated[int, typer.Option(min=1, max=2000, help="Invented people.")] = 12,
-    recordings: Annotated[
-        int, typer.Option(min=1, help="What a person shows at most; CK+ keeps its own number.")
-    ] = config.StandinSettings.recordings,
+    subjects: Annotated[int, typer.Option(min=1, max=2000, help="Synthetic people.")] = 12,
+    recordings: Annotated[int, typer.Option(min=1, help="Most recordings of a person; CK+ keeps its own number.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
-    hostile: Annotated[bool, typer.Option("--hostile", help="With the quirks and faults of real copies.")] = False,
+    hostile: Annotated[
+        bool, typer.Option("--hostile", help="With the peculiarities and faults of real copies.")
+    ] = False,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Write a stand-in: invented people rendered in the layout of a licensed database."""
+    """Write a stand-in: synthetic people, rendered and written in the layout of a licensed database."""
     from fer3d import standins
 
-    _report(standins.write(database, out, subjects, seed, hostile, workers, recordings), as_json)
+    _print_values(standins.write(database, out, subjects, seed, hostile, workers, recordings), as_json)
 
 
 @app.command()
@@ -75,11 +91,11 @@ def index(
     database: Database,
     root: Root,
     csv: Annotated[
-        Path | None, typer.Option(help="Also write this table: a row for each sequence, found or left out.")
+        Path | None, typer.Option(help="Also write this table: one row per sequence, found or left out.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what a reader finds in a release, and what it skips and why."""
+    """List what a reader finds in a release, and what it skips and why."""
     from fer3d.data import databases
 
     summary = databases.summary(database, root)
@@ -97,36 +113,41 @@ def prepare(
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder of the prepared store.")],
     profile: ProfileName = "laptop",
+    assignments: Assignments = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
+    from fer3d import config
     from fer3d.data.preparation import prepare
 
-    counts = prepare(database, root, out, config.profile(profile).clips, workers)
-    _report(counts, as_json)
+    chosen = _changed(config.profile(profile), assignments, "clips.")
+    _print_values(prepare(database, root, out, chosen.clips, workers), as_json)
 
 
 @app.command()
 def train(
     store: Annotated[list[Path], typer.Argument(help="Prepared stores; several only with --test.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted training in it goes on.")],
-    variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
-    fold: Annotated[int, typer.Option(min=0, help="Fold that is held out for the test.")] = 0,
-    test: Annotated[Path | None, typer.Option(help="Store of the database held out whole, in place of a fold.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted training in it is resumed.")],
+    variant: VariantName = "3d+landmarks",
+    fold: Annotated[int, typer.Option(min=0, help="Fold held out for the test.")] = 0,
+    test: Annotated[Path | None, typer.Option(help="Store of a database held out whole, in place of a fold.")] = None,
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
     recipe: RecipeName = "default",
-    async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0: synchronous.")] = 0,
+    async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0 is synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    pretrained: Annotated[Path | None, typer.Option(help="Finished run to start from, of fer3d pretrain say.")] = None,
+    assignments: Assignments = None,
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Finished run to start from, such as fer3d pretrain's.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train the network on all folds but one, or on whole databases, and test it on what was held out.
+    """Train the network on all folds but one, or on whole databases, and test it on the held-out clips.
 
-    Killed at any moment, the same command goes on. Two processes on one machine:
+    After an interruption of any kind, the same command resumes. Two processes on one machine:
 
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
@@ -136,34 +157,41 @@ def train(
 
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
-    chosen = pipeline.settings(profile, variant, recipe, **given)
+    chosen = pipeline.make_profile(profile, variant, recipe, **given)
+    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
-    if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
-        _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+    _print_result(metrics, as_json)
 
 
 @app.command()
 def pretrain(
     out: Annotated[Path, typer.Option(help="Folder of the run, for fer3d train --pretrained.")],
-    variant: Annotated[str, typer.Option(help=f"One of {', '.join(config.VARIANTS)}.")] = "3d+landmarks",
-    people: Annotated[int, typer.Option(min=2, help="Invented people.")] = config.PretrainingSettings.people,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over their clips.")] = config.PretrainingSettings.epochs,
+    variant: VariantName = "3d+landmarks",
+    people: Annotated[int | None, typer.Option(min=2, help="Synthetic people; the profile's by default.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over their clips; the profile's by default.")
+    ] = None,
     recipe: RecipeName = "default",
     profile: ProfileName = "laptop",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same people.")] = None,
+    assignments: Assignments = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Render people whom no database has and train on them: weights to start from, where there is little data."""
+    """Render people who are in no database and train on them: weights to start from where data is scarce."""
     from fer3d.training import pretraining
     from fer3d.workbook import pipeline
 
-    chosen = config.PretrainingSettings(people=people, epochs=epochs, seed=seed)
-    metrics = pretraining.pretrain(out, pipeline.settings(profile, variant, recipe), chosen, workers)
-    if os.environ.get("RANK", "0") == "0":  # all processes of torchrun come here
-        _report({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+    options = {"people": people, "epochs": epochs, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    base = pipeline.make_profile(profile, variant, recipe)
+    base = base.from_params({"pretraining": given}, base)
+    replaced = [f"training.{name}" for name in base.pretraining.names()]
+    chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)
+    metrics = pretraining.pretrain(out, chosen, chosen.pretraining, workers)
+    _print_result(metrics, as_json)
 
 
 @app.command()
@@ -171,14 +199,14 @@ def evaluate(
     run: Annotated[list[Path], typer.Argument(help="Folders of runs; their predictions are pooled.")],
     as_json: Json = False,
 ) -> None:
-    """Recognition rate, balanced rate, majority baseline, 95 % interval over subjects, confusion matrix."""
-    from fer3d.evaluation import metrics
+    """Print the recognition rate with its 95 % interval over subjects, UAR, majority baseline, confusion matrix."""
+    from fer3d.evaluation import metrics, summary
 
-    figures = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
+    results = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
     if as_json:
-        _print_json(figures)
+        _print_json(results)
     else:
-        print(_evaluation_page(figures))
+        print(summary.evaluation_page(results))
 
 
 @app.command()
@@ -187,9 +215,9 @@ def predict(
     weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
     as_json: Json = False,
 ) -> None:
-    """Run a trained network on a video of one's own, one answer for each ten frames.
+    """Run a trained network on a video of your own: one prediction for every ten frames.
 
-    What is left over at the end, fewer than ten frames, is not answered.
+    The frames after the last whole ten get no prediction.
     """
     from fer3d import predict
     from fer3d.training.run import read_metrics
@@ -199,8 +227,8 @@ def predict(
         _print_json(list(predict.predict(video, weights)))
         return
     for row in predict.predict(video, weights):
-        said = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
-        print(f"from frame {row['first_frame']}: {said}", flush=True)
+        outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
+        print(f"from frame {row['first_frame']}: {outcome}", flush=True)
     print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")
 
 
@@ -212,12 +240,12 @@ def notebook(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all cells together.")] = 86400,
     skip: Annotated[str, typer.Option(help="Cells with this tag are not executed.")] = "",
 ) -> None:
-    """Execute a notebook; give parameters as -p NAME VALUE, each checked against the notebook's own."""
-    from fer3d.workbook import notebook as workbook
+    """Execute a notebook with parameters given as -p NAME VALUE, each checked against those it declares."""
+    from fer3d.workbook.notebook import NotebookError, execute
 
     try:
-        workbook.execute(notebook, out, _pairs(context.args), timeout, skip)
-    except workbook.NotebookError as error:
+        execute(notebook, out, _parameters(context.args), timeout, skip)
+    except NotebookError as error:
         print(f"fer3d: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 
@@ -228,10 +256,10 @@ def export(
     onnx: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     as_json: Json = False,
 ) -> None:
-    """Write a trained network as an ONNX file, checked against PyTorch's answers."""
+    """Write a trained network as an ONNX file, and check that it predicts what PyTorch does."""
     from fer3d.training import export
 
-    _report(export.export_onnx(run, onnx), as_json)
+    _print_values(export.export_onnx(run, onnx), as_json)
 
 
 @app.command()
@@ -249,17 +277,23 @@ def reproduce(
     cores: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = os.cpu_count() or 1,
     full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
 ) -> None:
-    """Run the whole workflow; what is there and fresh is kept. `make reproduce` calls this."""
+    """Run the whole workflow; what is up to date is kept. `make reproduce` calls this."""
     from fer3d.workbook import pipeline
 
     raise typer.Exit(pipeline.reproduce(profile, run or profile, cores, full))
 
 
-def _pairs(words: list[str]) -> dict[str, str]:
+def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":
+    """The profile with some of its settings changed by ``--set``: those whose names begin so."""
+    usable = [name for name in profile.names() if name.startswith(names) and name not in but]
+    return profile.changed(assignments or (), usable)
+
+
+def _parameters(words: list[str]) -> dict[str, str]:
     """``-p NAME VALUE`` repeated, as a mapping."""
     flags, names, values = words[0::3], words[1::3], words[2::3]
     if any(flag not in ("-p", "--parameter") for flag in flags) or len(words) % 3:
-        raise InputError(f"arguments {' '.join(words)!r}", "parameters as -p NAME VALUE", "-p profile tiny")
+        raise InputError(f"arguments {' '.join(words)!r} are not of the form -p NAME VALUE", "-p profile tiny")
     return dict(zip(names, values, strict=True))
 
 
@@ -267,7 +301,13 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
-def _report(values: dict[str, Any], as_json: bool) -> None:
+def _print_result(metrics: dict[str, Any], as_json: bool) -> None:
+    """The rates of a training, printed once by the processes of torchrun together."""
+    if os.environ.get("RANK", "0") == "0":
+        _print_values({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+
+
+def _print_values(values: dict[str, Any], as_json: bool) -> None:
     if as_json:
         _print_json(values)
     else:
@@ -275,7 +315,7 @@ def _report(values: dict[str, Any], as_json: bool) -> None:
 
 
 def _short(value: Any) -> str:
-    """Numbers to four digits and an interval in words, as a person reads them."""
+    """Numbers to four digits, an interval as "low to high"."""
     if isinstance(value, list):
         return (" to " if len(value) == 2 else ", ").join(map(_short, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -348,44 +388,28 @@ def _counts(name: str, found: int, published: int | None) -> str:
     return f"{name:<20}{found:>8}{'' if published is None else published:>12}".rstrip()
 
 
-def _evaluation_page(figures: dict[str, Any]) -> str:
-    low, high = figures["interval"]
-    lines = [
-        f"accuracy {figures['accuracy']:.1%} (95 % interval over subjects {low:.1%} to {high:.1%}), n = {figures['n']}",
-        f"balanced (UAR) {figures['uar']:.1%}; always the commonest class {figures['majority']:.1%}",
-        "true class in rows, predicted in columns:",
-        " " * 12 + "".join(f"{name[:9]:>10}" for name in figures["labels"]),
-    ]
-    for name, row in zip(figures["labels"], figures["confusion"], strict=True):
-        lines.append(f"  {name:<10}" + "".join(f"{count:>10}" for count in row))
-    return "\n".join(lines)
-
-
 _UsageError: Any = typer.BadParameter.__mro__[1]
-"""The base of every complaint about arguments, wherever this release of typer keeps it."""
+"""The base of all errors in arguments: click's own or, in later releases of typer, its copy."""
 
 
 def main() -> None:
-    """Run the command; turn what the user can mend into one line and an exit status."""
-    if sys.stdout is None:  # closed by the caller: nobody reads, the work is done all the same
+    """Run the command; an error that the user can correct becomes one line and an exit status."""
+    if sys.stdout is None:  # closed by the caller, who wants the work done all the same
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - to the end of the process
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
-    except InputError as error:
-        print(f"fer3d: {error}", file=sys.stderr)
-        status = 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except KeyboardInterrupt:
-        status = 130
-    except OSError as error:
+    except (InputError, OSError) as error:
         print(f"fer3d: {error}", file=sys.stderr)
         status = 2
     except _UsageError as error:
         print(f"fer3d: {error.format_message()} Try --help.", file=sys.stderr)
         status = 2
+    except KeyboardInterrupt:
+        status = 130
     if status == 130:
         print("fer3d: interrupted", file=sys.stderr)
     sys.exit(status)

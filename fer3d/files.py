@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +112,23 @@ def check_size(path: Path, most_bytes: int, then: str) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold ``path``'s lock (a hidden file beside it); a second writer waits. The kernel frees a dead one's."""
+def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[int]:
+    """Hold ``path``'s lock (a hidden file beside it). A second process waits, after a call of ``on_wait``.
+
+    The kernel frees the lock of a process that died. Yields the lock's file descriptor: a process that inherits it
+    holds the lock, too.
+    """
     if path.name in ("", ".."):
         raise InputError(f"the folder {path}", "a folder by its name", "its name, from the folder round it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (path.parent / f".{path.name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle.fileno()
     except OSError as error:
         raise _explained(error, path) from error
 

@@ -1,11 +1,14 @@
 """The command line: its JSON contracts, and one clear line with exit status 2 for wrong input."""
 
+import dataclasses
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import trees
+from tables import predictions
 
-from fer3d import cli, files, labels
-from fer3d.evaluation import metrics
+from fer3d import cli, config, files, labels
 from fer3d.workbook import pipeline
 
 
@@ -32,8 +35,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         monkeypatch.setattr(sys, "argv", ["fer3d", *map(str, words)])
         with pytest.raises(SystemExit) as exit:
             cli.main()
-        said = capsys.readouterr()
-        return int(exit.value.code or 0), said.out, said.err
+        printed = capsys.readouterr()
+        return int(exit.value.code or 0), printed.out, printed.err
 
     return run
 
@@ -50,41 +53,21 @@ def ckplus(tmp_path: Path) -> Path:
 def finished(run: Path, clips: str = "a", classes: tuple[str, ...] = labels.CLASSES["ckplus"]) -> Path:
     """A run's predictions: eight clips, six of them right."""
     truth = ["anger", "surprise"] * 4
-    scores = np.full((8, len(classes)), 0.1)
-    for row, name in enumerate(truth):
-        scores[row, classes.index(name) if row < 6 else 1] = 0.4
-    manifest = pd.DataFrame(
-        {
-            "clip": [f"{clips}{row}" for row in range(8)],
-            "subject": [f"{clips}{row // 2}" for row in range(8)],
-            "database": "ckplus",
-            "label": truth,
-        }
-    )
-    files.write_csv(run / "predictions.csv", metrics.predictions_table(manifest, classes, scores))
+    predicted = [*truth[:6], classes[1], classes[1]]
+    subjects = [f"{clips}{row // 2}" for row in range(8)]
+    files.write_csv(run / "predictions.csv", predictions(truth, predicted, subjects, classes, clip=clips))
     return run
 
 
-def test_help_answers_at_once_because_nothing_heavy_is_loaded() -> None:
-    heavy = "torch cv2 dlib numpy pandas papermill"
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    heavy = "torch cv2 dlib numpy pandas papermill pydantic"
     program = f"import sys, fer3d.cli; print([name for name in '{heavy}'.split() if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-    said = fer3d("--help")
-    assert said.returncode == 0
-    for command in (
-        "doctor",
-        "standins",
-        "index",
-        "prepare",
-        "train",
-        "evaluate",
-        "notebook",
-        "predict",
-        "report",
-        "reproduce",
-    ):
-        assert f"  {command} " in said.stdout
+    shown = fer3d("--help")
+    assert shown.returncode == 0
+    commands = "doctor standins index prepare train pretrain evaluate predict notebook export report reproduce"
+    assert all(f"  {command} " in shown.stdout for command in commands.split())
 
 
 @pytest.mark.parametrize(
@@ -103,6 +86,12 @@ def test_help_answers_at_once_because_nothing_heavy_is_loaded() -> None:
         "train /no/such/store --out {tmp}/run",
         "train {tmp} --out {tmp}/run --variant 4d",
         "train {tmp} --out {tmp}/run --profile big",
+        "prepare ckplus {tmp}/CK+ --out {tmp}/store --set clips.sise=96",
+        "prepare ckplus {tmp}/CK+ --out {tmp}/store --set training.lr=0.1",
+        "train {tmp} --out {tmp}/run --set training.lr",
+        "train {tmp} --out {tmp}/run --set training.lr=fast",
+        "train {tmp} --out {tmp}/run --set network.window=4",
+        "pretrain --out {tmp}/run --set training.epochs=3",
         "evaluate /no/such/run",
         "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb",
         "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb --oops",
@@ -121,7 +110,33 @@ def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: P
     assert sorted(path for path in ckplus.parent.rglob("*") if not path.name.endswith(".lock")) == before
 
 
-def test_index_says_what_a_reader_finds(call, ckplus: Path) -> None:
+def test_help_names_what_the_settings_know() -> None:
+    """Its texts are written out, because loading the settings would take longer than printing the help."""
+    said = " ".join(fer3d("train", "--help").stdout.split())
+    for names in (config.PROFILES, config.VARIANTS):
+        assert f"One of {', '.join(names)}." in said
+    assert all(f"{name}" in said for name in config.RECIPES)
+    recordings = inspect.signature(cli.standins).parameters["recordings"].default
+    assert recordings == config.StandinSettings.recordings
+
+
+def test_set_wins_over_profile_recipe_and_options(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = []
+    monkeypatch.setattr("fer3d.data.store.open_store", lambda path: path)
+    metrics = dict.fromkeys(("n", "accuracy", "uar", "majority", "interval"), 0)
+    monkeypatch.setattr(
+        "fer3d.training.train.train", lambda _s, _out, profile, **_: profiles.append(profile) or metrics
+    )
+    words = ["--profile", "tiny", "--recipe", "joint", "--epochs", "3", "--seed", "5"]
+    words += ["--set", "training.seed=6", "--set", "training.weight_decay=0", "--set", "network.stem_strides=[1,2,2]"]
+    assert call("train", "store", "--out", "run", *words, "--set", "clips.size=96")[0] == 0
+    (chosen,), tiny = profiles, config.profile("tiny")
+    assert (chosen.training.epochs, chosen.training.seed, chosen.training.weight_decay) == (3, 6, 0.0)
+    assert (chosen.network.landmark_stream, chosen.network.stem_strides) == (True, (1, 2, 2))
+    assert chosen.clips == dataclasses.replace(tiny.clips, size=96)
+
+
+def test_index_lists_what_a_reader_finds(call, ckplus: Path) -> None:
     status, out, err = call("index", "ckplus", ckplus, "--json")
     found = json.loads(out)
     assert (status, err) == (0, "")
@@ -156,29 +171,30 @@ def test_evaluate_pools_runs(call, tmp_path: Path) -> None:
     assert found["labels"] == list(labels.CLASSES["ckplus"]) and np.sum(found["confusion"]) == 16
     status, out, _ = call("evaluate", *runs)
     assert status == 0 and "accuracy 75.0%" in out and "n = 16" in out
+    assert "  anger              6         2         0         0         0         0         0" in out.splitlines()
 
 
-def test_evaluate_refuses_runs_of_other_label_sets(call, tmp_path: Path) -> None:
+def test_evaluate_refuses_runs_of_other_classes(call, tmp_path: Path) -> None:
     other = finished(tmp_path / "b", "b", labels.CLASSES["mmi"])
     status, out, err = call("evaluate", finished(tmp_path / "a", "a"), other, "--json")
-    assert (status, out) == (2, "") and "label sets" in err
+    assert (status, out) == (2, "") and "different classes" in err
 
 
-def test_doctor_finds_this_machine_fit(call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_accepts_this_machine(call, monkeypatch: pytest.MonkeyPatch) -> None:
     from fer3d.workbook import doctor
 
-    monkeypatch.setattr(doctor, "LEAST_FREE_GB", 0)  # how full the disk is says nothing about the program
+    monkeypatch.setattr(doctor, "MIN_FREE_GB", 0)  # how full the disk is says nothing about the program
     status, out, _ = call("doctor", "--json")
     checks = {check["name"]: check for check in json.loads(out)}
     assert status == 0 and all(check["ok"] for check in checks.values()), checks
     assert set(checks) == {"python", "packages", "detectors", "torch", "kernel", "disk", "cores"}
 
 
-def test_doctor_tells_what_is_wrong(call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_what_fails(call, monkeypatch: pytest.MonkeyPatch) -> None:
     from fer3d.data import faces
     from fer3d.workbook import doctor
 
-    monkeypatch.setattr(doctor, "LEAST_FREE_GB", 10**9)
+    monkeypatch.setattr(doctor, "MIN_FREE_GB", 10**9)
     monkeypatch.delattr(faces, "FaceTracker")
     status, out, _ = call("doctor")
     lines = dict(line.split(": ", 1) for line in out.splitlines())
@@ -193,30 +209,25 @@ def test_a_closed_pipe_is_quiet(unbuffered: str, ckplus: Path) -> None:
     assert subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment).stderr == ""
 
 
-def test_an_interrupt_is_one_line_and_status_130(tmp_path: Path) -> None:
-    from test_workbook import write
-
-    slow = write(
-        tmp_path / "slow.ipynb", f"open({str(tmp_path / 'began')!r}, 'w').close()", "import time; time.sleep(99)"
-    )
+def test_an_interrupt_is_one_line_and_status_130(write_notebook: Callable[..., Path], tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    slow = write_notebook("slow.ipynb", f"open({str(began)!r}, 'w').close()", "import time; time.sleep(99)")
     command = [sys.executable, "-m", "fer3d.cli", "notebook", str(slow), "--out", str(tmp_path / "out.ipynb")]
 
     def heed_interrupts() -> None:  # a shell's background job inherits that they are ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as running:
-        while not (tmp_path / "began").exists():
+        while not began.exists():
             time.sleep(0.1)
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=30)
-    assert (running.returncode, said) == (130, "fer3d: interrupted\n")
+        _, printed = running.communicate(timeout=30)
+    assert (running.returncode, printed) == (130, "fer3d: interrupted\n")
     assert not (tmp_path / "out.ipynb").exists()
 
 
-def test_a_notebook_takes_named_parameters(call, tmp_path: Path) -> None:
-    from test_workbook import write
-
-    lesson = write(tmp_path / "lesson.ipynb", "print(profile, epochs)")
+def test_a_notebook_takes_named_parameters(call, write_notebook: Callable[..., Path], tmp_path: Path) -> None:
+    lesson = write_notebook("lesson.ipynb", "print(profile, epochs)")
     status, out, _ = call(
         "notebook", lesson, "--out", tmp_path / "a.ipynb", "-p", "profile", "laptop", "-p", "epochs", "-3"
     )
@@ -224,7 +235,7 @@ def test_a_notebook_takes_named_parameters(call, tmp_path: Path) -> None:
     assert '"laptop -3\\n"' in (tmp_path / "a.ipynb").read_text()
     status, _, err = call("notebook", lesson, "--out", tmp_path / "b.ipynb", "-p", "epoch", "5")
     assert status == 2 and "epochs: int" in err and not (tmp_path / "b.ipynb").exists()
-    failing = write(tmp_path / "failing.ipynb", "1 / 0")
+    failing = write_notebook("failing.ipynb", "1 / 0")
     status, _, err = call("notebook", failing, "--out", tmp_path / "c.ipynb")
     assert status == 1 and "ZeroDivisionError: division by zero" in err and err.count("\n") == 1
 
@@ -232,9 +243,7 @@ def test_a_notebook_takes_named_parameters(call, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def release() -> Path:
     """The tiny CK+ stand-in, which the notebooks use too."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("FER3D_CKPLUS", raising=False)
-        return pipeline.standin("ckplus", "tiny")
+    return pipeline.release("ckplus", "tiny")
 
 
 def write_film(path: Path, images: list[Path]) -> Path:
@@ -277,12 +286,12 @@ def test_from_a_release_to_figures(call, release: Path, tmp_path: Path) -> None:
     status, out, err = call("predict", release / "Emotion", "--weights", run)
     assert (status, out) == (2, "") and err.count("\n") == 1
 
-    for wrong, told in (
+    for wrong, message in (
         (("--profile", "tiny", "--epochs", 2, "--seed", 1), "another run"),
         (("--profile", "paper"), "64 pixels"),
         (("--profile", "tiny", "--fold", 7), "fold 7"),
         (("--profile", "tiny", "--epochs", 2, "--test", store), "leave it out"),
     ):
         status, out, err = call("train", store, "--out", run, "--variant", "3d", *wrong)
-        assert (status, out) == (2, "") and told in err and err.count("\n") == 1
+        assert (status, out) == (2, "") and message in err and err.count("\n") == 1
     assert (run / "metrics.json").stat().st_mtime_ns == before

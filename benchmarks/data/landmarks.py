@@ -33,8 +33,9 @@ from fer3d.config import ClipSettings
 from fer3d.data.faces import Face, FaceTracker
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
 from fer3d.labels import CLASSES
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import Pose
 
 MEASURES = ("brow height", "inner brow", "mouth opening", "corner lift", "eye opening", "mouth width")
 
@@ -44,13 +45,13 @@ def sitting(k: int) -> tuple[np.ndarray, np.ndarray]:
     cv2.setNumThreads(1)
     rng, renderer = invented(k)
     tracker = FaceTracker(ClipSettings())
-    rest = acting.resting(rng, acting.Manner())
+    rest = expression.resting_units(rng, ExpressionStyle())
     base = rng.normal(0, [2.0, 4.0, 1.5])
     found = []
     for emotion in (None, *CLASSES["ckplus"]):
-        units = rest if emotion is None else np.maximum(rest, acting.apex(rng, emotion, acting.Manner()))
+        units = rest if emotion is None else np.maximum(rest, expression.sample_apex(rng, emotion, ExpressionStyle()))
         pitch, yaw, roll = (float(v) for v in base + rng.normal(0, 1, 3))
-        picture, truth = renderer.frame(people.Pose(units=units, turn=(pitch, yaw, roll)))
+        picture, truth = renderer.frame(Pose(units=units, turn=(pitch, yaw, roll)))
         face = tracker.step(picture)
         if isinstance(face, Face):
             found.append((truth[KEPT], face.points))

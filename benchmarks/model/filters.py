@@ -4,7 +4,7 @@
 
 Two plain loops on NumPy arrays, both with Eq. 2 as it reads: over all pixels and all landmarks of a
 frame; and over each landmark's window, cell by cell. They run on one clip, the filter on a batch;
-times are told a clip. All results are compared bit for bit first.
+times are per clip. All results are compared bit for bit first.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from fer3d.config import profile
 from fer3d.model.network import Network, grids
 
 CALLS = 50
-"""Calls of the filter in a row, of which one alone would be too short to time; its share of a step is of one alone."""
+"""Calls of the filter that are timed together, because one is too short; its share of a step is of a single call."""
 
 
 def by_pixels(points: np.ndarray, size: int, grid: int, half: int, slope: float) -> np.ndarray:
-    """Each pixel of each frame asks every landmark. (T, L, 2) to (T, grid, grid)."""
+    """For each pixel of each frame, all landmarks: (T, L, 2) to (T, grid, grid)."""
     filled = np.zeros((len(points), grid, grid), np.float32)
     for frame, cells in zip(points, filled, strict=True):
         for row in range(grid):
@@ -38,7 +38,7 @@ def by_pixels(points: np.ndarray, size: int, grid: int, half: int, slope: float)
 
 
 def by_windows(points: np.ndarray, size: int, grid: int, half: int, slope: float) -> np.ndarray:
-    """The same from the landmarks' side: each writes into the cells of its window."""
+    """For each landmark, the cells of its window."""
     filled = np.zeros((len(points), grid, grid), np.float32)
     for frame, cells in zip(points, filled, strict=True):
         for x, y in frame:
@@ -52,7 +52,7 @@ def by_windows(points: np.ndarray, size: int, grid: int, half: int, slope: float
 
 
 def compare(name: str, batch: int, step_batch: int, chosen: argparse.Namespace) -> dict[str, Any]:
-    """One profile's row: both loops and the filter for ``batch`` clips; its share in a step of ``step_batch``."""
+    """The row of one profile: both loops, the filter of ``batch`` clips and its share of a step of ``step_batch``."""
     settings, size, device = profile(name).network, profile(name).clips.size, torch.device(chosen.device)
     sides = grids(size, settings.stem_strides)[:2]
     network = Network(settings, LABELS, size)

@@ -7,8 +7,8 @@ with like; a time is the median of its rounds. Two ceilings, on the same machine
 the fastest of a few single 3 x 3 x 3 convolutions ("of ceiling"), and the time of all of the
 network's own convolutions, each run by itself ("of its convolutions"): what is missing to 1 there
 are norms, ReLUs, pools and sums, what lies between the two are convolutions of few channels or of
-stride 2, told stage by stage. Beside the network stands another that readers know, of r3d_18's shape,
-in rounds of its own. Prints tables and one JSON line a benchmark.
+stride 2, listed stage by stage. Beside the network stands another that readers know, of r3d_18's shape,
+in rounds of its own. Prints tables and one JSON line per benchmark.
 
 A processor with AMX runs large convolutions so fast that the rest weighs more. What one without it
 would reach of its own, lower ceiling: ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python -m benchmarks.model.network
@@ -26,7 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import LABELS, Subject, Way, about, arguments, medians, report, ways
 from fer3d.config import NetworkSettings, profile
-from fer3d.model.network import STAGES, Network, folded, shape_table
+from fer3d.model.layers import fuse_batchnorm
+from fer3d.model.network import STAGES, Network
+from fer3d.model.summary import shape_table
 
 STRIDES = ((2, 1, 2), (1, 2, 2), (2, 2, 1))
 R3D_SIZE = 112
@@ -36,7 +38,7 @@ never ended on two threads."""
 
 def network_in(way: Way, settings: NetworkSettings, size: int) -> Network:
     network = Network(settings, LABELS, size)
-    return folded(network) if way.folded else network
+    return fuse_batchnorm(network) if way.fused else network
 
 
 class ResNet18In3D(nn.Module):
@@ -105,7 +107,7 @@ def convolutions(subject: Subject, backward: bool) -> dict[str, Callable[[], obj
     def alone(name: str) -> Callable[[], object]:
         layer = copy.deepcopy(layers[name]).to(dtype)
         x = torch.randn(shapes[name]).to(subject.device, dtype, memory_format=layout)
-        x.requires_grad_(layer.in_channels > 3)  # nobody asks for the gradient of the clips
+        x.requires_grad_(layer.in_channels > 3)  # clips need no gradient
         gradient = torch.randn_like(layer(x))
 
         def run() -> None:
@@ -128,8 +130,8 @@ def compare(
     A row a stage: how near its convolutions come to the ceiling, each run by itself in the fastest way.
     """
     fastest = ways(device, compiled=False)[-1]
-    answering = dataclasses.replace(fastest, name=f"{fastest.name}, norms folded", folded=True)
-    chosen = [*ways(device, compiled), answering]
+    predicting = dataclasses.replace(fastest, name=f"{fastest.name}, norms fused", fused=True)
+    chosen = [*ways(device, compiled), predicting]
     shapes = shape_table(Network(settings, LABELS, size)).set_index("stage")
     ours, stages = [way.name for way in chosen], shapes[["share"]]
     work = dict.fromkeys(ours, shapes["gmac"].sum())
@@ -142,7 +144,7 @@ def compare(
     rows = []
     for kind, passes in (("forward", 1), ("training step", 3)):
         trains = passes == 3
-        left_out = {answering.name, *(n for n in subjects if n not in ours and subjects[n].size > R3D_SIZE)}
+        left_out = {predicting.name, *(n for n in subjects if n not in ours and subjects[n].size > R3D_SIZE)}
         measured = {name: s for name, s in subjects.items() if not (trains and name in left_out)}
         parts = {name: getattr(s, kind.split()[-1]) for name, s in measured.items()}
         seconds = medians({name: part for name, part in parts.items() if name in ours}, repeats, device)
@@ -166,7 +168,9 @@ def compare(
                     "ratio": seconds[chosen[0].name] / seconds[name] if name in ours else None,
                     "GFLOP/s": rate,
                     "of ceiling": rate / limit[subject.way.bf16],
-                    "of its convolutions": alone.sum() / seconds[name] if subject.way in (fastest, answering) else None,
+                    "of its convolutions": alone.sum() / seconds[name]
+                    if subject.way in (fastest, predicting)
+                    else None,
                 }
             )
     return pd.DataFrame(rows), stages.loc[list(STAGES[:-1])].reset_index()

@@ -30,8 +30,9 @@ from fer3d.data.databases import Sequence
 from fer3d.data.faces import choose_view
 from fer3d.data.video import read_frames, upright
 from fer3d.labels import CLASSES
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import Pose, neutral_units
 from fer3d.workbook import pipeline
 
 HAAR = cv2.data.haarcascades + "haarcascade_frontalface_default.xml"
@@ -41,14 +42,14 @@ YAWS = (-40, -30, -20, -10, 0, 10, 20, 30, 40)
 def speed(number: int = 5, frames: int = 30) -> tuple[float, float]:
     """Seconds of set-up a person and frames a second, in processor time of one thread."""
     cv2.setNumThreads(1)
-    invented(0)[1].frame(people.Pose(units=people.neutral()))
+    invented(0)[1].frame(Pose(units=neutral_units()))
     setup = drawing = 0.0
     for k in range(number):
         start = time.process_time()
         rng, renderer = invented(k)
         middle = time.process_time()
-        shown = acting.apex(rng, "happiness", acting.Manner())
-        for pose in acting.perform(rng, np.linspace(0, 1, frames), shown, acting.Manner(), fps=30):
+        shown = expression.sample_apex(rng, "happiness", ExpressionStyle())
+        for pose in expression.animate(rng, np.linspace(0, 1, frames), shown, ExpressionStyle(), fps=30):
             renderer.frame(pose)
         setup, drawing = setup + middle - start, drawing + time.process_time() - middle
     return setup / number, number * frames / drawing
@@ -60,8 +61,8 @@ def seen(k: int) -> pd.DataFrame:
     rng, renderer = invented(k)
     rows = []
     for yaw in YAWS:
-        units = acting.apex(rng, str(rng.choice(CLASSES["ckplus"])), acting.Manner())
-        picture, truth = renderer.frame(people.Pose(units=units, turn=(float(rng.normal(0, 3)), float(yaw), 0.0)))
+        units = expression.sample_apex(rng, str(rng.choice(CLASSES["ckplus"])), ExpressionStyle())
+        picture, truth = renderer.frame(Pose(units=units, turn=(float(rng.normal(0, 3)), float(yaw), 0.0)))
         rows.append({"yaw": abs(yaw)} | finds(picture, truth))
     return pd.DataFrame(rows)
 
@@ -69,7 +70,7 @@ def seen(k: int) -> pd.DataFrame:
 def recorded(database: str, profile: str) -> pd.DataFrame:
     """What each detector finds in every fifth frame of a stand-in database, turned upright, a row a frame."""
     cv2.setNumThreads(1)
-    root = pipeline.standin(database, profile)
+    root = pipeline.release(database, profile)
     truth = {path.name.removesuffix(".points.npy"): path for path in standins.truth_folder(root).rglob("*.points.npy")}
     rows = []
     for sequence in databases.scan(database, root, ClipSettings()):

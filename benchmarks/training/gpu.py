@@ -32,7 +32,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.common import LABELS, random_store, report
 from fer3d import config, paths
 from fer3d.evaluation import plots
-from fer3d.model.network import Network, shape_table
+from fer3d.model.network import Network
+from fer3d.model.summary import shape_table
 from fer3d.training import loop
 from fer3d.training.augment import draw
 from fer3d.training.batches import Clips

@@ -59,7 +59,7 @@ def main() -> None:
         runs = Path(chosen.profile) / chosen.variant / name.replace(" ", "-")
         tables = []
         for seed in chosen.seeds:
-            profile = pipeline.settings(chosen.profile, chosen.variant, recipe, seed=seed, **given)
+            profile = pipeline.make_profile(chosen.profile, chosen.variant, recipe, seed=seed, **given)
             done = [trained(store, profile, folds, start, chosen.out / store.path.name / runs) for store in stores]
             tables.append(pd.concat([table for table, _ in done]))
             seconds = round(sum(taken for _, taken in done), 1)
@@ -102,7 +102,7 @@ def points_alone(store: Store, folds: Sequence[int], seed: int, runs: Path) -> p
     for fold in folds:
         run = runs / f"fold{fold}-seed{seed}"
         model = load_model(run)
-        model.network.settings = dataclasses.replace(model.network.settings, picture_share=0.0)
+        model.network.settings = dataclasses.replace(model.network.settings, appearance_weight=0.0)
         tested = store.manifest["clip"].isin(metrics.read_predictions(run)["clip"])
         tables.append(predict(model, store, np.flatnonzero(tested)))
     return of_store(store, metrics.pool(tables))

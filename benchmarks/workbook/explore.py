@@ -1,29 +1,30 @@
-"""Whether the explorers follow a slider without lag: milliseconds from a control's change to the picture's new bytes.
+"""How quickly the explorers follow a slider: milliseconds from a control's change to the picture's new bytes.
 
     OMP_NUM_THREADS=1 python -m benchmarks.workbook.explore [--changes 120]
 
-One control after another is set to a random value, and back, through the widgets' own callback:
-rendering, detection and PNG encoding included, the browser not. The action-unit board of notebook 02 renders a
-stand-in's face, finds its points and computes the landmark filter; the clip browser of
-notebook 01 reads the tiny profile's stores, made where they are missing. Goal: below 100 ms.
+Controls are set to a random value, and back, through the widgets' own callback. Rendering, detection and PNG
+encoding are included, the browser is not. The action-unit explorer of notebook 02 renders a synthetic face, detects its
+landmarks and computes the filter; the clip browser of notebook 01 reads the tiny profile's stores, made where they
+are missing. The goal is 100 ms.
 """
 
 import argparse
 import json
 import time
 
+import ipywidgets as widgets
 import numpy as np
 
 from fer3d.workbook import explore, pipeline
 
 
 def redraws(explorer: explore.Explorer, changes: int) -> np.ndarray:
-    """(changes,) milliseconds of redraws: a control set to another value, and back."""
+    """Milliseconds of each redraw (changes,): a control set to another value, and back."""
     rng, times = np.random.default_rng(0), []
     controls = list(explorer.controls.values())
     while len(times) < changes:
         control = controls[rng.integers(len(controls))]
-        before, value = control.value, _any(rng, control)
+        before, value = control.value, random_value(rng, control)
         for now in (value, before) if value != before else ():
             began = time.perf_counter()
             control.value = now
@@ -31,10 +32,11 @@ def redraws(explorer: explore.Explorer, changes: int) -> np.ndarray:
     return np.array(times)
 
 
-def _any(rng, control):
-    if hasattr(control, "options"):
-        return control._options_full[rng.integers(len(control._options_full))][1]
-    if isinstance(control.value, bool):
+def random_value(rng: np.random.Generator, control: widgets.ValueWidget) -> object:
+    if isinstance(control, widgets.Dropdown):
+        option = control.options[rng.integers(len(control.options))]
+        return option[1] if isinstance(option, tuple) else option
+    if isinstance(control, widgets.Checkbox):
         return bool(rng.integers(2))
     steps = round((control.max - control.min) / control.step)
     return control.min + control.step * int(rng.integers(steps + 1))
@@ -43,14 +45,14 @@ def _any(rng, control):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--changes", type=int, default=120, help="changes of a control (default: 120)")
-    asked = parser.parse_args()
+    chosen = parser.parse_args()
     stores = {name: pipeline.store(name, "tiny") for name in pipeline.DATABASES}
     titles = {name: pipeline.title(name) for name in stores}
     roots = {name: pipeline.release_folder(name, "tiny") for name in stores}
-    made = {"action units": explore.action_units(), "clips": explore.clips(stores, titles, roots)}
+    explorers = {"action units": explore.action_units(), "clips": explore.clips(stores, titles, roots)}
     rows = []
-    for name, explorer in made.items():
-        took = redraws(explorer, asked.changes)
+    for name, explorer in explorers.items():
+        took = redraws(explorer, chosen.changes)
         shares = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
         rows.append({"explorer": name, **{key: round(float(np.quantile(took, q)), 1) for key, q in shares.items()}})
         rows[-1] |= {"below_100_ms": round(float((took < 100).mean()), 3), "n": len(took)}

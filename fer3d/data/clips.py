@@ -15,7 +15,6 @@ Only the last ten frames of a CK+ sequence are read and tracked.
 """
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
@@ -78,17 +77,6 @@ class _Shot:
     label: str | None
     frame: np.ndarray
     face: Face | Rejected
-
-
-def check(settings: ClipSettings) -> None:
-    """An `InputError` for settings by which no clip can be cut."""
-    settings.require(
-        ("size", settings.size >= 1, "1 pixel or more"),
-        ("num_frames", settings.num_frames >= 1, "1 or more"),
-        ("min_found", 1 <= settings.min_found <= settings.num_frames, f"1 to num_frames = {settings.num_frames}"),
-        ("margin", 0 <= settings.margin < math.inf, "0 or more"),
-        ("min_face", settings.min_face >= 1, "1 pixel or more"),
-    )
 
 
 def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | Omitted]:

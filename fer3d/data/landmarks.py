@@ -1,6 +1,11 @@
-"""The 66 landmarks: which of 300-W's 68 points they are, and what becomes of them in a mirror. Section 3.2."""
+"""The 66 landmarks of Section 3.2: which of 300-W's 68 points they are, their order in a mirror, their motion."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:  # data preparation does not load torch
+    from torch import Tensor
 
 KEPT = np.delete(np.arange(68), (60, 64))
 """Which of the 68 points of 300-W are the paper's 66 (counted from 0): all but the inner mouth corners."""
@@ -33,3 +38,20 @@ def _mirror_order() -> tuple[int, ...]:
 
 MIRROR = _mirror_order()
 """``points[..., MIRROR, :]`` renames the 66 points of a mirrored face."""
+
+
+def displacement(landmarks: "Tensor") -> "Tensor":
+    """How far each landmark moved since the clip's first frame, without the face's own shift and change of size.
+
+    The network's landmark stream and the linear baseline read it.
+
+    Args:
+        landmarks: (B, T, 66, 2) pixels, NaN where missing.
+
+    Returns:
+        (B, T, 66, 2) in sizes of the face, the root mean square distance of its landmarks from their mean.
+        A landmark that is missing, now or in the first frame, has not moved.
+    """
+    points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
+    points = points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()
+    return (points - points[:, :1]).nan_to_num()

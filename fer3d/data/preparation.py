@@ -25,7 +25,7 @@ from tqdm import tqdm
 from fer3d import __version__, files, labels
 from fer3d.config import ClipSettings
 from fer3d.data import databases
-from fer3d.data.clips import Clip, Omitted, check, cut
+from fer3d.data.clips import Clip, Omitted, cut
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.faces import FaceTracker
 from fer3d.data.store import FORMAT, MANIFEST, MOST_TABLE_BYTES, REJECTED, digest, of_a_clip, open_store
@@ -45,7 +45,6 @@ def prepare(
     """
     began = time.monotonic()
     labels.check_database(database)
-    check(settings)
     with files.lock(out):
         records = list(databases.scan(database, root, settings))
         sequences = [record for record in records if isinstance(record, Sequence)]

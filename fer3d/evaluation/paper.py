@@ -5,7 +5,7 @@ Recognition rates in per cent, as printed. Nothing here is measured by this prog
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -14,38 +14,30 @@ class Rate:
 
     mean: float
     std: float | None = None
-    """Deviation over the five folds; None where none is printed."""
+    """Standard deviation over the five folds; None where none is printed."""
     reference: int | None = None
-    """The number of the cited work in the paper's list; None for the paper's own network."""
+    """Number in the paper's reference list; None for the paper's own network."""
 
     def __str__(self) -> str:
         return f"{self.mean:.2f}" if self.std is None else f"{self.mean:.2f} ± {self.std:.2f}"
 
 
-def _table(rows: dict[str, dict[str, Rate]]) -> Mapping[str, Mapping[str, Rate]]:
-    return MappingProxyType({database: MappingProxyType(row) for database, row in rows.items()})
-
-
-TABLE1 = _table(
-    {
-        "ckplus": {"2d": Rate(85.77), "3d": Rate(89.50), "3d+landmarks": Rate(93.21, 2.32)},
-        "mmi": {"2d": Rate(55.83), "3d": Rate(67.50), "3d+landmarks": Rate(77.50, 1.76)},
-        "fera": {"2d": Rate(49.64), "3d": Rate(67.74), "3d+landmarks": Rate(77.42, 3.67)},
-        "disfa": {"3d": Rate(51.35), "3d+landmarks": Rate(58.00, 5.77)},
-    }
-)
+TABLE1: Final[Mapping[str, Mapping[str, Rate]]] = {
+    "ckplus": {"2d": Rate(85.77), "3d": Rate(89.50), "3d+landmarks": Rate(93.21, 2.32)},
+    "mmi": {"2d": Rate(55.83), "3d": Rate(67.50), "3d+landmarks": Rate(77.50, 1.76)},
+    "fera": {"2d": Rate(49.64), "3d": Rate(67.74), "3d+landmarks": Rate(77.42, 3.67)},
+    "disfa": {"3d": Rate(51.35), "3d+landmarks": Rate(58.00, 5.77)},
+}
 """Subject-independent task, by database and variant. ``3d+landmarks`` is the mean of five folds;
-``3d`` was tested on one random 20 % of the subjects; ``2d`` is taken over from the paper's reference
+``3d`` was tested on one random 20 % of the subjects; ``2d`` is quoted from the paper's reference
 20 and has no DISFA entry."""
 
-TABLE2 = _table(
-    {
-        "ckplus": {"3d+landmarks": Rate(67.52)},
-        "mmi": {"3d+landmarks": Rate(54.76)},
-        "fera": {"3d+landmarks": Rate(41.93)},
-        "disfa": {"3d+landmarks": Rate(40.51)},
-    }
-)
+TABLE2: Final[Mapping[str, Mapping[str, Rate]]] = {
+    "ckplus": {"3d+landmarks": Rate(67.52)},
+    "mmi": {"3d+landmarks": Rate(54.76)},
+    "fera": {"3d+landmarks": Rate(41.93)},
+    "disfa": {"3d+landmarks": Rate(40.51)},
+}
 """Cross-database task, by test database; trained on the other three."""
 
 
@@ -53,22 +45,18 @@ def _others(*rates: tuple[float, int]) -> tuple[Rate, ...]:
     return tuple(Rate(mean, reference=reference) for mean, reference in rates)
 
 
-TABLE1_OTHERS: Mapping[str, tuple[Rate, ...]] = MappingProxyType(
-    {
-        "ckplus": _others((84.1, 34), (84.4, 28), (88.5, 54), (92.0, 29), (93.2, 38), (92.4, 30), (93.6, 62)),
-        "mmi": _others((63.4, 30), (75.12, 31), (74.7, 29), (79.8, 54), (86.7, 47), (78.51, 36)),
-        "fera": _others((56.1, 30), (55.6, 57), (76.7, 38)),
-        "disfa": _others((55.0, 38)),
-    }
-)
+TABLE1_OTHERS: Final[Mapping[str, tuple[Rate, ...]]] = {
+    "ckplus": _others((84.1, 34), (84.4, 28), (88.5, 54), (92.0, 29), (93.2, 38), (92.4, 30), (93.6, 62)),
+    "mmi": _others((63.4, 30), (75.12, 31), (74.7, 29), (79.8, 54), (86.7, 47), (78.51, 36)),
+    "fera": _others((56.1, 30), (55.6, 57), (76.7, 38)),
+    "disfa": _others((55.0, 38)),
+}
 """Table 1's column of earlier methods."""
 
-TABLE2_OTHERS: Mapping[str, tuple[Rate, ...]] = MappingProxyType(
-    {
-        "ckplus": _others((47.1, 34), (56.0, 35), (61.2, 62), (64.2, 38)),
-        "mmi": _others((51.4, 34), (50.8, 47), (36.8, 35), (55.6, 38), (66.9, 62)),
-        "fera": _others((39.4, 38)),
-        "disfa": _others((37.7, 38)),
-    }
-)
+TABLE2_OTHERS: Final[Mapping[str, tuple[Rate, ...]]] = {
+    "ckplus": _others((47.1, 34), (56.0, 35), (61.2, 62), (64.2, 38)),
+    "mmi": _others((51.4, 34), (50.8, 47), (36.8, 35), (55.6, 38), (66.9, 62)),
+    "fera": _others((39.4, 38)),
+    "disfa": _others((37.7, 38)),
+}
 """Table 2's column of earlier methods, whose training databases differ (Section 4.2.2)."""

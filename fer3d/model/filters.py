@@ -13,7 +13,6 @@ The paper leaves open what follows; each line is tested.
 - A weight that a large window would make negative is 0.
 """
 
-import itertools
 import math
 import typing
 
@@ -21,46 +20,6 @@ import torch
 from torch import Tensor
 
 from fer3d.config import Distance, Overlap
-from fer3d.errors import InputError
-
-
-def window_weights(
-    window: int = 7,
-    slope: float = 0.1,
-    distance: Distance = "manhattan",
-    device: torch.device | str | None = None,
-) -> Tensor:
-    """Eq. 2 as a table: the weights of one window, (window, window) float32 in 0..1, largest in the middle.
-
-    Computed in double precision and rounded once: in single precision 1 - 0.1 * 6 is not 0.4.
-    Raises `InputError` for a window that has no middle, a bad slope or an unknown distance.
-
-    >>> window_weights(window=3)
-    tensor([[0.8000, 0.9000, 0.8000],
-            [0.9000, 1.0000, 0.9000],
-            [0.8000, 0.9000, 0.8000]])
-    """
-    _check(window, slope, distance)
-    offset = (torch.arange(window, device=device) - window // 2).abs()
-    dy, dx = offset[:, None], offset[None, :]
-    if distance == "chebyshev":
-        return _weights(torch.maximum(dy, dx), slope, distance)
-    return _weights(dy * dy + dx * dx if distance == "euclidean" else dy + dx, slope, distance)
-
-
-def _check(window: int, slope: float, distance: Distance) -> None:
-    if window < 1 or window % 2 == 0:
-        raise InputError(f"window = {window}", "an odd number of cells", "window = 7")
-    if not (math.isfinite(slope) and slope >= 0):
-        raise InputError(f"slope = {slope}", "a finite number, 0 or more", "slope = 0.1")
-    if distance not in typing.get_args(Distance):
-        raise InputError(f"distance = {distance!r}", ", ".join(typing.get_args(Distance)), "distance = 'manhattan'")
-
-
-def _weights(measure: Tensor, slope: float, distance: Distance) -> Tensor:
-    """Eq. 2 for distances in whole numbers, the Euclidean ones squared."""
-    distances = measure.double().sqrt() if distance == "euclidean" else measure.double()
-    return (1 - slope * distances).clamp(min=0).float()
 
 
 def landmark_cells(landmarks: Tensor, size: int, grid: int) -> Tensor:
@@ -83,66 +42,56 @@ def landmark_filter(
     distance: Distance = "manhattan",
     overlap: Overlap = "max",
 ) -> Tensor:
-    """The filter w of Eq. 2 and 3 for a batch, on the device of the points.
+    """The filter w of Eq. 2 and 3 for a batch, on the device of the landmarks.
 
-    ``landmarks`` (B, T, L, 2) are (x, y) in pixels of a crop of ``size`` x ``size``, NaN where
-    missing. Returns (B, 1, T, grid, grid) float32, rows are y: 0..1, or 0..L for ``overlap="sum"``.
-    Raises `InputError` for an unusable setting, ``ValueError`` for points of another shape.
+    Args:
+        landmarks: (B, T, L, 2), (x, y) in pixels of a crop of ``size`` x ``size``, NaN where missing.
+        size: side of the crop in pixels.
+        grid: side of the filter in cells.
+        window: side of the square window in cells, odd.
+        slope: weight lost per unit of distance, 0 or more.
+        distance: how the columns and the rows between a landmark and a cell make one distance.
+        overlap: what a cell of several windows weighs: their largest weight or their sum.
+
+    Returns:
+        (B, 1, T, grid, grid) float32, rows are y: 0..1, or 0..L for ``overlap="sum"``.
     """
     if landmarks.ndim != 4 or landmarks.shape[-1] != 2:
-        raise ValueError(f"landmarks of shape {tuple(landmarks.shape)}, wanted (B, T, L, 2)")
-    if size < 1 or grid < 1:
-        raise ValueError(f"size {size} and grid {grid}, wanted 1 or more")
-    if overlap not in typing.get_args(Overlap):
-        raise InputError(f"overlap = {overlap!r}", ", ".join(typing.get_args(Overlap)), "overlap = 'max'")
-    _check(window, slope, distance)
+        raise ValueError(f"landmarks of shape {tuple(landmarks.shape)}: expected (B, T, L, 2)")
+    known = distance in typing.get_args(Distance) and overlap in typing.get_args(Overlap)
+    if not (min(size, grid, window) >= 1 and window % 2 and slope >= 0 and known):
+        raise ValueError(f"unusable options {size=}, {grid=}, {window=}, {slope=}, {distance=}, {overlap=}")
 
-    # A map with a margin as wide as a window's reach, and one cell more: what lies beyond is set there, as is
-    # what is missing, for no window comes from there into the grid.
-    half = window // 2
-    margin, side = half + 1, grid + 2 * (half + 1)
-    cells = landmark_cells(landmarks, size, grid).nan_to_num_(nan=-math.inf).clamp_(-margin, grid + half).add_(margin)
-    index = torch.add(cells[..., 0], cells[..., 1], alpha=side).long()
-    shape = (*landmarks.shape[:2], side, side)
-    inside = (..., slice(margin, margin + grid), slice(margin, margin + grid))
+    # Distances are whole numbers of cells; Euclidean ones stay squared until the end. `far` and more: no window there.
+    half, euclidean = window // 2, distance == "euclidean"
+    far = 1 + {"manhattan": 2 * half, "chebyshev": half, "euclidean": 2 * half**2}[distance]
+    small = next(kind for kind in (torch.uint8, torch.int16, torch.int64) if 2 * far <= torch.iinfo(kind).max)
+    combine = torch.maximum if distance == "chebyshev" else torch.add
 
-    if overlap == "max":
-        widest = {"manhattan": 2 * half, "euclidean": 2 * half * half, "chebyshev": half}[distance]
-        nearest = _nearest(index, shape, half, distance, widest)[inside]
-        by_measure = _weights(torch.arange(2 * widest + 2, device=landmarks.device), slope, distance)
-        by_measure[widest + 1 :] = 0
-        filled = by_measure.index_select(0, nearest.int().flatten()).view(nearest.shape)
-    else:  # in double precision, where these sums are exact and so don't depend on their order
-        counts = torch.zeros(shape, dtype=torch.double, device=landmarks.device).flatten(2)
-        counts = counts.scatter_add(2, index, torch.ones_like(index, dtype=torch.double)).view(shape)
-        weights, total = window_weights(window, slope, distance, landmarks.device), torch.zeros_like(counts[inside])
-        for row, column in itertools.product(range(window), range(window)):
-            total += weights[row, column] * counts[..., row + 1 : row + 1 + grid, column + 1 : column + 1 + grid]
-        filled = total.float()
-    return filled.unsqueeze(1)
+    # Along x from each landmark to each column and along y to each row: (L, grid, B, T).
+    # Clips and frames come last because long inner loops are fast.
+    cells = landmark_cells(landmarks, size, grid).nan_to_num_(nan=math.inf).permute(3, 2, 0, 1).contiguous()
+    lines = torch.arange(grid, device=landmarks.device)[:, None, None]
+    along = torch.arange(half + 2, device=landmarks.device).pow(2 if euclidean else 1).to(small)
+    along[-1] = far
+    dx, dy = _look_up(along, (lines - cells.unsqueeze(2)).abs_().clamp_(max=half + 1))
+    dx, dy = dx.unsqueeze(1), dy.unsqueeze(2)  # (L, 1, grid, B, T) and (L, grid, 1, B, T)
+
+    # Eq. 2, in double precision and rounded once: in single precision 1 - 0.1 * 6 is not 0.4.
+    d = torch.arange(2 * far + 1, dtype=torch.double, device=landmarks.device)
+    weight = (1 - slope * (d.sqrt() if euclidean else d)).clamp_(min=0).float()
+    weight[far:] = 0
+    if overlap == "max" and len(dx):
+        w = _look_up(weight, combine(dx, dy).amin(0))  # the nearest landmark's
+    else:  # eight landmarks at a time, which bounds the memory; in double precision the sum is exact in any order
+        eights = zip(dx.split(8), dy.split(8), strict=True)
+        w = torch.stack([_look_up(weight, combine(*eight)).sum(0, dtype=torch.double) for eight in eights]).sum(0)
+    return w.float().permute(2, 3, 0, 1).unsqueeze(1).contiguous()
 
 
-def _nearest(index: Tensor, shape: tuple[int, ...], half: int, distance: Distance, widest: int) -> Tensor:
-    """Each cell's distance to the nearest landmark of its frame, as `_weights` wants it; above ``widest``: none.
-
-    The larger weight is the nearer landmark's, and a distance is put together from what lies across and
-    what lies along. So a window of k x k cells takes 2 k operations on whole maps of bytes, not k x k.
-    """
-    small = torch.uint8 if 2 * widest + 1 < 256 else torch.int32
-    nearest = torch.full(shape, widest + 1, dtype=small, device=index.device).flatten(2)
-    zeros = torch.zeros_like(index, dtype=small)  # written four times as fast as a plain 0
-    nearest = nearest.scatter_(2, index, zeros).flatten()
-    for stride in (1, shape[-1]):  # as the maps lie in memory: what runs over a line's end stays in the margin
-        away = nearest.clone()
-        for cells in range(1, half + 1):
-            if distance == "chebyshev":
-                away.clamp_(min=cells)
-            else:
-                away += 2 * cells - 1 if distance == "euclidean" else 1
-            step = cells * stride
-            for here, there in ((nearest[step:], away[:-step]), (nearest[:-step], away[step:])):
-                torch.minimum(here, there, out=here)
-    return nearest.view(shape)
+def _look_up(table: Tensor, numbers: Tensor) -> Tensor:
+    """The table's entry for each of the numbers, in their shape."""
+    return table.index_select(0, numbers.int().flatten()).view(numbers.shape)
 
 
 def coverage(filter: Tensor) -> float:

@@ -1,10 +1,10 @@
-"""Stand-in databases: invented people, rendered and written in each owner's release layout.
+"""Stand-in databases: synthetic people, rendered and written in each owner's release layout.
 
-No licensed face is needed to try the workbook: a stand-in goes through the same
-readers, detectors and landmarks as a licensed copy. It mimics its original's protocol,
-never its subjects.
+They let everyone try the workbook without licensed faces: a stand-in passes through the same
+readers, detectors and landmarks as a licensed copy. It imitates the original's protocol, not
+its subjects.
 """
 
-from fer3d.standins.releases.release import code, left_out, meant, truth_folder, write
+from fer3d.standins.releases.writer import expected_skips, ground_truth, source_digest, truth_folder, write
 
-__all__ = ["code", "left_out", "meant", "truth_folder", "write"]
+__all__ = ["expected_skips", "ground_truth", "source_digest", "truth_folder", "write"]

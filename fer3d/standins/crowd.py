@@ -27,9 +27,11 @@ from fer3d.data.faces import crop_square, cut_out
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
 from fer3d.data.preparation import fresh
 from fer3d.data.store import FORMAT, MANIFEST, REJECTED, digest, of_a_clip
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import studio
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import Person, make_person, random_stream
+from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.workers import each_done
 
 DATABASE = "people"
@@ -45,7 +47,7 @@ Filmed = tuple[list[str], dict[str, np.ndarray]]
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
     """Write the store, unless it is there. The same settings give the same bytes, whoever worked on it."""
     drawn = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
-    program = [standins.code(), Path(__file__).read_text(encoding="utf-8")]
+    program = [standins.source_digest(), Path(__file__).read_text(encoding="utf-8")]
     release = files.fingerprint([FORMAT, drawn, clips.as_dict(), program])
     growing = out.with_name(f".{out.name}.growing")
     with files.lock(out):
@@ -121,16 +123,16 @@ def _finish(growing: Path, shown: list[list[str]], clips: ClipSettings, release:
     files.write_json(growing / "prepared.json", info)
 
 
-def person(settings: PretrainingSettings, number: int) -> people.Person:
+def person(settings: PretrainingSettings, number: int) -> Person:
     """The person of that number. Stand-ins name theirs otherwise, so that nobody is in two places."""
-    return people.person(DATABASE, settings.seed, number)
+    return make_person(DATABASE, settings.seed, number)
 
 
 def film(settings: PretrainingSettings, clips: ClipSettings, number: int) -> Filmed:
     """All recordings of one person."""
     cv2.setNumThreads(1)  # the processes share the processors
-    rng, who = people.stream(DATABASE, settings.seed, number), person(settings, number)
-    renderer = studio.Renderer(who, _scene(rng, who, clips.size))
+    rng, who = random_stream(DATABASE, settings.seed, number), person(settings, number)
+    renderer = Renderer(who, _scene(rng, who, clips.size))
     classes = labels.CLASSES[DATABASE]
     emotions = [classes[(number * settings.recordings + take) % len(classes)] for take in range(settings.recordings)]
     taken = [_record(rng, renderer, emotion, clips) for emotion in emotions]
@@ -139,19 +141,19 @@ def film(settings: PretrainingSettings, clips: ClipSettings, number: int) -> Fil
     return emotions, {"frames": frames, "landmarks": points, "detections": seen, "squares": squares}
 
 
-def _scene(rng: np.random.Generator, who: people.Person, size: int) -> studio.Scene:
+def _scene(rng: np.random.Generator, who: Person, size: int) -> Scene:
     """A camera, a light and a room of any kind."""
     key, hard, fill = (float(rng.uniform(*ends)) for ends in ((0.5, 0.95), (0, 0.9), (0.1, 0.45)))
     red, green, blue = rng.uniform(0.03, 0.5, 3).tolist()
-    return studio.Scene(
+    return Scene(
         width=round(_SIDE * size),
         height=round(_SIDE * size),
         scale=size * float(rng.uniform(_FAR, _NEAR)),
         centre=(0.5, 0.42),
-        lights=studio.lamps(rng, key, hard, fill),
+        lights=three_point_lights(rng, key, hard, fill),
         backdrop=(red, green, blue),
         clutter=float(rng.choice([0, rng.uniform()], p=[0.6, 0.4])),
-        exposure=studio.exposure(who) * float(rng.uniform(0.75, 1.3)),
+        exposure=auto_exposure(who) * float(rng.uniform(0.75, 1.3)),
         blur=float(rng.uniform(0, 0.6)),
         noise=float(rng.uniform(0.5, 3)),
         grey=bool(rng.random() < 0.5),
@@ -160,16 +162,16 @@ def _scene(rng: np.random.Generator, who: people.Person, size: int) -> studio.Sc
 
 
 def _record(
-    rng: np.random.Generator, renderer: studio.Renderer, emotion: str, clips: ClipSettings
+    rng: np.random.Generator, renderer: Renderer, emotion: str, clips: ClipSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One clip (T, size, size, 3) uint8 RGB, its points (T, 66, 2) in pixels of the crop, and its squares (T, 4)."""
     strength, textbook, sway, drift = (float(rng.uniform(*ends)) for ends in ((0.8, 1.3), (0, 1), (0.5, 2), (0.5, 2)))
-    manner = acting.Manner(strength=strength, textbook=textbook, sway=sway, drift=drift)
+    manner = ExpressionStyle(strength=strength, textbook=textbook, sway=sway, drift=drift)
     fps, yaw = float(rng.uniform(12, 30)), float(rng.normal(0, 4))
-    shown = acting.apex(rng, emotion, manner)
-    poses = acting.perform(rng, course(rng, clips.num_frames), shown, manner, fps, yaw)
+    shown = expression.sample_apex(rng, emotion, manner)
+    poses = expression.animate(rng, course(rng, clips.num_frames), shown, manner, fps, yaw)
     true: list[np.ndarray] = []
-    pictures = list(studio.shoot(renderer, poses, true))
+    pictures = list(render_frames(renderer, poses, true))
     points = _detected(rng, np.stack(true)[:, KEPT])
     square = crop_square(points, clips)
     cuts = [cut_out(picture, square, clips.size) for picture in pictures]
@@ -182,10 +184,10 @@ def course(rng: np.random.Generator, frames: int) -> np.ndarray:
     """(T,) how far an expression has come, 0..1: mostly up to its apex; else up and down, down, up from midway."""
     kind = rng.choice(["rise", "hump", "fall", "late"], p=[0.7, 0.15, 0.075, 0.075])
     if kind == "rise":
-        return acting.rise(rng, int(rng.integers(frames, 2 * frames + 1)))[-frames:]
+        return expression.onset_to_apex(rng, int(rng.integers(frames, 2 * frames + 1)))[-frames:]
     if kind == "hump":
-        return acting.hump(rng, 2 * frames)[::2]
-    way = acting.rise(rng, frames)
+        return expression.onset_apex_offset(rng, 2 * frames)[::2]
+    way = expression.onset_to_apex(rng, frames)
     return 1 - way if kind == "fall" else np.clip(way + 0.2, 0, 1)
 
 

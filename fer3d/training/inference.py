@@ -12,7 +12,7 @@ from tqdm import tqdm
 from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
-from fer3d.model.network import folded
+from fer3d.model.layers import fuse_batchnorm
 from fer3d.training import devices
 from fer3d.training.batches import Clips, batches, normalise_clips
 from fer3d.training.run import TrainedModel
@@ -24,7 +24,7 @@ class Predictor:
     def __init__(self, model: TrainedModel, fabric: Fabric) -> None:
         self.device = fabric.device
         self._autocast, self._clip_norm = fabric.autocast, model.training.clip_norm
-        self._network = folded(model.network)
+        self._network = fuse_batchnorm(model.network)
         self._network.to(device=fabric.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @torch.no_grad()

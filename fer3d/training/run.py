@@ -143,7 +143,7 @@ def start_from(network: Network, run: Path) -> None:
     learned = load_model(run).network
     given, wanted = learned.state_dict(), network.state_dict()
     if learned.classes != network.classes:
-        last = ("head.linear.", "geometry.linear.")
+        last = ("head.linear.", "landmark_stream.linear.")
         given |= {name: value for name, value in wanted.items() if name.startswith(last)}
     given_shapes, wanted_shapes = ({name: value.shape for name, value in some.items()} for some in (given, wanted))
     if given_shapes != wanted_shapes:

@@ -12,7 +12,6 @@ writes and tests. When a process dies, ``torchrun --max-restarts`` starts all ag
 """
 
 import contextlib
-import math
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,7 +65,6 @@ def train(
             checkpoint; a full disk; a loss that is not finite; pre-trained weights of another network.
     """
     settings = profile.training
-    check(settings)
     task = Task.build(stores, profile, fold, test)
     config = task.config(profile, pretrained)
     run_id = files.fingerprint(config)
@@ -130,18 +128,3 @@ def _made_with(fabric: Fabric, settings: TrainingSettings) -> dict[str, Any]:
         "processes": fabric.world_size,
         "threads": torch.get_num_threads(),
     }
-
-
-def check(settings: TrainingSettings) -> None:
-    """An `InputError` for numbers with which no training can run."""
-    settings.require(
-        ("epochs", settings.epochs >= 1, "1 or more"),
-        ("batch_size", settings.batch_size >= 1, "1 or more"),
-        ("lr", 0 < settings.lr < math.inf, "above 0"),
-        ("momentum", 0 < settings.momentum < 1, "between 0 and 1"),
-        ("weight_decay", 0 <= settings.weight_decay < math.inf, "0 or more"),
-        ("warmup_epochs", 0 <= settings.warmup_epochs <= settings.epochs, "0 to the number of epochs"),
-        ("scale", 0 <= settings.scale < 1, "0 or more, below 1"),
-        ("async_workers", settings.async_workers >= 0, "0 or more"),
-        ("seed", settings.seed >= 0, "0 or more"),
-    )

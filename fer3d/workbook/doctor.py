@@ -1,4 +1,4 @@
-"""Can this machine run the workbook? One line a requirement, each naming its remedy."""
+"""Check whether this machine can run the workbook: one line per requirement, with what to do where one fails."""
 
 import importlib.metadata
 import platform
@@ -11,35 +11,35 @@ from dataclasses import dataclass
 from fer3d import paths
 from fer3d.workers import processors
 
-LEAST_PYTHON = (3, 11)
-LEAST_FREE_GB = 5
+MIN_PYTHON = (3, 11)
+MIN_FREE_GB = 5
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: what was looked at, whether it will do, and the detail or the remedy."""
+    """The result of one check, with the detail found or what to do."""
 
     name: str
     ok: bool
     detail: str
 
 
-def examine() -> Iterator[Check]:
-    """Run every check, in the order in which a broken one hides the next. Nothing raises."""
-    for name, look in _CHECKS.items():
+def run_checks() -> Iterator[Check]:
+    """Run every check, requirements of later checks first. A check that raises has failed."""
+    for name, check in _CHECKS.items():
         try:
-            ok, detail = look()
+            ok, detail = check()
         except Exception as error:  # a broken library may raise anything while it loads
             ok, detail = False, f"{type(error).__name__}: {error}"
         yield Check(name, ok, " ".join(detail.split()))
 
 
 def _python() -> tuple[bool, str]:
-    return sys.version_info >= LEAST_PYTHON, f"{platform.python_version()} at {sys.executable}"
+    return sys.version_info >= MIN_PYTHON, f"{platform.python_version()} at {sys.executable}"
 
 
 def _packages() -> tuple[bool, str]:
-    """Every direct requirement of fer3d is there. pip saw to the versions; a missing one is what happens."""
+    """Every direct requirement of fer3d is installed. Versions are not compared: pip did that."""
     lines = [line for line in importlib.metadata.requires("fer3d") or () if "extra ==" not in line]
     names = [match.group() for line in lines if (match := re.match(r"[\w.-]+", line))]
     missing = [name for name in names if not _installed(name)]
@@ -49,7 +49,7 @@ def _packages() -> tuple[bool, str]:
 
 
 def _installed(name: str) -> bool:
-    # conda ships dlib under its own name, and so does who compiles it.
+    # conda and a compiled dlib have the name without "-bin".
     for candidate in (name, name.removesuffix("-bin")):
         try:
             importlib.metadata.distribution(candidate)
@@ -60,7 +60,7 @@ def _installed(name: str) -> bool:
 
 
 def _detectors() -> tuple[bool, str]:
-    """OpenCV's cascade, dlib's detector and dlib's predictor, on the one face that scikit-image ships."""
+    """OpenCV's cascade, dlib's detector and dlib's predictor find the face in scikit-image's sample photograph."""
     from skimage.data import astronaut
 
     from fer3d.config import ClipSettings
@@ -68,7 +68,7 @@ def _detectors() -> tuple[bool, str]:
 
     (found,) = faces.FaceTracker(ClipSettings()).track([astronaut()])
     ok = isinstance(found, faces.Face)
-    return ok, "OpenCV and dlib find the face and its 66 points" if ok else "the face of a sample photograph was missed"
+    return ok, "OpenCV and dlib find the face and its 66 landmarks" if ok else "no face found in a sample photograph"
 
 
 def _torch() -> tuple[bool, str]:
@@ -92,7 +92,7 @@ def _disk() -> tuple[bool, str]:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
-    return free >= LEAST_FREE_GB, f"{free:.0f} GB free at {folder}; at least {LEAST_FREE_GB} wanted"
+    return free >= MIN_FREE_GB, f"{free:.0f} GB free at {folder}; at least {MIN_FREE_GB} GB are needed"
 
 
 def _cores() -> tuple[bool, str]:

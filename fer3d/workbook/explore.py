@@ -1,8 +1,8 @@
-"""The explorers: live pictures that follow sliders, for JupyterLab and Voila. The only room that imports ipywidgets.
+"""Explorers: pictures that follow sliders, for JupyterLab and Voila. The only module that imports ipywidgets.
 
 An explorer is a few value widgets and an ``ipywidgets.Image`` whose bytes a callback
 replaces. There is no ``Output`` and no ``interact``: both can block a notebook that is
-executed without a browser. What a reader without a kernel sees is the first picture.
+executed without a browser. A reader without a kernel sees the first picture.
 """
 
 import base64
@@ -28,14 +28,17 @@ from fer3d.data.clips import lengthened
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
 from fer3d.model import filters
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import render, scene, studio
+from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
+from fer3d.standins.picture import render, scene
 
 
 class Explorer(widgets.VBox):
-    """Controls over a picture. ``draw`` gets each control's value under the control's name.
+    """A picture under its controls.
 
-    It returns a figure, or the picture itself (H, W, 3) uint8 RGB where it has to be quick.
+    Args:
+        draw: called with each control's value under the control's name. Returns a figure, or the picture itself,
+            (H, W, 3) uint8 RGB, where a figure would be too slow.
+        controls: the widgets.
     """
 
     def __init__(self, draw: Callable[..., Figure | np.ndarray], **controls: widgets.ValueWidget) -> None:
@@ -51,20 +54,19 @@ class Explorer(widgets.VBox):
         self.picture.value = _png(self.draw(**values))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live widget, and for readers without a kernel its first picture."""
+        """The widget, and for readers without a kernel its picture."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
         names = ", ".join(self.controls)
         picture = base64.b64encode(self.picture.value).decode()
         return bundle | {"image/png": picture, "text/plain": f"Explorer ({names}): run this cell to use it"}
 
 
-def _png(drawn: Figure | np.ndarray) -> bytes:
-    if isinstance(drawn, Figure):
+def _png(picture: Figure | np.ndarray) -> bytes:
+    if isinstance(picture, Figure):
         buffer = io.BytesIO()
-        drawn.savefig(buffer, format="png", metadata={"Software": "fer3d"})
+        picture.savefig(buffer, format="png", metadata={"Software": "fer3d"})
         return buffer.getvalue()
-    written, encoded = cv2.imencode(".png", drawn[..., ::-1])
-    assert written
+    _, encoded = cv2.imencode(".png", picture[..., ::-1])
     return encoded.tobytes()
 
 
@@ -72,29 +74,32 @@ _WRAP = widgets.Layout(flex_flow="row wrap")
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.ValueWidget:
-    """A slider over whole numbers, or over floats where a bound or the step is one. It acts when it is let go."""
+    """A slider of integers, or of floats where a bound or the step is one. It acts on release of the mouse."""
     kind = widgets.IntSlider if all(isinstance(v, int) for v in (value, low, high, step)) else widgets.FloatSlider
     return kind(value, min=low, max=high, step=step, description=name, continuous_update=False)
 
 
 def choice(name: str, options: Any) -> widgets.ValueWidget:
-    """A drop-down list of the options, the first of them chosen."""
+    """A drop-down list of options, with the first one selected."""
     return widgets.Dropdown(options=list(options), description=name)
 
 
 def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
-    """Notebook 02: the filter of one clip by Eq. 2's settings; frames (T, H, W, 3) uint8 and points (T, 66, 2) px.
+    """Notebook 02: the landmark filter of one clip under other settings of Eq. 2.
 
-    ``data`` is where the clip is from, as the title says it.
+    Args:
+        frames: (T, H, W, 3) uint8.
+        points: (T, 66, 2) pixels.
+        data: the clip's database, for the title.
     """
     size = frames.shape[1]
 
     def draw(frame: int, grid: int, distance: Distance, window: int, slope: float) -> Figure:
-        one = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
-        grid_of = filters.landmark_filter(one, size, grid, window, slope, distance)[0, 0, 0].numpy()
-        name = f"{grid} x {grid}, {np.mean(grid_of > 0):.0%} covered"
+        one_frame = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
+        weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance)[0, 0, 0].numpy()
+        name = f"{grid} x {grid}, {np.mean(weights > 0):.0%} covered"
         title = f"Landmark filter, {distance} distance ({data})"
-        return plots.face_filters(frames[frame], points[frame], {name: grid_of}, title)
+        return plots.face_filters(frames[frame], points[frame], {name: weights}, title)
 
     return Explorer(
         draw,
@@ -126,43 +131,49 @@ UNITS = {
     26: "jaw drop",
     27: "mouth stretch",
 }
-"""Action units of the Facial Action Coding System that the invented people have, by number."""
-
+"""The action units of the Facial Action Coding System that the stand-ins' people have, by number."""
 
 _PEOPLE = 6
-"""On the board. Each takes a third of a second to make, so all are made before the first picture is drawn."""
+"""People to choose from. Each takes a third of a second to make, so all are made before the first picture is drawn."""
 
 
 @functools.lru_cache(maxsize=_PEOPLE)
 def _renderer(person: int) -> render.Renderer:
-    who = people.person("board", person)
-    return render.Renderer(who, scene.Scene(300, 330, 1.1, (0.5, 0.45), exposure=studio.exposure(who), noise=1.0))
+    who = make_person("board", person)
+    return render.Renderer(who, scene.Scene(300, 330, 1.1, (0.5, 0.45), exposure=scene.auto_exposure(who), noise=1.0))
 
 
 @functools.lru_cache(maxsize=64)
 def _lit(person: int, light: int) -> render.Renderer:
-    """A person with a lamp that stands so many degrees to the right of the camera, and a weak one opposite."""
+    """A person lit by a lamp ``light`` degrees to the right of the camera and a weak one on the other side."""
     across, forward = np.sin(np.radians(light)), np.cos(np.radians(light))
     key = scene.Light((0.87 * across, -0.5, 0.87 * forward), (0.9, 0.9, 0.9))
-    return _renderer(person).relit((key, scene.Light((-across, 0.0, 0.3), (0.15, 0.15, 0.15))))
+    return _renderer(person).with_lights((key, scene.Light((-across, 0.0, 0.3), (0.15, 0.15, 0.15))))
 
 
-def posed(
+def render_face(
     person: int,
     units: Mapping[int, float],
     turn: tuple[float, float, float] = (0, 0, 0),
     light: int = -40,
     size: int = 160,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An invented person with action units at intensities 0 to 5, as the detector sees them.
+    """Render a synthetic person who shows some action units, and detect the face.
 
-    ``turn`` is pitch, yaw and roll in degrees, ``light`` where the lamp stands, degrees to the right of the camera.
-    Returns the crop (size, size, 3) uint8 and the 66 points found in it, NaN where no face is found.
+    Args:
+        units: intensities from 0 to 5, by action unit.
+        turn: pitch, yaw and roll of the head, degrees.
+        light: direction of the lamp, degrees to the right of the camera.
+        size: side of the crop, pixels.
+
+    Returns:
+        The crop (size, size, 3) uint8 and the detected landmarks (66, 2) in its pixels; without a face the whole
+        picture at that size and NaN.
     """
-    intensity = people.neutral()
+    intensity = neutral_units()
     for unit, value in units.items():
-        intensity[:, people.UNITS.index(unit)] = value
-    frame, _ = _lit(person, light).frame(people.Pose(intensity, turn=turn))
+        intensity[:, ACTION_UNITS.index(unit)] = value
+    frame, _ = _lit(person, light).frame(Pose(intensity, turn=turn))
     settings = ClipSettings(size=size)
     face = faces.detect(frame, settings)
     if face is None:
@@ -171,47 +182,50 @@ def posed(
 
 
 def action_units() -> Explorer:
-    """Notebook 02: a stand-in's face, its points and its filter at 38 x 38; sliders for each unit, pose and light."""
+    """Notebook 02: a synthetic face and its filter at 38 x 38, with a slider for each action unit, pose and light."""
 
     def draw(person: int, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
-        picture, points = posed(person, {unit: levels[f"AU{unit}"] for unit in UNITS}, (pitch, yaw, roll), light, 400)
-        grid = filters.landmark_filter(torch.from_numpy(points[None, None]), len(picture), 38)[0, 0, 0].numpy()
-        raised = [unit for unit in UNITS if levels[f"AU{unit}"]]
-        named = " + ".join(f"AU{unit}" for unit in raised) + (f" {UNITS[raised[0]]}" if len(raised) == 1 else "")
-        found = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(grid > 0):.0%} covered"
-        return _board(picture, points, grid, (f"Stand-in, {named or 'neutral'}", found))
+        units = {unit: levels[f"AU{unit}"] for unit in UNITS}
+        picture, points = render_face(person, units, (pitch, yaw, roll), light, _SIDE)
+        weights = filters.landmark_filter(torch.from_numpy(points[None, None]), _SIDE, 38)[0, 0, 0].numpy()
+        active = [unit for unit in UNITS if units[unit]]
+        shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
+        covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
+        colours = matplotlib.colormaps[plots.SEQUENTIAL](weights, bytes=True)[..., :3]
+        panels = _with_points(picture, points), cv2.resize(colours, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+        return _side_by_side(panels, (f"Stand-in, {shown or 'neutral'}", covered))
 
     for person in range(_PEOPLE):
         _renderer(person)
-    controls = {"person": slider("person", 0, 0, _PEOPLE - 1)}
-    controls |= {
+    controls = {
+        "person": slider("person", 0, 0, _PEOPLE - 1),
         "pitch": slider("pitch", 0, -20, 20),
         "yaw": slider("yaw", 0, -40, 40),
         "roll": slider("roll", 0, -20, 20),
+        "light": slider("light", -40, -80, 80, 10),
     }
-    controls |= {"light": slider("light", -40, -80, 80, 10)}
     return Explorer(draw, **controls, **{f"AU{unit}": slider(f"AU{unit}", 0, 0, 5) for unit in UNITS})
 
 
-def _board(picture: np.ndarray, points: np.ndarray, grid: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
-    """A face with its points beside its filter."""
-    weights = matplotlib.colormaps[plots.AMOUNT](grid, bytes=True)[..., :3]
-    filtered = cv2.resize(weights, picture.shape[:2], interpolation=cv2.INTER_NEAREST)
-    return _beside((_dotted(picture, points), filtered), titles)
+POINTS, CROP, BOX, NO_FACE = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
+"""Colours (RGB) of the landmarks, of the square that is cropped, of the detected box and of a frame without a face."""
+
+_SIDE = 400
+"""Height of a panel in pixels."""
 
 
-def _dotted(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A copy with its points (66, 2); those that are missing are not drawn."""
+def _with_points(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A copy of the picture with the points (66, 2); missing ones (NaN) are not drawn."""
     picture = picture.copy()
     for x, y in points[~np.isnan(points).any(axis=1)]:
-        cv2.circle(picture, (round(16 * x), round(16 * y)), 40, _GREEN, -1, cv2.LINE_AA, 4)
+        cv2.circle(picture, (round(16 * x), round(16 * y)), 40, POINTS, -1, cv2.LINE_AA, 4)
     return picture
 
 
-def _beside(
+def _side_by_side(
     panels: Sequence[np.ndarray], titles: Sequence[str], edge: tuple[int, int, int] = (255, 255, 255)
 ) -> np.ndarray:
-    """Panels of one height under their titles, (H, W, 3) uint8: matplotlib alone would take a tenth of a second."""
+    """Panels of one height under their titles, (H, W, 3) uint8; matplotlib would take a tenth of a second."""
     framed = []
     for panel, title in zip(panels, titles, strict=True):
         panel = cv2.copyMakeBorder(panel, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=edge)
@@ -221,128 +235,141 @@ def _beside(
     return np.hstack(framed)
 
 
-_GREEN, _BLUE, _ORANGE, _RED = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
-
-
 def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping[str, Path]) -> Explorer:
-    """Notebook 01: any frame of any clip, as recorded with box, crop and points, and as stored; rejected frames marked.
+    """Notebook 01: any frame of any clip, as recorded with box, crop and landmarks, and as stored.
 
-    ``roots`` are the releases that the stores were made from. A recording that is no longer there shows its crop alone.
+    A frame without a face has a frame of its own colour. Where the recording is no longer there, its crop is shown
+    alone.
+
+    Args:
+        stores: the prepared stores, by database.
+        titles: the databases' printed names.
+        roots: the releases that the stores were made from.
     """
-    most = max(map(len, stores.values()))
-    ten = next(iter(stores.values())).frames.shape[1]
-    recordings = {name: _recordings(name, roots[name], store.settings) for name, store in stores.items()}
+    longest = max(map(len, stores.values()))
+    num_frames = next(iter(stores.values())).frames.shape[1]
+    recordings = {
+        name: {
+            found.name: found
+            for found in databases.scan(name, roots[name], store.settings)
+            if isinstance(found, databases.Sequence)
+        }
+        for name, store in stores.items()
+    }
 
     def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
         store, row = stores[database], clip % len(stores[database])
-        about, (n_faces, score) = store.manifest.iloc[row], store.detections[row, frame]
-        points, grow = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
+        clip_info, (n_faces, score) = store.manifest.iloc[row], store.detections[row, frame]
+        points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
         crop = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-        crop = _dotted(crop, (points + 0.5) * grow - 0.5) if landmarks else crop
+        crop = _with_points(crop, (points + 0.5) * scale - 0.5) if landmarks else crop
         rejected = bool(np.isnan(points).any())
-        told = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
-        title = f"{about['sequence']}, {about['label']}, frame {frame} of {ten}"
-        panels, recording = [crop], recordings[database].get(str(about["sequence"]))
-        recorded = _recorded(store, row, frame, recording) if recording else None
+        detection = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
+        title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame} of {num_frames}"
+        panels, recording = [crop], recordings[database].get(str(clip_info["sequence"]))
+        recorded = source_frame(store, row, frame, recording) if recording else None
         if recorded is not None:
-            panels.insert(0, _marked(*recorded, faces.Square(*store.squares[row, frame]), points, landmarks))
-        names = [title, f"{titles[database]}, clip {row} of {len(store)}: {told}"]
-        return _beside(panels, names[: len(panels)], *([_RED] if rejected else []))
+            square = faces.Square(*store.squares[row, frame])
+            panels.insert(0, _annotated(*recorded, square, points, landmarks))
+        names = [title, f"{titles[database]}, clip {row} of {len(store)}: {detection}"]
+        return _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
 
     return Explorer(
         draw,
         database=choice("database", [(titles[name], name) for name in stores]),
-        clip=slider("clip", 0, 0, most - 1),
-        frame=slider("frame", ten - 1, 0, ten - 1),
+        clip=slider("clip", 0, 0, longest - 1),
+        frame=slider("frame", num_frames - 1, 0, num_frames - 1),
         landmarks=widgets.Checkbox(True, description="landmarks"),
     )
 
 
-_SIDE = 400
-
-
-def _recordings(database: str, root: Path, settings: ClipSettings) -> dict[str, databases.Sequence]:
-    """A release's recordings by name."""
-    scanned = databases.scan(database, root, settings)
-    return {found.name: found for found in scanned if isinstance(found, databases.Sequence)}
-
-
-def _recorded(
+def source_frame(
     store: Store, row: int, frame: int, recording: databases.Sequence
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The upright frame that a stored picture was cut from, and the (2, 3) matrix from its pixels to the picture's.
+    """The recorded frame, upright, that a stored picture was cut from.
 
-    It is the one of which the same cut gives the same picture: the frame that the video's index
-    names, or else the one that is reached by decoding all before it. None where neither does:
-    the recording is another than the store was made from.
+    It is found by cutting it again: the same cut must give the same picture. The frame at the video's index is tried
+    first, then the one reached by decoding all frames before it, since an index can be wrong.
+
+    Returns:
+        The frame and the (2, 3) matrix from its pixels to the picture's; None where neither frame gives the picture,
+        because the recording is not the one that the store was made from.
     """
-    about, settings = store.manifest.iloc[row], store.settings
-    ten = lengthened(list(range(settings.num_frames - int(about["padded"]))), settings)
-    index, square = int(about["first_frame"]) + ten[frame], faces.Square(*store.squares[row, frame])
+    clip_info, settings = store.manifest.iloc[row], store.settings
+    offsets = lengthened(list(range(settings.num_frames - int(clip_info["padded"]))), settings)
+    index, square = int(clip_info["first_frame"]) + offsets[frame], faces.Square(*store.squares[row, frame])
     for start in dict.fromkeys((index, 0)):
         frames = video.read_frames(recording.source, recording.images, start)
         with contextlib.suppress(video.VideoError):
-            for stored in itertools.islice(frames, index - start, index - start + 1):
+            for recorded in itertools.islice(frames, index - start, index - start + 1):
                 for view in recording.views:
-                    whole = video.upright(stored, view)
-                    picture, matrix = faces.cut_out(whole, square, settings.size)
+                    upright = video.upright(recorded, view)
+                    picture, matrix = faces.cut_out(upright, square, settings.size)
                     if np.array_equal(picture, store.frames[row, frame]):
-                        return whole, matrix
+                        return upright, matrix
     return None
 
 
-def _marked(
+def _annotated(
     frame: np.ndarray, matrix: np.ndarray, square: faces.Square, points: np.ndarray, landmarks: bool
 ) -> np.ndarray:
-    """A recorded frame, `_SIDE` high, with its box (orange), its points and the square that is cut out (blue).
+    """A recorded frame, `_SIDE` high, with its box, its landmarks and the square that is cropped.
 
-    ``points`` (66, 2) are the cut's, ``matrix`` (2, 3) leads there.
+    ``points`` (66, 2) are in pixels of the crop; ``matrix`` (2, 3) leads from the frame's pixels to the crop's.
     """
     scale = _SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
         points = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
-        picture = _dotted(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
+        picture = _with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
         box = faces.box_of(points)
         left, top, side = (round(scale * value) for value in (box.x - box.side / 2, box.y - box.side / 2, box.side))
-        cv2.rectangle(picture, (left, top), (left + side, top + side), _ORANGE, 1, cv2.LINE_AA)
-    turned = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
-    cv2.polylines(picture, [cv2.boxPoints(turned).astype(np.int32)], True, _BLUE, 2, cv2.LINE_AA)
+        cv2.rectangle(picture, (left, top), (left + side, top + side), BOX, 1, cv2.LINE_AA)
+    rotated = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
+    cv2.polylines(picture, [cv2.boxPoints(rotated).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)
     return picture
 
 
 def activations(stages: Mapping[str, np.ndarray], data: str) -> Explorer:
-    """Notebook 03: any channel of any stage at any frame of a clip of ``data``. ``stages``: name to (C, T, H, W)."""
-    most = max(len(volume) for volume in stages.values())
-    frames = next(iter(stages.values())).shape[1]
+    """Notebook 03: any channel of any stage at any frame of a clip.
+
+    Args:
+        stages: activations (C, T, H, W), by stage.
+        data: the clip's database, for the title.
+    """
+    most_channels = max(map(len, stages.values()))
+    num_frames = next(iter(stages.values())).shape[1]
 
     def draw(stage: str, channel: int, frame: int) -> Figure:
         volume = stages[stage]
         shown = channel % len(volume)
         title = f"{stage}, channel {shown} of {len(volume)} ({data})"
-        near = {f"frame {t}": volume[shown, t] for t in range(max(0, frame - 1), min(frames, frame + 2))}
-        return plots.maps(near, title, "activation")
+        neighbours = range(max(0, frame - 1), min(num_frames, frame + 2))
+        return plots.maps({f"frame {t}": volume[shown, t] for t in neighbours}, title, "activation")
 
     return Explorer(
         draw,
         stage=choice("stage", stages),
-        channel=slider("channel", 0, 0, most - 1),
-        frame=slider("frame", frames - 1, 0, frames - 1),
+        channel=slider("channel", 0, 0, most_channels - 1),
+        frame=slider("frame", num_frames - 1, 0, num_frames - 1),
     )
 
 
 def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarray], data: str) -> Explorer:
-    """Notebook 05: a cell of the confusion matrix and its clips.
+    """Notebook 05: the clips of a cell of the confusion matrix.
 
-    ``frames`` gives a row's frames (T, H, W, 3); ``data`` is the database's title, which says whether it is a stand-in.
+    Args:
+        predictions: a table as of `metrics.read_predictions`.
+        frames: returns the frames (T, H, W, 3) of one of its rows.
+        data: the database's printed name, with the word stand-in where it is one.
     """
     cells = predictions[["label", "prediction"]].value_counts().reset_index()
-    options = [(f"{true} as {said} ({n})", (true, said)) for true, said, n in cells.itertuples(index=False)]
+    options = [(f"{label} as {prediction} ({n})", (label, prediction)) for label, prediction, n in cells.to_numpy()]
 
     def draw(cell: tuple[str, str], clip: int) -> Figure:
         rows = predictions[(predictions.label == cell[0]) & (predictions.prediction == cell[1])]
         row = rows.iloc[clip % len(rows)]
-        title = f"{cell[0]} recognised as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']} ({data})"
+        title = f"{cell[0]} predicted as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']} ({data})"
         return plots.film_strip(frames(row), title)
 
     return Explorer(draw, cell=choice("cell", options), clip=slider("clip", 0, 0, int(cells["count"].max()) - 1))

@@ -1,33 +1,32 @@
-"""The steps of a reproduction and where each leaves its result: shared by notebooks and workflow.
+"""The steps of a reproduction, shared by the notebooks and the workflow, and where each leaves its result.
 
-Each step returns what is there when it is fresh and makes it otherwise, one maker at a
-time. A database whose licensed copy is named (``FER3D_CKPLUS=/data/CK+`` and so on) is read
-from there; any other is a stand-in.
+A step returns its result as it is where that is up to date, and makes it otherwise, one process
+at a time. A database whose licensed copy is named in the environment (``FER3D_CKPLUS=/data/CK+``
+and so on) is read from there; every other one is a synthetic stand-in.
 """
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer3d import config, labels, paths, standins
+from fer3d import config, files, labels, paths, standins
 from fer3d.data import preparation
 from fer3d.data.store import Store, open_store
 
 DATABASES = tuple(labels.TITLES)
-"""What a reproduction works on: the paper's four."""
+"""The databases of a reproduction: the paper's four."""
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training of the grid: a fold of a database held out, or the whole database."""
+class Job:
+    """One training of the grid, with one fold of a database held out, or the whole database."""
 
     database: str
     variant: str
@@ -37,28 +36,39 @@ class Training:
 
     @property
     def split(self) -> str:
+        """``fold0`` .. ``fold4`` or ``cross``: the last part of the job's folder."""
         return "cross" if self.trained_on else f"fold{self.fold}"
 
+    @property
+    def parameters(self) -> str:
+        """The split as parameters of notebook 04 on a command line."""
+        return f"-p trained_on {','.join(self.trained_on)}" if self.trained_on else f"-p fold {self.fold}"
+
     def folder(self, run: Path) -> Path:
+        """The job's folder in a run."""
         return paths.training(run, self.database, self.variant, self.split)
 
+    def notebook(self, run: Path) -> Path:
+        """The job's executed notebook, written last: its presence tells the workflow that the job is done."""
+        return self.folder(run) / "04_training.ipynb"
 
-def grid(profile: config.Profile, full: bool) -> list[Training]:
+
+def grid(profile: config.Profile, full: bool) -> list[Job]:
     """The trainings of a reproduction: CK+'s rows of Tables 1 and 2 from one fold, or every row from all folds."""
     tested = DATABASES if full else DATABASES[:1]
     folds = range(profile.folds if full else 1)
-    within = [Training(database, variant, fold) for database in tested for variant in config.VARIANTS for fold in folds]
-    across = [Training(database, "3d+landmarks", trained_on=others(database)) for database in tested]
-    return within + across
+    within = [Job(database, variant, fold) for database in tested for variant in config.VARIANTS for fold in folds]
+    cross = [Job(database, "3d+landmarks", trained_on=other_databases(database)) for database in tested]
+    return within + cross
 
 
-def others(database: str) -> tuple[str, ...]:
-    """The databases to train on when this one is held out whole."""
+def other_databases(database: str) -> tuple[str, ...]:
+    """The databases to train on when this one is held out whole (Section 4.2.2)."""
     return tuple(name for name in DATABASES if name != database)
 
 
 def run_folder(run: str, profile: str) -> Path:
-    """The folder of a run given by its name or as a whole path; the run named after the profile when empty."""
+    """The folder of a run given by its name or by a whole path; empty: the run named after the profile."""
     return paths.run(run or profile)
 
 
@@ -68,24 +78,34 @@ def title(database: str) -> str:
 
 
 def licensed(database: str) -> Path | None:
-    """The licensed copy that the environment names for a database, if it names one."""
+    """The licensed copy that the environment names for a database; None where it names none."""
     folder = os.environ.get(f"FER3D_{labels.check_database(database).upper()}")
     return Path(folder).expanduser().resolve() if folder else None
 
 
 def release_folder(database: str, profile: str) -> Path:
-    """Where the release lies or will lie: the licensed copy, else the stand-in."""
+    """The folder of the release, written or not: the licensed copy, else the stand-in."""
     return licensed(database) or paths.standin(database, profile)
 
 
 def store_folder(database: str, profile: str) -> Path:
-    """Where the prepared store lies or will lie. A licensed copy's is kept apart from the stand-in's."""
+    """The folder of the prepared store, made or not. A licensed copy's is kept apart from the stand-in's."""
     folder = paths.store(database, profile)
     return folder.parent / "licensed" / database if licensed(database) else folder
 
 
-def standin(database: str, profile: str) -> Path:
-    """The root of a release: the licensed copy where one is named, else the stand-in, written where it is missing."""
+def release_markers(database: str, profile: str) -> list[Path]:
+    """The file by which the workflow knows that a stand-in is written; none for a licensed copy."""
+    return [] if licensed(database) else [paths.standin(database, profile).with_suffix(".written")]
+
+
+def store_markers(databases: Iterable[str], profile: str) -> list[Path]:
+    """The files by which the workflow knows that the prepared stores are made."""
+    return [store_folder(name, profile).with_suffix(".prepared") for name in databases]
+
+
+def release(database: str, profile: str) -> Path:
+    """The folder of the release: the licensed copy where one is named, else the stand-in, written where missing."""
     settings = config.profile(profile).standins
     root = release_folder(database, profile)
     if not licensed(database):
@@ -95,13 +115,13 @@ def standin(database: str, profile: str) -> Path:
 
 def store(database: str, profile: str) -> Store:
     """The prepared store of a database at a profile's size, opened; made or brought up to date where needed."""
-    root, folder = standin(database, profile), store_folder(database, profile)
+    root, folder = release(database, profile), store_folder(database, profile)
     preparation.prepare(database, root, folder, config.profile(profile).clips)
     return open_store(folder)
 
 
-def settings(profile: str, variant: str, recipe: str = "default", **training: Any) -> config.Profile:
-    """A profile with one of the three variants, in one of the two recipes and, where named, other training settings."""
+def make_profile(profile: str, variant: str, recipe: str = "default", **training: Any) -> config.Profile:
+    """The profile of that name with one of the variants, in one of the recipes, with these training settings."""
     base = config.in_recipe(config.profile(profile), recipe)
     return dataclasses.replace(
         base,
@@ -110,14 +130,14 @@ def settings(profile: str, variant: str, recipe: str = "default", **training: An
     )
 
 
-def training(job: Training, profile: str, run: Path, seed: int = 0, recipe: str = "default") -> Path:
-    """The folder of a finished training of a run; trained where it is missing, gone on with where interrupted.
+def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "default") -> Path:
+    """Train a job of a run, or resume it where it was interrupted, and return its folder.
 
-    A folder of other settings or other data is stale and made anew.
+    A finished job is left as it is. A folder made with other settings or from other data is cleared and made anew.
     """
     from fer3d.training.train import train
 
-    chosen, folder = settings(profile, job.variant, recipe, seed=seed), job.folder(run)
+    chosen, folder = make_profile(profile, job.variant, recipe, seed=seed), job.folder(run)
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
     train(
         learned or [tested],
@@ -132,41 +152,33 @@ def training(job: Training, profile: str, run: Path, seed: int = 0, recipe: str 
 
 
 def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
-    """Run the workflow and return its exit status; it takes the place of an earlier one that was killed.
+    """Run the workflow and return its exit status. A run that was killed is resumed.
 
-    One reproduction at a time works in a checkout: a second waits. The lock is inherited by
-    Snakemake, so it holds as long as that lives, even when this process is killed.
+    Snakemake inherits the checkout's lock, so it holds as long as Snakemake runs, even when this process is killed.
     """
-    config.profile(profile)
-    os.environ |= _whole_paths()
+    config.profile(profile)  # an unknown name is an error here, not in Snakemake
+    os.environ |= _absolute_places()
     state = paths.ROOT / ".snakemake"
-    with _turn(state) as turn:
+    with checkout_lock() as descriptor:
         sources = state / "source-cache"
-        shutil.rmtree(sources, ignore_errors=True)  # Snakemake would run the Snakefile of last time from there
+        shutil.rmtree(sources, ignore_errors=True)  # Snakemake would run the previous run's Snakefile from there
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
         snakemake += ["--directory", str(paths.ROOT), "--cores", str(cores), "--resources", "gpu=1"]
         snakemake += ["--runtime-source-cache-path", str(sources)]
-        if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: ours is the only one alive
+        if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: under our lock no other runs
             subprocess.run([*snakemake, "--unlock"], stderr=subprocess.DEVNULL)
         settings = [f"profile={profile}", f"run={run}", f"full={full}"]
-        done = subprocess.run([*snakemake, "--config", *settings], pass_fds=[turn])
+        done = subprocess.run([*snakemake, "--config", *settings], pass_fds=[descriptor])
     return done.returncode
 
 
-def _whole_paths() -> dict[str, str]:
-    """What the environment says of places, made independent of the folder that a job runs in."""
+def checkout_lock() -> contextlib.AbstractContextManager[int]:
+    """The lock that one reproduction at a time holds in a checkout; its value is the lock's file descriptor."""
+    message = "another reproduction is running in this checkout; waiting for it to end"
+    return files.lock(paths.ROOT / ".snakemake" / "reproduction", lambda: print(message, file=sys.stderr, flush=True))
+
+
+def _absolute_places() -> dict[str, str]:
+    """The environment's folders as absolute paths: a job runs in another folder than the command."""
     copies = {f"FER3D_{name.upper()}": str(folder) for name in labels.TITLES if (folder := licensed(name))}
     return copies | {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(paths.reports())}
-
-
-@contextlib.contextmanager
-def _turn(folder: Path) -> Iterator[int]:
-    """Wait until no other reproduction works in this checkout; yields the lock's file descriptor."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "turn").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another reproduction is at work in this checkout; waiting for its end", file=sys.stderr)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield handle.fileno()

@@ -1,7 +1,7 @@
-"""The committed notebooks, executed at their defaults: ``python -m fer3d.workbook.refresh``.
+"""Execute the committed notebooks with their default parameters: ``python -m fer3d.workbook.refresh``.
 
-What a notebook stores is its source and what its cells show; nothing of when, where and
-how long. So a second run changes no byte.
+A notebook keeps its source and its cells' outputs, and nothing that differs from one execution to
+the next, such as times and paths. So a second run changes no byte.
 """
 
 import os
@@ -20,8 +20,8 @@ METADATA = {
 }
 
 
-def still(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without the state of its widgets: an explorer is left as its first picture. In place."""
+def strip_widgets(notebook: NotebookNode) -> NotebookNode:
+    """Remove the state of the widgets, in place: what is left of an explorer is its first picture."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
@@ -29,40 +29,39 @@ def still(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def normalised(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without anything that differs from one execution to the next. In place."""
-    still(notebook).metadata = NotebookNode(METADATA)
+def strip_volatile(notebook: NotebookNode) -> NotebookNode:
+    """Remove all that differs from one execution to the next, in place."""
+    strip_widgets(notebook).metadata = NotebookNode(METADATA)
     for cell in notebook.cells:
         cell.metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key == "tags"})
     return notebook
 
 
 def execute(path: Path) -> None:
-    """Execute a notebook in its folder and store it, whole, in its own place."""
+    """Execute a notebook in its folder and write the result over it, whole or not at all."""
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    resources = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(
         notebook,
         timeout=600,
         kernel_name="python3",
         coalesce_streams=True,
-        resources=resources,
-        extra_arguments=["--log-level=CRITICAL"],
-    )  # a kernel says much of itself
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages
+    )
     client.execute()
-    files.write_text(path, nbformat.writes(normalised(notebook)) + "\n")
+    files.write_text(path, nbformat.writes(strip_volatile(notebook)) + "\n")
 
 
 def main() -> None:
-    """Execute all notebooks in order and say how long each took."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as when they are tested
+    """Execute all notebooks in order and print how long each took."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as `make test` executes them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for path in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
         started = time.monotonic()
         execute(path)
-        print(f"{path.stem}: {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201
+        print(f"{path.stem}: {time.monotonic() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

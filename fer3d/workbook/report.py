@@ -1,8 +1,8 @@
 """The report of a run: ``index.html`` beside its tables, figures and notebook pages.
 
-Rows of the paper's Tables 1 and 2 with the paper's number beside each, confusion matrices
-(Figures 4 and 5), the executed notebooks as pages, and what everything was made with.
-Nothing in it asks the network for anything: it opens from a disk years later.
+It shows the rows of the paper's Tables 1 and 2 with the paper's number beside each, the confusion
+matrices (Figures 4 and 5), the executed notebooks, and the versions and settings used. No page
+loads anything from the network, so the report can be read offline.
 """
 
 import shlex
@@ -38,65 +38,68 @@ _PAGE = """
 
 @dataclass(frozen=True)
 class Result:
-    """One row of a table: a database and a variant, with its trainings' predictions pooled."""
+    """One row of a table: a database and a variant, with the predictions of its trainings pooled."""
 
     database: str
     variant: str
     cross: bool
+    """Whether the database was held out whole (Table 2), not fold by fold (Table 1)."""
     folders: tuple[Path, ...]
-    figures: dict[str, Any]
+    """The folders of the trainings."""
+    metrics: dict[str, Any]
     """See `metrics.evaluate`."""
     over_folds: dict[str, Any]
     """See `metrics.over_folds`."""
     made_of: dict[str, Any]
-    """What the first of the trainings was made of: profile and data."""
+    """The settings and the data of the trainings, from ``model.json``."""
     left_out: dict[str, int]
-    """Test clips of a class that no training database has."""
-    stale: tuple[str, ...]
-    """Folds that lie there and don't count, since they were made of something else than the newest."""
+    """How many test clips are of a class that no training database has, by class."""
+    stale_folds: tuple[str, ...]
+    """Folds left out because their settings or data differ from those of the newest."""
 
     @property
     def data(self) -> str:
-        """The database as a person reads it, with the word stand-in where it is one."""
+        """The printed name of the database, with the word stand-in where it is one."""
         return next(iter(self.made_of["data"]))
 
     @property
     def trained_on(self) -> str:
+        """The printed names of the training databases; empty where the training clips are the other folds."""
         return ", ".join(list(self.made_of["data"])[1:])
 
     @property
     def is_standin(self) -> bool:
+        """Whether any of the data is synthetic."""
         return any("stand-in" in name for name in self.made_of["data"])
 
     @property
-    def paper(self) -> paper.Rate | None:
+    def paper_rate(self) -> paper.Rate | None:
+        """The paper's recognition rate; None where it has none."""
         return (paper.TABLE2 if self.cross else paper.TABLE1).get(self.database, {}).get(self.variant)
 
     @property
-    def folds(self) -> str:
-        """What was held out: whole database, or how many of the folds."""
+    def held_out(self) -> str:
+        """What was held out: the whole database, or how many of the folds."""
         if self.cross:
             return "whole database"
         return f"{len(self.folders)} of {self.made_of['profile']['folds']} folds"
 
     @property
-    def stem(self) -> str:
-        """Name of the row's figure."""
+    def figure_name(self) -> str:
+        """The file name, without suffix, of the row's confusion matrix."""
         return f"table{1 + self.cross}-{self.database}-{self.variant}"
 
     @property
-    def alt(self) -> str:
-        """The confusion matrix in words."""
-        hits = sum(row[k] for k, row in enumerate(self.figures["confusion"]))
-        parts = [
-            f"{name} {row[k]} of {sum(row)}"
-            for k, (name, row) in enumerate(zip(self.figures["labels"], self.figures["confusion"], strict=True))
-            if sum(row)
-        ]
-        return f"{self.data}, {self.variant}: {hits} of {self.figures['n']} clips recognised; {', '.join(parts)}"
+    def alt_text(self) -> str:
+        """The confusion matrix's diagonal in words."""
+        rows = dict(zip(self.metrics["labels"], self.metrics["confusion"], strict=True))
+        hits = {name: row[k] for k, (name, row) in enumerate(rows.items())}
+        parts = ", ".join(f"{name} {hits[name]} of {sum(row)}" for name, row in rows.items() if sum(row))
+        total = f"{sum(hits.values())} of {self.metrics['n']} clips recognised"
+        return f"{self.data}, {self.variant}: {total}; {parts}"
 
     def command(self, run: Path) -> str:
-        """What to type, from the run's folder, for the same figures."""
+        """The command, typed in the run's folder, that prints the same numbers."""
         return shlex.join(["fer3d", "evaluate", *(str(folder.relative_to(run)) for folder in self.folders)])
 
 
@@ -106,41 +109,45 @@ class Page:
 
     title: str
     path: Path
+    """Relative to the run's folder."""
     about: str
-    """Which training or database it is of; empty for the general ones."""
+    """The training or the database that it belongs to; empty for the others."""
 
 
 def write(run: Path) -> Path:
     """Write the report of a run and return its ``index.html``.
 
+    Args:
+        run: a folder of ``make reproduce``, with trainings by database, variant and fold.
+
     Raises:
-        InputError: a folder without a finished training.
+        InputError: no training in the folder is finished.
     """
     found = list(results(run))
     if not found:
-        wanted = "a folder of make reproduce, where trainings lie by database, variant and fold"
         raise InputError(
-            f"{run} without a finished training below it", wanted, f"fer3d report {paths.reports() / 'runs' / 'laptop'}"
+            f"{run} has no finished training in <database>/<variant>/<fold>",
+            f"fer3d report {paths.reports() / 'runs' / 'laptop'}",
         )
     for result in found:
-        _draw(result, run)
+        _draw_confusion(result, run)
     for name, cross in (("table1", False), ("table2", True)):
         files.write_csv(run / "tables" / f"{name}.csv", table([result for result in found if result.cross is cross]))
-    pages = [_convert(notebook, run) for notebook in _notebooks(run)]
-    shell = jinja2.Environment(
+    pages = [write_page(notebook, run) for notebook in _executed_notebooks(run)]
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    shell.filters["percent"] = lambda share: f"{100 * share:.1f}"
+    templates.filters["percent"] = lambda share: f"{100 * share:.1f}"
     info = files.read_json(found[0].folders[0] / "model.json")
     made_with = {"fer3d": info["fer3d"], **info["made_with"]}
-    data = {name: told for result in found for name, told in result.made_of["data"].items()}
-    text = shell.get_template(TEMPLATE).render(run=run, results=found, data=data, pages=pages, made_with=made_with)
+    data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
+    text = templates.get_template(TEMPLATE).render(run=run, results=found, data=data, pages=pages, made_with=made_with)
     files.write_text(run / "index.html", text)
     return run / "index.html"
 
 
 def results(run: Path) -> Iterator[Result]:
-    """The finished trainings of a run, folds pooled, in the order of the paper's tables."""
+    """The rows of a run: its finished trainings, folds pooled, in the order of the paper's tables."""
     for cross in (False, True):
         for database in labels.TITLES:
             for variant in config.VARIANTS:
@@ -150,27 +157,27 @@ def results(run: Path) -> Iterator[Result]:
                     yield _result(database, variant, cross, [marker.parent for marker in markers])
 
 
-def _result(database: str, variant: str, cross: bool, there: list[Path]) -> Result:
-    made = {folder: _made_of(folder) for folder in there}
-    made_of = made[max(there, key=lambda folder: (folder / "model.json").stat().st_mtime)]
-    folders = tuple(folder for folder in there if made[folder] == made_of)
+def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> Result:
+    made = {folder: _made_of(folder) for folder in finished}
+    made_of = made[max(finished, key=lambda folder: (folder / "model.json").stat().st_mtime)]
+    folders = tuple(folder for folder in finished if made[folder] == made_of)
     tables = [metrics.read_predictions(folder) for folder in folders]
     left_out = files.read_json(folders[0] / "metrics.json")["left_out"]
     return Result(
-        database,
-        variant,
-        cross,
-        folders,
-        metrics.evaluate(metrics.pool(tables)),
-        metrics.over_folds(tables),
-        made_of,
-        left_out,
-        tuple(folder.name for folder in there if folder not in folders),
+        database=database,
+        variant=variant,
+        cross=cross,
+        folders=folders,
+        metrics=metrics.evaluate(metrics.pool(tables)),
+        over_folds=metrics.over_folds(tables),
+        made_of=made_of,
+        left_out=left_out,
+        stale_folds=tuple(folder.name for folder in finished if folder not in folders),
     )
 
 
 def _made_of(folder: Path) -> dict[str, Any]:
-    """What a training was made of: program, profile, and data by title, the tested database first."""
+    """What a training was made of: program, profile, and data by printed name, the tested database first."""
     info = files.read_json(folder / "model.json")
     sources = [info["data"]["test"], *info["data"]["train"]]
     data = {info["titles"][source["database"]]: source for source in sources}
@@ -178,37 +185,37 @@ def _made_of(folder: Path) -> dict[str, Any]:
 
 
 def table(found: list[Result]) -> pd.DataFrame:
-    """One row a result; rates in per cent as in the paper."""
+    """One row per result; rates in per cent as in the paper."""
     rows = []
     for result in found:
-        rates = {name: result.figures[name] for name in ("accuracy", "uar", "majority")}
-        rates["low"], rates["high"] = result.figures["interval"]
+        rates = {name: result.metrics[name] for name in ("accuracy", "uar", "majority")}
+        rates["low"], rates["high"] = result.metrics["interval"]
         rows.append(
             {
                 "database": result.database,
                 "data": result.data,
                 "variant": result.variant,
                 "trained_on": result.trained_on or "other folds",
-                "held_out": result.folds,
-                "n": result.figures["n"],
-                "subjects": result.figures["subjects"],
+                "held_out": result.held_out,
+                "n": result.metrics["n"],
+                "subjects": result.metrics["subjects"],
                 **{name: round(100 * rate, 2) for name, rate in rates.items()},
-                "paper": result.paper.mean if result.paper else None,
-                "paper_std": result.paper.std if result.paper else None,
+                "paper": result.paper_rate.mean if result.paper_rate else None,
+                "paper_std": result.paper_rate.std if result.paper_rate else None,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _draw(result: Result, run: Path) -> None:
-    """The confusion matrix as a figure, with its numbers beside it."""
-    names, matrix = result.figures["labels"], result.figures["confusion"]
-    title = f"{result.data}: {result.variant}{', cross-database' if result.cross else ''}, n = {result.figures['n']}"
+def _draw_confusion(result: Result, run: Path) -> None:
+    """Save the confusion matrix as a figure, with its numbers as a table."""
+    names, matrix = result.metrics["labels"], result.metrics["confusion"]
+    title = f"{result.data}: {result.variant}{', cross-database' if result.cross else ''}, n = {result.metrics['n']}"
     numbers = pd.DataFrame(matrix, columns=names).assign(true=names)
-    plots.save(plots.confusion(matrix, names, title), run / "figures" / result.stem, numbers)
+    plots.save(plots.confusion(matrix, names, title), run / "figures" / result.figure_name, numbers)
 
 
-def _notebooks(run: Path) -> list[Path]:
+def _executed_notebooks(run: Path) -> list[Path]:
     """The executed notebooks of a run in reading order."""
     found = [
         path
@@ -218,19 +225,19 @@ def _notebooks(run: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.name, path))
 
 
-def _convert(notebook: Path, run: Path) -> Page:
-    """An executed notebook as a page that needs no network."""
+def write_page(notebook: Path, run: Path) -> Page:
+    """Write an executed notebook of a run as an HTML page that loads nothing from the network."""
     from nbconvert import HTMLExporter
 
-    content = refresh.still(nbformat.read(notebook, as_version=4))
-    where = notebook.parent.relative_to(run)
-    about = "" if where == Path("notebooks") else ", ".join(where.parts)
-    page = run / "pages" / ("-".join([*where.parts, notebook.stem]).removeprefix("notebooks-") + ".html")
+    content = refresh.strip_widgets(nbformat.read(notebook, as_version=4))
+    folder = notebook.parent.relative_to(run)
+    about = "" if folder == Path("notebooks") else ", ".join(folder.parts)
+    page = run / "pages" / ("-".join([*folder.parts, notebook.stem]).removeprefix("notebooks-") + ".html")
     headings = [line[2:].strip() for cell in content.cells for line in cell.source.splitlines() if line[:2] == "# "]
     title = headings[0] if headings else notebook.stem
     content.metadata["title"] = f"{title} · {about}" if about else title
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what nbconvert says of missing alternative text
+        warnings.simplefilter("ignore")  # of figures without alternative text
         html, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(content)
     files.write_text(page, html)
     return Page(title, page.relative_to(run), about)

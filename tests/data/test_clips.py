@@ -13,7 +13,6 @@ from fer3d.data import clips
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.faces import FaceTracker
 from fer3d.data.video import View
-from fer3d.errors import InputError
 
 SETTINGS = ClipSettings(size=48)
 
@@ -75,12 +74,3 @@ def test_the_upright_view_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     lying = [np.rot90(picture) for picture in walk(10)]
     [piece] = cut(fake(lying, monkeypatch, label="anger", views=(View(0), View(90))))
     assert isinstance(piece, clips.Clip) and not piece.missing
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"num_frames": 4}, {"num_frames": 0}, {"min_found": 0}, {"margin": float("nan")}, {"size": 0}]
-)
-def test_settings_that_give_no_clip_are_refused(wrong: dict) -> None:
-    clips.check(SETTINGS)
-    with pytest.raises(InputError, match=f"{'|'.join(wrong)}|min_found"):
-        clips.check(dataclasses.replace(SETTINGS, **wrong))

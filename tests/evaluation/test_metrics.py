@@ -1,8 +1,9 @@
-"""Figures from predictions, against counts made by hand."""
+"""Metrics, against counts made by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from tables import predictions
 
 from fer3d import labels
 from fer3d.errors import InputError
@@ -11,23 +12,7 @@ from fer3d.evaluation import metrics, paper
 CLASSES = labels.CLASSES["ckplus"]
 
 
-def predictions(truth, answers, subjects=None, classes=CLASSES, start=0):
-    """A table in which the given answers have probability 0.7."""
-    N, K = len(truth), len(classes)
-    manifest = pd.DataFrame(
-        {
-            "clip": [f"c{start + i}" for i in range(N)],
-            "subject": subjects or [f"S{start + i}" for i in range(N)],
-            "database": "ckplus",
-            "label": truth,
-        }
-    )
-    probabilities = np.full((N, K), 0.3 / (K - 1))
-    probabilities[np.arange(N), [classes.index(name) for name in answers]] = 0.7
-    return metrics.predictions_table(manifest, classes, probabilities)
-
-
-def test_figures_by_hand():
+def test_metrics_equal_those_by_hand():
     result = metrics.evaluate(
         predictions(
             ["anger", "anger", "anger", "fear", "surprise", "surprise"],
@@ -41,23 +26,25 @@ def test_figures_by_hand():
     assert result["labels"] == list(CLASSES)
     assert result["confusion"][CLASSES.index("anger")] == [2, 0, 0, 1, 0, 0, 0]
     assert result["confusion"][CLASSES.index("contempt")] == [0] * 7
-    assert metrics.evaluate(predictions(["anger", "fear"], ["fear", "fear"]))["majority"] == 1 / 2  # of the truth
+    assert (
+        metrics.evaluate(predictions(["anger", "fear"], ["fear", "fear"]))["majority"] == 1 / 2
+    )  # counted over true labels
 
 
 def test_interval_is_over_subjects_not_clips():
     rng = np.random.default_rng(0)
-    right = rng.random(40) < 0.6
+    correct = rng.random(40) < 0.6
     truth = ["anger"] * 400
-    answers = ["anger" if r else "fear" for r in np.repeat(right, 10)]  # ten equal clips a subject
-    result = metrics.evaluate(predictions(truth, answers, [f"S{i // 10}" for i in range(400)]))
+    predicted = ["anger" if hit else "fear" for hit in np.repeat(correct, 10)]  # ten equal clips per subject
+    result = metrics.evaluate(predictions(truth, predicted, [f"S{i // 10}" for i in range(400)]))
     low, high = result["interval"]
-    expected = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 40)
+    expected = 1.96 * np.sqrt(correct.mean() * (1 - correct.mean()) / 40)
     assert low < result["accuracy"] < high
     assert (high - low) / 2 == pytest.approx(expected, rel=0.15)  # by clips it would be a third of that
-    assert metrics.evaluate(predictions(truth, answers))["interval"][1] - low < 0.8 * (high - low)
+    assert metrics.evaluate(predictions(truth, predicted))["interval"][1] - low < 0.8 * (high - low)
 
 
-def test_interval_of_sure_things():
+def test_interval_without_variation_is_a_point_and_with_one_subject_the_widest():
     assert metrics.evaluate(predictions(["anger"] * 4, ["anger"] * 4))["interval"] == [1, 1]
     assert metrics.evaluate(predictions(["anger"] * 4, ["anger"] * 4, ["S1"] * 4))["interval"] == [0, 1]
 
@@ -71,7 +58,7 @@ def test_paired_comparison_is_narrower_than_two_intervals():
     rng = np.random.default_rng(1)
     truth = ["anger"] * 200
     first = np.where(rng.random(200) < 0.6, "anger", "fear")
-    second = np.where(rng.random(200) < 0.1, "fear", first)  # the same answers, a tenth spoilt
+    second = np.where(rng.random(200) < 0.1, "fear", first)  # equal but for a tenth
     a, b = predictions(truth, list(first)), predictions(truth, list(second))
     result = metrics.compare(a, b)
     assert result["difference"] == pytest.approx((first == "anger").mean() - (second == "anger").mean())
@@ -85,7 +72,7 @@ def test_paired_comparison_is_narrower_than_two_intervals():
         metrics.compare(a, b.assign(label="fear"))
 
 
-def test_folds_as_the_paper_prints_them():
+def test_folds_are_summarised_as_the_paper_prints_them():
     folds = [predictions(["anger"] * 4, ["anger"] * k + ["fear"] * (4 - k)) for k in (2, 3)]
     result = metrics.over_folds(folds)
     assert result["folds"] == [0.5, 0.75]
@@ -93,14 +80,14 @@ def test_folds_as_the_paper_prints_them():
     assert metrics.over_folds(folds[:1])["std"] is None
 
 
-def test_pooling_refuses_a_clip_twice_and_other_labels():
+def test_pooling_refuses_a_repeated_clip_and_other_classes():
     a = predictions(["anger"], ["anger"])
     assert len(metrics.pool([a, predictions(["fear"], ["anger"], start=1)])) == 2
     with pytest.raises(InputError, match="c0"):
         metrics.pool([a, a])
-    with pytest.raises(InputError, match="one label set"):
+    with pytest.raises(InputError, match="different classes"):
         metrics.pool([a, predictions(["anger"], ["anger"], classes=labels.CLASSES["mmi"], start=1)])
-    with pytest.raises(InputError, match="no run"):
+    with pytest.raises(InputError, match="no run is given"):
         metrics.pool([])
 
 
@@ -119,10 +106,10 @@ def test_predictions_survive_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: None, "no readable"),
+        (lambda text: None, "cannot be read"),
         (lambda text: "", "not a table"),
-        (lambda text: text[: len(text) // 2], "predictions|label|probability|not a table"),
-        (lambda text: "\x00\x01\x02" * 50, "predictions|not a table"),
+        (lambda text: text[: len(text) // 2], "lacks rows|label|probability|not a table"),
+        (lambda text: "\x00\x01\x02" * 50, "lacks rows|not a table"),
         (lambda text: text.replace("p_anger", "p_hunger"), "hunger"),
         (lambda text: text.replace("p_anger", "x"), "columns"),
         (lambda text: text.replace("p_anger", "?").replace("p_fear", "p_anger").replace("?", "p_fear"), "label order"),
@@ -131,10 +118,10 @@ def test_predictions_survive_the_file(tmp_path):
         (lambda text: text.replace("0.7", "1.7"), "probability"),
         (lambda text: text.replace("0.7", "inf"), "probability"),
         (lambda text: text.replace("0.7", "much"), "probability"),
-        (lambda text: text.splitlines()[0], "without a row"),
+        (lambda text: text.splitlines()[0], "lacks rows"),
     ],
 )
-def test_garbled_predictions_are_one_line(tmp_path, damage, message):
+def test_a_damaged_file_is_one_line(tmp_path, damage, message):
     table = predictions(["anger", "fear"], ["anger", "fear"])
     text = damage(table.to_csv(index=False))
     if text is not None:
@@ -144,14 +131,14 @@ def test_garbled_predictions_are_one_line(tmp_path, damage, message):
     assert "\n" not in str(error.value)
 
 
-def test_oversized_predictions_are_not_read(tmp_path, monkeypatch):
-    predictions(["anger"], ["anger"]).to_csv(tmp_path / "predictions.csv", index=False)
-    monkeypatch.setattr(metrics, "_MOST_BYTES", 10)
-    with pytest.raises(InputError, match="at most 10"):
+def test_an_oversized_file_is_not_read(tmp_path):
+    with (tmp_path / "predictions.csv").open("wb") as file:
+        file.truncate(metrics.MAX_BYTES + 1)  # sparse: takes no space
+    with pytest.raises(InputError, match=str(metrics.MAX_BYTES)):
         metrics.read_predictions(tmp_path)
 
 
-def test_linear_baseline_reads_the_motion_and_nothing_else():
+def test_linear_baseline_uses_landmark_motion_alone():
     rng = np.random.default_rng(0)
     N = 120
     truth = rng.choice(["happiness", "surprise"], N)
@@ -175,7 +162,7 @@ def test_linear_baseline_reads_the_motion_and_nothing_else():
     assert metrics.evaluate(metrics.linear_baseline(table, still, CLASSES, train, test))["accuracy"] < 0.75
 
 
-def test_the_papers_tables():
+def test_the_papers_tables_cover_all_databases():
     assert set(paper.TABLE1) == set(paper.TABLE2) == set(labels.TITLES)
     assert str(paper.TABLE1["ckplus"]["3d+landmarks"]) == "93.21 ± 2.32"
     assert paper.TABLE2["ckplus"]["3d+landmarks"].mean == 67.52

@@ -1,4 +1,4 @@
-"""Every figure is drawn, says what it shows, and is saved the same way twice."""
+"""Every figure is drawn with its title and labels, and is always saved as the same bytes."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from fer3d import config, labels
 from fer3d.evaluation import plots
 from fer3d.model import network
+from fer3d.model.summary import shape_table
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
 POINTS = RNG.uniform(0, 16, (10, 66, 2))
 CLASSES = labels.CLASSES["ckplus"]
 CONFUSION = RNG.integers(0, 5, (7, 7))
-STAGES = network.shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
+STAGES = shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
 RATES = pd.DataFrame(
     {
         "name": ["2d", "3d"],
@@ -35,7 +36,7 @@ COUNTS = pd.DataFrame({"CK+ stand-in": [3, 0], "MMI stand-in": [1, 2]}, index=["
 
 FIGURES: dict[str, Callable[[str], Figure]] = {
     "class_counts": lambda title: plots.class_counts(COUNTS, title),
-    "table_map": lambda title: plots.table_map(COUNTS, title),
+    "heatmap": lambda title: plots.heatmap(COUNTS, title),
     "film_strip": lambda title: plots.film_strip(FRAMES, title, POINTS),
     "film_strips": lambda title: plots.film_strips({"one": FRAMES, "other": FRAMES}, title),
     "crop": lambda title: plots.crop(FRAMES[0], POINTS[0], {"box": (2, 2, 9)}, FRAMES[1], POINTS[1], title),
@@ -90,6 +91,13 @@ def test_confusion_shows_shares_of_the_true_class_and_counts():
     assert {"75%\n3", "25%\n1", "anger (4)", "fear (0)"} <= set(shown)
 
 
+def test_counts_are_written_on_their_bars_in_the_order_of_the_table():
+    (axes,) = plots.class_counts(COUNTS, "title").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["anger", "fear"]
+    assert [[bar.get_width() for bar in bars] for bars in axes.containers] == [[3, 0], [1, 2]]
+    assert [text.get_text() for text in axes.texts] == ["3", "", "1", "2"]
+
+
 def test_clip_cut_is_drawn_where_the_clip_lies():
     (axes,) = plots.clip_cuts({"S005_001": 25}, {"S005_001": [15]}, 10, "title").axes
     sequence, clip = axes.patches
@@ -110,8 +118,8 @@ def test_network_marks_the_filtered_stages_alone():
     assert sum("landmark filter" in text for text in words(figure)) == 2
 
 
-def test_palette_is_told_apart_without_hue():
-    """Neighbours differ in brightness or in blue against yellow, which the common colour blindness keeps."""
+def test_palette_suits_colour_blind_readers():
+    """Neighbours differ in brightness or along blue-yellow, which red-green colour blindness keeps."""
     for one, other in zip(plots.PALETTE, plots.PALETTE[1:], strict=False):
         a, b = (np.array(matplotlib.colors.to_rgb(colour)) for colour in (one, other))
         brightness = abs((a - b) @ [0.3, 0.6, 0.1])
@@ -119,7 +127,7 @@ def test_palette_is_told_apart_without_hue():
         assert max(brightness, blue_yellow) > 0.15
 
 
-def test_save_leaves_picture_drawing_and_numbers_the_same_twice(tmp_path):
+def test_saved_png_svg_and_csv_are_the_same_bytes_twice(tmp_path):
     for folder in ("first", "second"):
         plots.save(plots.curves(LOG, "title"), tmp_path / folder / "3d+landmarks", LOG)
     kept = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}

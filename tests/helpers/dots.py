@@ -13,7 +13,7 @@ from fer3d.data.store import FORMAT, MANIFEST, REJECTED, Store, digest, of_a_cli
 SIZE, FRAMES = 32, 4
 PROFILE = Profile(
     name="test",
-    clips=ClipSettings(size=SIZE, num_frames=FRAMES),
+    clips=ClipSettings(size=SIZE, num_frames=FRAMES, min_found=FRAMES),
     network=NetworkSettings(width=0.125, stem_strides=(2, 2, 1), window=3, lstm_units=16),
     training=TrainingSettings(epochs=3, batch_size=8, lr=0.02, device="cpu"),
     folds=3,
@@ -40,7 +40,7 @@ def moving_dots(database="mmi", subjects=9, clips=4, size=SIZE, seed=0, names=No
             "label": np.asarray(names)[kind],
         }
     )
-    settings = ClipSettings(size=size, num_frames=FRAMES)
+    settings = ClipSettings(size=size, num_frames=FRAMES, min_found=FRAMES)
     arrays = {name: np.zeros((N, *shape), kind) for name, (kind, shape) in of_a_clip(settings).items()}
     arrays["frames"][:] = picture[..., None]
     arrays["landmarks"][:] = points[:, :, None]

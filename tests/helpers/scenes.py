@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import skimage.data
 
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import studio
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
-from fer3d.standins.picture.scene import Scene
+from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 
 HEIGHT, WIDTH = 480, 640
 
@@ -52,11 +52,11 @@ FRAMES = 16
 @functools.cache
 def acted(who: str, yaw: float = 0.0) -> list[np.ndarray]:
     """A smile that comes and goes, the head turning from ``-yaw`` degrees to ``yaw``. The face's box has 170 px."""
-    rng, person = people.stream("scene", who), people.person("scene", who)
-    lights, exposure = studio.lamps(rng, 0.75, 0.3, 0.25), studio.exposure(person)
+    rng, person = random_stream("scene", who), make_person("scene", who)
+    lights, exposure = three_point_lights(rng, 0.75, 0.3, 0.25), auto_exposure(person)
     renderer = Renderer(person, Scene(WIDTH, HEIGHT, scale=1.0, lights=lights, exposure=exposure, seed=1))
-    shown = acting.apex(rng, "happiness", acting.Manner())
-    poses = acting.perform(rng, acting.hump(rng, FRAMES), shown, acting.Manner(), fps=25)
+    shown = expression.sample_apex(rng, "happiness", ExpressionStyle())
+    poses = expression.animate(rng, expression.onset_apex_offset(rng, FRAMES), shown, ExpressionStyle(), fps=25)
     turns = np.linspace(-yaw, yaw, FRAMES) if yaw else [pose.turn[1] for pose in poses]
     return [
         renderer.frame(dataclasses.replace(pose, turn=(pose.turn[0], float(turn), pose.turn[2])))[0]

@@ -13,7 +13,7 @@ from fer3d.training import loop
 from fer3d.training.train import train
 
 TOGETHER = dataclasses.replace(
-    with_network(norm="none", dropout=0.0, geometry=True),
+    with_network(norm="none", dropout=0.0, landmark_stream=True),
     training=dataclasses.replace(PROFILE.training, batch_size=5, lr=0.002, precision="fp32"),
 )
 """Nothing in it depends on how a batch is shared, so two processes give the result of one."""

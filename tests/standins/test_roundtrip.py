@@ -1,12 +1,11 @@
-"""What the generator of a stand-in meant comes back from its files: recording by recording, frame by frame, clip by
-clip; and of a hostile copy everything that has to be left out, for the reason that was meant, and nothing else.
+"""Readers find the ground truth of a stand-in in its files: by recording, by frame and by clip. In a hostile copy they
+leave out exactly what must be left out, for the expected reason.
 
-Painter and detector have tests of their own; here both are stubs, which agree without fail. One test does without them.
+Renderer and face detector have their own tests; here both are replaced by fast stubs, except in the last test.
 """
 
-import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,23 @@ from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store, open_store
 from fer3d.data.video import read_frames
 from fer3d.standins.people.person import Person, Pose
-from fer3d.standins.picture import studio
-from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene
 from fer3d.standins.releases import disfa as disfa_standin
 from fer3d.standins.releases import fera as fera_standin
 from fer3d.standins.releases import mmi as mmi_standin
+from fer3d.standins.releases import writer
 
 SUBJECTS = {"ckplus": 10, "mmi": 10, "fera": 4, "disfa": 3}
 SETTINGS = ClipSettings(size=16)
-STEP = FaceTracker.step
-each_release = pytest.mark.parametrize("kind", ["sound", "hostile"])
+Releases = dict[tuple[str, str], Path]
+each_release = pytest.mark.parametrize("kind", ["intact", "hostile"])
 each_database = pytest.mark.parametrize("database", labels.TITLES)
 
 
-class Painter:
-    """Paints no face: a white edge on top where the head looks ahead, and below a grey that tells the frame; small."""
+class StubRenderer:
+    """Small frames without a face: white at the top if the head looks ahead, below a grey that encodes the frame."""
 
-    def __init__(self, _who: Person, scene: Scene) -> None:
+    def __init__(self, _person: Person, scene: Scene) -> None:
         self.scene, self.count = scene, 0
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
@@ -52,8 +50,8 @@ class Painter:
         return picture, np.full((68, 2), self.count, np.float32)
 
 
-def look(tracker: FaceTracker, frame: np.ndarray) -> Face | Rejected:
-    """A face in the whole frame, if it stands upright."""
+def stub_step(tracker: FaceTracker, frame: np.ndarray) -> Face | Rejected:
+    """Find a face that fills the frame, if the frame is upright."""
     tracker.frames += 1
     if frame[:2].min() < 240 or frame[-2:].max() > 240:
         return Rejected(tracker.frames - 1, "no face found")
@@ -61,27 +59,21 @@ def look(tracker: FaceTracker, frame: np.ndarray) -> Face | Rejected:
     return Face((0.0, 0.0, float(frame.shape[1])), corners, 1.0, 1)
 
 
-@pytest.fixture(scope="module")
-def stubs() -> Iterator[None]:
+def write(database: str, out: Path, seed: int = 11, hostile: bool = False) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studio, "Renderer", Painter)
-        patch.setattr(faces.FaceTracker, "step", look)
-        patch.setattr(disfa_standin, "_SIZE", (128, 96))
-        yield
+        patch.setattr(writer, "Renderer", StubRenderer)
+        patch.setattr(disfa_standin, "SIZE", (128, 96))
+        return standins.write(database, out, SUBJECTS[database], seed, hostile, workers=1, recordings=2)
 
 
 @pytest.fixture(scope="module")
-def releases(stubs: None, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """A sound and a hostile stand-in of each database."""
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """An intact and a hostile stand-in of each database."""
     root = tmp_path_factory.mktemp("releases")
-    made = {(database, kind): root / database / kind for database in labels.TITLES for kind in ("sound", "hostile")}
+    made = {(database, kind): root / database / kind for database in labels.TITLES for kind in ("intact", "hostile")}
     for (database, kind), out in made.items():
         write(database, out, hostile=kind == "hostile")
     return made
-
-
-def write(database: str, out: Path, seed: int = 11, hostile: bool = False) -> dict[str, Any]:
-    return standins.write(database, out, SUBJECTS[database], seed, hostile, workers=1, recordings=2)
 
 
 def scan(database: str, root: Path, camera: Any = "left") -> tuple[dict[str, Sequence], list[Skipped]]:
@@ -94,12 +86,12 @@ def scan(database: str, root: Path, camera: Any = "left") -> tuple[dict[str, Seq
 
 @each_release
 @each_database
-def test_every_recording_comes_back(releases: dict[tuple[str, str], Path], database: str, kind: str) -> None:
+def test_every_recording_is_read_back(releases: Releases, database: str, kind: str) -> None:
     root = releases[database, kind]
-    meant = {row["name"]: row for row in standins.meant(root)}
+    truth = {row["name"]: row for row in standins.ground_truth(root)}
     found, _ = scan(database, root)
-    assert found.keys() == meant.keys()
-    for name, row in meant.items():
+    assert found.keys() == truth.keys()
+    for name, row in truth.items():
         sequence = found[name]
         assert (sequence.subject, sequence.label) == (row["subject"], row["label"])
         assert sequence.frame_labels == (row["frame_labels"] and tuple(row["frame_labels"]))
@@ -110,42 +102,42 @@ def test_every_recording_comes_back(releases: dict[tuple[str, str], Path], datab
 
 @each_release
 @each_database
-def test_counts_are_what_was_written(releases: dict[tuple[str, str], Path], database: str, kind: str) -> None:
-    told = write(database, releases[database, kind], hostile=kind == "hostile")
+def test_a_readers_counts_are_those_of_the_writer(releases: Releases, database: str, kind: str) -> None:
+    written = write(database, releases[database, kind], hostile=kind == "hostile")
     summary = databases.summary(database, releases[database, kind])
     names = ("sequences", "labelled", "subjects")
-    assert {name: summary[name] for name in names} == {name: told[name] for name in names}
-    assert {name: count for name, count in summary["classes"].items() if count} == told["classes"]
+    assert {name: summary[name] for name in names} == {name: written[name] for name in names}
+    assert {name: count for name, count in summary["classes"].items() if count} == written["classes"]
 
 
 @each_release
 @each_database
-def test_exactly_what_was_meant_is_left_out(releases: dict[tuple[str, str], Path], database: str, kind: str) -> None:
-    meant = standins.left_out(releases[database, kind])
+def test_exactly_the_expected_entries_are_skipped(releases: Releases, database: str, kind: str) -> None:
+    expected = standins.expected_skips(releases[database, kind])
     _, skipped = scan(database, releases[database, kind])
-    for one in meant:
-        fitting = [
+    for skip in expected:
+        matching = [
             entry for entry in skipped
-            if entry.what.lower().endswith(one["what"].lower()) and entry.why.startswith(one["why"])
+            if entry.what.lower().endswith(skip["what"].lower()) and entry.why.startswith(skip["why"])
         ]  # fmt: skip
-        assert len(fitting) == 1, (one, skipped)
-        skipped.remove(fitting[0])
+        assert len(matching) == 1, (skip, skipped)
+        skipped.remove(matching[0])
     assert skipped == []
-    assert kind == "sound" or len(meant) >= 4
+    assert kind == "intact" or len(expected) >= 4
 
 
-def test_ckpluss_landmarks_come_back_frame_by_frame(releases: dict[tuple[str, str], Path]) -> None:
+def test_landmarks_of_ckplus_are_read_back_frame_by_frame(releases: Releases) -> None:
     root = releases["ckplus", "hostile"]
-    for row in standins.meant(root):
-        points = np.load(standins.truth_folder(root) / row["subject"] / f"{row['name']}.points.npy")
-        told = [np.loadtxt(text) for text in sorted(root.rglob(f"{row['name']}_*_landmarks.txt"))]
-        assert np.allclose(told, points, atol=1e-3)
+    for row in standins.ground_truth(root):
+        truth = np.load(standins.truth_folder(root) / row["subject"] / f"{row['name']}.landmarks.npy")
+        read = [np.loadtxt(text) for text in sorted(root.rglob(f"{row['name']}_*_landmarks.txt"))]
+        assert np.allclose(read, truth, atol=1e-3)
 
 
-def test_disfas_intensities_come_back_frame_by_frame(releases: dict[tuple[str, str], Path]) -> None:
-    for kind, extra in (("sound", 0), ("hostile", 1)):
+def test_intensities_of_disfa_are_read_back_frame_by_frame(releases: Releases) -> None:
+    for kind, extra in (("intact", 0), ("hostile", 1)):
         root, longer = releases["disfa", kind], 0
-        for row in standins.meant(root):
+        for row in standins.ground_truth(root):
             units = np.load(standins.truth_folder(root) / row["subject"] / f"{row['name']}.units.npy")
             folder = next(root.glob(f"**/ActionUnit_Labels/{row['subject']}"))
             table = disfa.read_intensities({unit: folder / f"{folder.name}_au{unit}.txt" for unit in disfa.UNITS})
@@ -155,9 +147,9 @@ def test_disfas_intensities_come_back_frame_by_frame(releases: dict[tuple[str, s
 
 
 @each_release
-def test_feras_units_come_back_frame_by_frame(releases: dict[tuple[str, str], Path], kind: str) -> None:
+def test_action_units_of_fera_are_read_back_frame_by_frame(releases: Releases, kind: str) -> None:
     root = releases["fera", kind]
-    coded = [row for row in standins.meant(root) if row["name"].startswith("au_")]
+    coded = [row for row in standins.ground_truth(root) if row["name"].startswith("au_")]
     assert len(coded) == 2
     for row in coded:
         units = np.load(standins.truth_folder(root) / row["subject"] / f"{row['name']}.units.npy")
@@ -168,7 +160,7 @@ def test_feras_units_come_back_frame_by_frame(releases: dict[tuple[str, str], Pa
 
 
 @each_release
-def test_both_cameras_show_the_same(releases: dict[tuple[str, str], Path], kind: str) -> None:
+def test_both_cameras_of_disfa_have_the_same_labels(releases: Releases, kind: str) -> None:
     found, _ = scan("disfa", releases["disfa", kind], camera="both")
     right = [name for name in found if name.endswith("_right")]
     assert len(right) == 2
@@ -178,16 +170,18 @@ def test_both_cameras_show_the_same(releases: dict[tuple[str, str], Path], kind:
 
 
 @pytest.fixture(scope="module")
-def stores(releases: dict[tuple[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
+def stores(releases: Releases, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
     """The hostile releases prepared."""
     root = tmp_path_factory.mktemp("prepared")
-    for database in labels.TITLES:
-        preparation.prepare(database, releases[database, "hostile"], root / database, SETTINGS, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faces.FaceTracker, "step", stub_step)
+        for database in labels.TITLES:
+            preparation.prepare(database, releases[database, "hostile"], root / database, SETTINGS, workers=1)
     return {database: open_store(root / database) for database in labels.TITLES}
 
 
-def by_hand(database: str, row: dict[str, Any]) -> list[tuple[int, str, int]]:
-    """First frame, label and padding of each clip of a recording, from what was meant."""
+def clips_by_hand(database: str, row: dict[str, Any]) -> list[tuple[int, str, int]]:
+    """First frame, label and padding of each clip of a recording, from its ground truth."""
     n = row["frames"]
     if database == "ckplus":
         return [(max(n - 10, 0), row["label"], max(10 - n, 0))] if row["label"] else []
@@ -202,21 +196,21 @@ def by_hand(database: str, row: dict[str, Any]) -> list[tuple[int, str, int]]:
 
 
 @each_database
-def test_every_clip_covers_the_frames_that_were_meant(
-    releases: dict[tuple[str, str], Path], stores: dict[str, Store], database: str
+def test_clips_are_those_cut_by_hand_from_the_ground_truth(
+    releases: Releases, stores: dict[str, Store], database: str
 ) -> None:
     columns = ["subject", "sequence", "first_frame", "label", "padded"]
-    meant = standins.meant(releases[database, "hostile"])
-    wanted = [(row["subject"], row["name"], *clip) for row in meant for clip in by_hand(database, row)]
-    assert sorted(stores[database].manifest[columns].itertuples(index=False, name=None)) == sorted(wanted)
-    assert database != "ckplus" or any(padded for *_, padded in wanted), "one clip at least is padded"
+    truth = standins.ground_truth(releases[database, "hostile"])
+    expected = [(row["subject"], row["name"], *clip) for row in truth for clip in clips_by_hand(database, row)]
+    assert sorted(stores[database].manifest[columns].itertuples(index=False, name=None)) == sorted(expected)
+    assert database != "ckplus" or any(padded for *_, padded in expected), "no clip is padded"
 
 
 @each_database
-def test_every_clip_holds_the_frames_that_it_names(
-    releases: dict[tuple[str, str], Path], stores: dict[str, Store], database: str
+def test_every_clip_holds_the_frames_that_its_row_names(
+    releases: Releases, stores: dict[str, Store], database: str
 ) -> None:
-    """The greys below the white edge are those of the recording's frames, in order."""
+    """The greys below the white band are those of the recording's frames, in order."""
     store, (found, _) = stores[database], scan(database, releases[database, "hostile"])
     for row, clip in zip(store.manifest.itertuples(), store.frames, strict=True):
         sequence = found[row.sequence]
@@ -228,8 +222,8 @@ def test_every_clip_holds_the_frames_that_it_names(
 
 @each_release
 @each_database
-def test_the_same_seed_gives_the_same_bytes_and_another_others(
-    releases: dict[tuple[str, str], Path], tmp_path: Path, database: str, kind: str
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    releases: Releases, tmp_path: Path, digest: Callable[[Path], str], database: str, kind: str
 ) -> None:
     digests = []
     for seed in (11, 12):
@@ -240,28 +234,18 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(
     assert digests[0][0] != digests[1][0] and digests[0][1] != digests[1][1]
 
 
-def digest(folder: Path) -> str:
-    """Of all names and contents."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        whole.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return whole.hexdigest()
-
-
 def test_the_detector_sets_lying_and_mirrored_faces_upright(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With painted faces and the real detector: the landmarks found are the upright view's true ones."""
-    monkeypatch.setattr(studio, "Renderer", Renderer)
-    monkeypatch.setattr(faces.FaceTracker, "step", STEP)
+    """With rendered faces and the real detector: the detected landmarks are the true ones of the upright view."""
     monkeypatch.setattr(mmi_standin, "FRAMES", (10, 11))
-    meant = []
-    for view in (mmi_standin._LYING, mmi_standin._DUAL):
-        job = next(job for job in mmi_standin.jobs(6, 7, 1) if job.view == view)
-        meant += mmi_standin.write_job(job, tmp_path)
+    truth = []
+    for view in (mmi_standin.LYING, mmi_standin.DUAL):
+        plan = next(plan for plan in mmi_standin.plan(6, 7, 1) if plan.view == view)
+        truth += writer.write_subject("mmi", 7, tmp_path, plan)
     found, _ = scan("mmi", tmp_path)
-    for row in (row for row in meant if row.left_out is None):
+    for row in (row for row in truth if row.skip is None):
         (clip,) = clips.cut(found[row.name], FaceTracker(ClipSettings(size=128)))
         assert isinstance(clip, clips.Clip)
-        true = row.points[0][KEPT]
+        true = row.landmarks[0][KEPT]
         moved = clip.landmarks[0] - clip.landmarks[0].mean(0)
         scale = np.ptp(moved[:, 0]) / np.ptp(true[:, 0])
         assert np.abs(moved - scale * (true - true.mean(0))).mean() < 0.08 * np.ptp(moved[:, 0])

@@ -38,7 +38,7 @@ def trained(monkeypatch):
 
 @pytest.mark.parametrize(("variant", "clip_norm"), [("2d", "none"), ("3d+landmarks", "parts"), ("joint", "parts")])
 def test_the_file_gives_the_same_probabilities(trained, tmp_path, variant, clip_norm):
-    joint = {"variant": "3d", "geometry": True}
+    joint = {"variant": "3d", "landmark_stream": True}
     model = trained(clip_norm, **(joint if variant == "joint" else {"variant": variant}))
     summary = export.export_onnx(tmp_path / "run", tmp_path / "network.onnx")
     assert summary["labels"] == list(CLASSES) and summary["difference"] < 1e-4

@@ -84,7 +84,7 @@ def test_a_step_follows_the_gradient_of_its_own_batch():
 def test_each_stream_learns_by_itself():
     store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
     clips = Clips([(store, np.arange(8))], store.classes)
-    network = Network(with_network(dropout=0.0, geometry=True).network, store.classes, store.settings.size)
+    network = Network(with_network(dropout=0.0, landmark_stream=True).network, store.classes, store.settings.size)
     alone = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
     alone.load_state_dict(network.state_dict(), strict=False)
     both, only = (
@@ -92,7 +92,8 @@ def test_each_stream_learns_by_itself():
     )
     for name, parameter in alone.named_parameters():
         torch.testing.assert_close(network.get_parameter(name).grad, parameter.grad)
-    assert both[0] > only[0] and all(parameter.grad.abs().sum() > 0 for parameter in network.geometry.parameters())
+    assert both[0] > only[0]
+    assert all(parameter.grad.abs().sum() > 0 for parameter in network.landmark_stream.parameters())
 
 
 def test_the_log_has_means_over_clips():

@@ -19,13 +19,13 @@ from fer3d.data.store import open_store
 from fer3d.errors import InputError
 from fer3d.model.network import Network
 from fer3d.standins import crowd
-from fer3d.standins.people import person as people
+from fer3d.standins.people.person import make_person
 from fer3d.training.pretraining import pretrain
 from fer3d.training.run import load_model, start_from
 from fer3d.training.train import train
 
 CROWD = PretrainingSettings(people=3, recordings=7, epochs=1)
-JOINT = with_network(geometry=True)
+JOINT = with_network(landmark_stream=True)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_nobody_is_in_two_places():
         [crowd.person(dataclasses.replace(CROWD, seed=seed), number).seed for number in range(20)] for seed in (0, 1)
     ]
     standins = [
-        [people.person(database, seed, number).seed for number in range(20)]
+        [make_person(database, seed, number).seed for number in range(20)]
         for database, seed in itertools.product(labels.TITLES, (0, 1))
     ]
     assert len(set(sum(crowds + standins, []))) == 20 * (len(crowds) + len(standins))  # noqa: RUF017
@@ -99,13 +99,13 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     learned = load_model(pretrained).network
     for database in ("mmi", "disfa"):  # fewer classes, and as many
         network = Network(JOINT.network, labels.CLASSES[database], 32)
-        last = [stream.linear.weight.clone() for stream in (network.head, network.geometry)]
+        last = [stream.linear.weight.clone() for stream in (network.head, network.landmark_stream)]
         norms = [net.block_b.residual.project[1] for net in (network, learned)]
         start_from(network, pretrained)
         assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
         assert torch.equal(*(norm.running_var for norm in norms))
-        assert torch.equal(network.geometry.lstm.weight_hh_l0, learned.geometry.lstm.weight_hh_l0)
-        for stream, weight in zip((network.head, network.geometry), last, strict=True):
+        assert torch.equal(network.landmark_stream.lstm.weight_hh_l0, learned.landmark_stream.lstm.weight_hh_l0)
+        for stream, weight in zip((network.head, network.landmark_stream), last, strict=True):
             assert torch.equal(stream.linear.weight, weight), "the classes differ"
 
     brief = dataclasses.replace(JOINT, training=dataclasses.replace(JOINT.training, epochs=1))
@@ -127,11 +127,13 @@ def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
 
 
 @pytest.mark.parametrize(
-    "change", [{"geometry": False}, {"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}]
+    "change", [{"landmark_stream": False}, {"width": 0.25}, {"variant": "2d"}, {"lstm_units": 8}, {"norm": "none"}]
 )
 def test_weights_of_another_network_are_refused(pretrained, tmp_path, change):
     with pytest.raises(InputError, match="of another network"):
-        train([moving_dots()], tmp_path / "run", with_network(**{"geometry": True} | change), pretrained=pretrained)
+        train(
+            [moving_dots()], tmp_path / "run", with_network(**{"landmark_stream": True} | change), pretrained=pretrained
+        )
     assert not (tmp_path / "run").exists(), "nothing that another try would stumble over"
 
 

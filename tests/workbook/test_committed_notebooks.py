@@ -9,7 +9,7 @@ import pytest
 from nbformat import NotebookNode
 
 from fer3d import paths
-from fer3d.workbook import refresh, report
+from fer3d.workbook import refresh
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -43,10 +43,31 @@ def test_sections_are_numbered_in_order(path: Path) -> None:
     assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 5
 
 
+def test_there_are_six_notebooks() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
+
+
 @each_notebook
-def test_parameters_have_a_plain_type_and_a_word_of_help(path: Path) -> None:
+def test_parameters_have_a_plain_type_and_a_comment(path: Path) -> None:
     (parameters,) = tagged(path, "parameters")
+    assert parameters.source.startswith('profile: str = "tiny"')
     assert all(PARAMETER.fullmatch(line) for line in parameters.source.splitlines())
+
+
+@each_notebook
+def test_what_nbval_compares_is_stored(path: Path) -> None:
+    """nbval passes a cell without outputs unchecked, so a stripped notebook must fail here."""
+    compared = tagged(path, "nbval-check-output")
+    assert compared
+    for cell in compared:
+        assert cell.outputs and not any(output.output_type == "error" for output in cell.outputs), cell.source
+    assert all(cell.execution_count for cell in cells(path, "code")), "executed from top to bottom"
+
+
+@each_notebook
+def test_no_cell_can_block_papermill(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert not re.search(r"\binteract\(|\bwidgets\.Output\(", cell.source), cell.source
 
 
 @each_notebook
@@ -73,7 +94,7 @@ def test_the_idea_is_asserted_by_hand(path: Path) -> None:
 
 
 @each_notebook
-def test_stored_outputs_are_still(path: Path) -> None:
+def test_stored_outputs_hold_nothing_volatile(path: Path) -> None:
     """No widget state, nothing on stderr, no folder of one machine, no clock."""
     stored = nbformat.read(path, as_version=4)
     assert "widgets" not in stored.metadata
@@ -87,14 +108,14 @@ def test_stored_outputs_are_still(path: Path) -> None:
             assert str(paths.ROOT) not in text and not re.search(r"(^|[\s'\"])/(home|root|tmp|Users)/", text)
 
 
-def test_normalising_twice_changes_nothing_and_keeps_the_picture() -> None:
+def test_stripping_twice_changes_nothing_and_keeps_the_picture() -> None:
     picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBO", "text/plain": "Explorer"}
     output = nbformat.v4.new_output("execute_result", picture, execution_count=1)
     cell = nbformat.v4.new_code_cell("explore.clips(stores)", outputs=[output], execution_count=1)
     cell.metadata = {"tags": ["parameters"], "execution": {"iopub.status.busy": "12:00"}}
     notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {"state": {}}, "papermill": {"duration": 3}})
-    once = nbformat.writes(refresh.normalised(notebook))
-    assert nbformat.writes(refresh.normalised(nbformat.reads(once, as_version=4))) == once
+    once = nbformat.writes(refresh.strip_volatile(notebook))
+    assert nbformat.writes(refresh.strip_volatile(nbformat.reads(once, as_version=4))) == once
     assert "iVBO" in once and "parameters" in once
     assert not any(word in once for word in ("model_id", "state", "papermill", "12:00"))
 
@@ -107,15 +128,3 @@ def test_a_notebook_is_executed_in_its_place_and_a_second_time_changes_nothing(t
     assert '"42\\n"' in first
     refresh.execute(path)
     assert path.read_text() == first
-
-
-def test_a_page_shows_the_picture_of_an_explorer(tmp_path: Path) -> None:
-    """Without a kernel a widget is an empty place; its picture must stand there."""
-    picture = {refresh.WIDGET: {"model_id": "1f"}, "image/png": "iVBORw0KGgo=", "text/plain": "Explorer"}
-    cell = nbformat.v4.new_code_cell("explore.clips(stores)", execution_count=1)
-    cell.outputs = [nbformat.v4.new_output("execute_result", picture, execution_count=1)]
-    (tmp_path / "notebooks").mkdir()
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_small.ipynb")
-    page = report._convert(tmp_path / "notebooks" / "01_small.ipynb", tmp_path)
-    html = (tmp_path / page.path).read_text()
-    assert "iVBORw0KGgo=" in html and "model_id" not in html

@@ -1,10 +1,11 @@
-"""The explorers follow their controls without a browser, and leave a picture for readers without a kernel."""
+"""The explorers follow their controls without a browser, and store a picture for readers without a kernel."""
 
 import base64
 import dataclasses
 from pathlib import Path
 
 import cv2
+import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, video
 from fer3d.data.faces import FaceTracker
 from fer3d.data.store import MANIFEST, REJECTED, Store
-from fer3d.standins.people import person as people
+from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
 from fer3d.workbook import explore
 
@@ -60,7 +61,7 @@ def picture_of(explorer: explore.Explorer) -> bytes:
 
 @pytest.fixture(autouse=True)
 def recording(tmp_path, monkeypatch):
-    """A release with one recording of the stores: of its last ten frames the sixth is without a face."""
+    """A release with one recording of the stores; the sixth of its last ten frames shows no face."""
     images = tuple(tmp_path / f"{t}.png" for t in range(14))
     for image, frame in zip(images, scenes.walk(14, blank=(9,)), strict=True):
         cv2.imwrite(str(image), frame[..., ::-1])
@@ -70,7 +71,7 @@ def recording(tmp_path, monkeypatch):
 
 
 def prepared(recording: databases.Sequence, **settings: str) -> Store:
-    """The store of one recording."""
+    """The prepared store of one recording."""
     clip = next(clips.cut(recording, FaceTracker(ClipSettings(size=32, **settings))))
     assert isinstance(clip, clips.Clip)
     one = store(1)
@@ -81,7 +82,7 @@ def prepared(recording: databases.Sequence, **settings: str) -> Store:
 
 
 def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
-    """Drawn on the recorded frame; the frame that the tracker rejects has neither points nor box."""
+    """They are drawn on the recorded frame; a frame that the tracker rejects has neither points nor box."""
     one = prepared(recording)
     explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
 
@@ -89,27 +90,27 @@ def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
         drawn = explorer.draw(database="ckplus", clip=0, frame=frame, landmarks=landmarks)
         return np.mean(np.abs(drawn[:, :540].astype(int) - colour).sum(-1) < 30)
 
-    assert share(4, explore._GREEN) > 10 * share(4, explore._GREEN, landmarks=False)
-    assert share(4, explore._ORANGE) > 2 * share(5, explore._ORANGE)
-    assert share(4, explore._BLUE) > 0.002 and share(5, explore._BLUE) > 0.002
-    assert share(5, explore._RED) > share(4, explore._RED) + 0.002
-    assert share(5, explore._GREEN) < 0.1 * share(4, explore._GREEN)
+    assert share(4, explore.POINTS) > 10 * share(4, explore.POINTS, landmarks=False)
+    assert share(4, explore.BOX) > 2 * share(5, explore.BOX)
+    assert share(4, explore.CROP) > 0.002 and share(5, explore.CROP) > 0.002
+    assert share(5, explore.NO_FACE) > share(4, explore.NO_FACE) + 0.002
+    assert share(5, explore.POINTS) < 0.1 * share(4, explore.POINTS)
 
 
 @pytest.mark.parametrize("length", [14, 6])
 @pytest.mark.parametrize("short", ["repeat_first", "resample"])
 @pytest.mark.parametrize("moved", [0, 3])
 def test_the_browser_shows_the_very_frame_that_was_cut(recording, monkeypatch, length, short, moved):
-    """Whatever the video's index says, and however the clip was lengthened; of another recording nothing is shown."""
+    """Even with a wrong index and a padded clip. Of another recording it shows nothing."""
     recording = dataclasses.replace(recording, images=recording.images[:length])
     one, frames = prepared(recording, short=short), [video.read_image(image) for image in recording.images]
     cut = clips.lengthened(frames[-10:], one.settings)
     monkeypatch.setattr(video, "read_frames", lambda _, __, start: iter(frames[start and start + moved :]))
     for number, frame in enumerate(cut):
-        found = explore._recorded(one, 0, number, recording)
+        found = explore.source_frame(one, 0, number, recording)
         assert found is not None and np.array_equal(found[0], frame)
     one.squares[:] += 1
-    assert explore._recorded(one, 0, 0, recording) is None
+    assert explore.source_frame(one, 0, 0, recording) is None
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -118,7 +119,7 @@ def test_every_control_changes_the_picture(name):
     assert picture_of(explorer).startswith(PNG)
     for control in explorer.controls.values():
         before, pictures = control.value, []
-        for value in _other_values(control):
+        for value in other_values(control):
             control.value = value
             pictures.append(picture_of(explorer))
         control.value = before
@@ -126,12 +127,14 @@ def test_every_control_changes_the_picture(name):
         assert all(picture.startswith(PNG) for picture in pictures)
 
 
-def _other_values(control):
-    if hasattr(control, "options"):
-        return [value for _, value in control._options_full if value != control.value]
-    if isinstance(control.value, bool):
-        return [not control.value]
-    return [value for value in (control.min, control.min + control.step, control.max) if value != control.value]
+def other_values(control):
+    if isinstance(control, widgets.Dropdown):
+        values = [option[1] if isinstance(option, tuple) else option for option in control.options]
+    elif isinstance(control, widgets.Checkbox):
+        values = [True, False]
+    else:
+        values = [control.min, control.min + control.step, control.max]
+    return [value for value in values if value != control.value]
 
 
 def test_readers_without_a_kernel_get_the_picture():
@@ -142,22 +145,22 @@ def test_readers_without_a_kernel_get_the_picture():
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
-def test_confusions_start_with_the_commonest_cell_and_count_its_clips():
+def test_confusions_start_with_the_fullest_cell_and_count_its_clips():
     cell = EXPLORERS["confusions"]().controls["cell"]
     assert cell.value == ("anger", "fear")
-    assert [text for text, _ in cell._options_full] == ["anger as fear (2)", "fear as fear (1)"]
+    assert [text for text, _ in cell.options] == ["anger as fear (2)", "fear as fear (1)"]
 
 
 def test_confusions_name_the_clip_that_they_show():
     explorer = EXPLORERS["confusions"]()
     figure = explorer.draw(cell=("anger", "fear"), clip=1)
     first = PREDICTIONS[(PREDICTIONS["label"] == "anger") & (PREDICTIONS["prediction"] == "fear")].iloc[1]
-    assert figure.get_suptitle() == f"anger recognised as fear: clip 2 of 2, {first['clip']} (CK+ stand-in)"
+    assert figure.get_suptitle() == f"anger predicted as fear: clip 2 of 2, {first['clip']} (CK+ stand-in)"
 
 
-def test_a_posed_face_carries_its_points():
-    picture, points = explore.posed(0, {26: 5})
-    _, closed = explore.posed(0, {})
+def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
+    picture, points = explore.render_face(0, {26: 5})
+    _, closed = explore.render_face(0, {})
     assert picture.shape == (160, 160, 3) and points.shape == (66, 2)
 
     def opening(marks):  # between the middles of the inner lips, as a share of the nose's length
@@ -166,18 +169,18 @@ def test_a_posed_face_carries_its_points():
     assert opening(points) > opening(closed) + 0.1
 
 
-def test_the_board_has_every_unit_of_the_invented_people():
-    assert tuple(explore.UNITS) == people.UNITS
+def test_there_is_a_slider_for_every_action_unit():
+    assert tuple(explore.UNITS) == ACTION_UNITS
     assert set(explore.action_units().controls) == {"person", "pitch", "yaw", "roll", "light"} | {
-        f"AU{unit}" for unit in people.UNITS
+        f"AU{unit}" for unit in ACTION_UNITS
     }
 
 
 def test_another_light_shows_what_a_new_renderer_would():
-    who, lamps = people.person("lit", 1), (scene.Light((0.8, -0.4, 0.4), (0.9, 0.8, 0.7)),)
+    who, lamps = make_person("lit", 1), (scene.Light((0.8, -0.4, 0.4), (0.9, 0.8, 0.7)),)
     one = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0))
     new = render.Renderer(who, scene.Scene(160, 160, 0.5, noise=0.0, lights=lamps))
-    pose = people.Pose(people.neutral())
+    pose = Pose(neutral_units())
     before = one.frame(pose)[0].astype(int)
-    assert np.array_equal(one.relit(lamps).frame(pose)[0], new.frame(pose)[0])
+    assert np.array_equal(one.with_lights(lamps).frame(pose)[0], new.frame(pose)[0])
     assert np.abs(one.frame(pose)[0] - before).max() <= 1 < np.abs(new.frame(pose)[0] - before).max()

@@ -1,30 +1,29 @@
-"""The steps of a reproduction: where each leaves its result, what is stale, one at a time."""
+"""The steps of a reproduction: where each leaves its result, what is stale, one reproduction at a time."""
 
-import fcntl
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from fer3d import config, files, labels, paths
+from fer3d import config, files, paths
 from fer3d.errors import InputError
 from fer3d.workbook import pipeline
-from fer3d.workbook.pipeline import Training
+from fer3d.workbook.pipeline import Job
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Data and reports in a new folder, and no licensed copy."""
+def new_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Data and reports in new folders."""
     monkeypatch.setenv("FER3D_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("FER3D_REPORTS", str(tmp_path / "reports"))
-    for name in labels.TITLES:
-        monkeypatch.delenv(f"FER3D_{name.upper()}", raising=False)
 
 
-def test_the_grid_is_the_papers_tables() -> None:
+def test_the_grid_has_the_rows_of_the_papers_tables() -> None:
     few = pipeline.grid(config.profile("laptop"), full=False)
     assert [(job.variant, job.split) for job in few] == [
         ("2d", "fold0"),
@@ -47,26 +46,26 @@ def test_a_licensed_copy_takes_the_place_of_its_stand_in(monkeypatch: pytest.Mon
     assert pipeline.title("ckplus") == "CK+ stand-in"
     stand_in = pipeline.store_folder("ckplus", "tiny")
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path / "CK+ copy"))
-    assert pipeline.standin("ckplus", "tiny") == tmp_path / "CK+ copy"
+    assert pipeline.release("ckplus", "tiny") == tmp_path / "CK+ copy"
     assert pipeline.title("ckplus") == "CK+"
     assert pipeline.store_folder("ckplus", "tiny") != stand_in
     assert pipeline.title("mmi") == "MMI stand-in"
     assert not (tmp_path / "data").exists()
 
 
-def test_a_stand_in_is_as_large_as_its_profile_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(pipeline.standins, "write", lambda *args, **more: asked.append((*args, more)))
-    assert pipeline.standin("mmi", "laptop") == paths.standin("mmi", "laptop")
-    assert asked == [("mmi", paths.standin("mmi", "laptop"), 12, 0, {"recordings": 5})]
+def test_a_stand_in_has_the_size_of_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(pipeline.standins, "write", lambda *args, **more: written.append((*args, more)))
+    assert pipeline.release("mmi", "laptop") == paths.standin("mmi", "laptop")
+    assert written == [("mmi", paths.standin("mmi", "laptop"), 12, 0, {"recordings": 5})]
 
 
-def test_settings_of_a_training_are_strict() -> None:
-    chosen = pipeline.settings("tiny", "2d", seed=3)
+def test_a_profile_takes_only_known_settings() -> None:
+    chosen = pipeline.make_profile("tiny", "2d", seed=3)
     assert (chosen.network.variant, chosen.training.seed, chosen.name) == ("2d", 3, "tiny")
     for wrong in ({"variant": "4d"}, {"variant": "3d", "sede": 3}, {"variant": "3d", "seed": "3"}):
         with pytest.raises(InputError):
-            pipeline.settings("tiny", **wrong)
+            pipeline.make_profile("tiny", **wrong)
 
 
 @pytest.fixture
@@ -77,9 +76,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
     def train(stores, out, profile, *, fold, test, titles, replace):
         learned = [store.database for store in stores]
         made.append((learned, test and test.database, fold, profile.training.clip_norm))
-        assert replace and all(
-            titles[name].endswith(" stand-in") for name in (*learned, *([test.database] if test else []))
-        )
+        assert replace and titles == {name: pipeline.title(name) for name in {"ckplus", *learned}}
         files.write_json(out / "metrics.json", {})
 
     monkeypatch.setattr(pipeline, "store", lambda database, profile: SimpleNamespace(database=database))
@@ -87,25 +84,24 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
     return made
 
 
-def test_a_training_learns_from_what_its_job_says(calls, tmp_path: Path) -> None:
-    pipeline.training(Training("ckplus", "3d", 2), "tiny", tmp_path)
-    pipeline.training(Training("ckplus", "3d", trained_on=("mmi",)), "tiny", tmp_path, recipe="paper")
+def test_a_job_trains_on_its_databases_and_fold(calls, tmp_path: Path) -> None:
+    pipeline.run_job(Job("ckplus", "3d", 2), "tiny", tmp_path)
+    pipeline.run_job(Job("ckplus", "3d", trained_on=("mmi",)), "tiny", tmp_path, recipe="paper")
     assert calls == [(["ckplus"], None, 2, "parts"), (["mmi"], "ckplus", 0, "none")]
     assert (tmp_path / "ckplus" / "3d" / "fold2" / "metrics.json").exists()
     assert (tmp_path / "ckplus" / "3d" / "cross" / "metrics.json").exists()
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:
-    """How many jobs of each rule the workflow plans to do, and how many notebooks without their drills."""
+    """The number of jobs that the workflow plans by rule, and of notebooks without their drills."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
     options = ["--workflow-profile", "none", "--directory", str(tmp_path), "--cores", "2"]
     options += ["--dry-run", "--nolock", "--printshellcmds"]
-    said = subprocess.run(
-        [*snakemake, *options, "--config", *settings], capture_output=True, text=True, check=True
-    ).stdout  # fmt: skip
-    table = said.split("Job stats:")[1].split("total")[0].splitlines()[3:]
+    command = [*snakemake, *options, "--config", *settings]
+    plan = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    table = plan.split("Job stats:")[1].split("total")[0].splitlines()[3:]
     rules = {line.split()[0]: int(line.split()[1]) for line in table if line.split()}
-    return Counter({**rules, "undrilled": said.count("--skip drill")})
+    return Counter({**rules, "undrilled": plan.count("--skip drill")})
 
 
 def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -124,38 +120,70 @@ def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert full == {**once, "standin": 3, "training": 44, "quick_training": 20, "evaluation": 4, "undrilled": 63}
 
 
-def test_the_workflow_that_runs_is_the_one_that_lies_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def write_workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], None]:
+    """Makes a checkout of ``tmp_path``, with a workflow of one rule."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    for variable in ("FER3D_DATA", "FER3D_REPORTS"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    workflow = tmp_path / "workflow" / "Snakefile"
-    workflow.parent.mkdir()
+    (tmp_path / "workflow").mkdir()
+
+    def write(output: str, shell: str) -> None:
+        rule = f'rule all:\n    output:\n        "{output}",\n    shell:\n        "{shell}"\n'
+        (tmp_path / "workflow" / "Snakefile").write_text(rule)
+
+    return write
+
+
+def test_a_changed_workflow_takes_effect(write_workflow: Callable[[str, str], None], tmp_path: Path) -> None:
+    """Snakemake keeps copies of its files, by which it would run the workflow of last time."""
     for name in ("first", "second"):
-        workflow.write_text(f'rule all:\n    output:\n        "{name}",\n    shell:\n        "touch {{output}}"\n')
+        write_workflow(name, "touch {output}")
         assert pipeline.reproduce("tiny", "tiny", 1, full=False) == 0
         assert (tmp_path / name).exists()
 
 
-def test_one_reproduction_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pipeline._turn(tmp_path) as turn:
-        waits = (
-            "from fer3d.workbook import pipeline; from pathlib import Path\n"
-            f"with pipeline._turn(Path({str(tmp_path)!r})): pass"
-        )
-        second = subprocess.Popen([sys.executable, "-c", waits], stderr=subprocess.PIPE, text=True)
-        assert second.stderr is not None
-        assert "waiting for its end" in second.stderr.readline()
-        assert second.poll() is None
-        fcntl.flock(turn, fcntl.LOCK_UN)
-        assert second.wait(timeout=30) == 0
-        second.stderr.close()
-
-
-def test_places_hold_in_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_relative_places_in_the_environment_hold_for_jobs(
+    write_workflow: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A job runs in the checkout, the command in any folder."""
+    caller = tmp_path / "caller"
+    caller.mkdir()
+    monkeypatch.chdir(caller)
     monkeypatch.setenv("FER3D_MMI", "copies/mmi")
     monkeypatch.setenv("FER3D_DATA", "data")
-    whole = pipeline._whole_paths()
-    assert whole["FER3D_MMI"] == str(tmp_path / "copies" / "mmi")
-    assert whole["FER3D_DATA"] == str(tmp_path / "data")
-    assert all(Path(path).is_absolute() for path in whole.values())
+    write_workflow("places", "echo $FER3D_MMI $FER3D_DATA $FER3D_REPORTS > {output}")
+    assert pipeline.reproduce("tiny", "tiny", 1, full=False) == 0
+    places = [caller / "copies" / "mmi", caller / "data", tmp_path / "reports"]
+    assert (tmp_path / "places").read_text().split() == list(map(str, places))
+
+
+REPRODUCE = """
+import sys
+from pathlib import Path
+from fer3d import paths
+from fer3d.workbook import pipeline
+paths.ROOT = Path(sys.argv[1])
+sys.exit(pipeline.reproduce("tiny", "tiny", 1, full=False))
+"""
+
+
+def test_a_reproduction_waits_for_the_one_in_its_checkout_even_where_that_was_killed(
+    write_workflow: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    """Killed, it leaves a Snakemake at work."""
+    write_workflow("done", "touch started; while [ ! -e go ]; do sleep 0.1; done; touch done")
+    command = [sys.executable, "-c", REPRODUCE, str(tmp_path)]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "started").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert second.stderr is not None and "waiting for it to end" in second.stderr.readline()
+        time.sleep(1)
+        assert second.poll() is None
+    finally:
+        (tmp_path / "go").touch()
+        second.communicate(timeout=60)
+    assert second.returncode == 0 and (tmp_path / "done").exists()

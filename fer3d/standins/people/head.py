@@ -1,44 +1,42 @@
-"""The template head: a grid of vertices in space, 68 landmarks on it, and how control points move it.
+"""The template head: a grid of vertices, 68 landmarks on it, and control points that deform it.
 
-Not part of the paper: it serves the stand-in databases. Millimetres; x to the right of
-the picture, y down, z towards the camera; the origin lies between the eyes. The grid
-has one row a level of the head (crown to neck) and one column a bearing round it (0 is
-straight ahead), so that it can be turned to any side. Features (nose, eye sockets, lips)
-are smooth bumps on it. Landmarks follow the order of the 300-W scheme with 68 points.
+Not part of the paper: used by the stand-in databases. Coordinates are millimetres: x to the
+right of the picture, y down, z towards the camera, origin between the eyes. The grid has one
+row per level of the head (crown to neck) and one column per bearing around it (0 is straight
+ahead), so it can be seen from any side. Features (nose, eye sockets, lips) are smooth bumps.
+Landmarks follow the order of the 300-W scheme with 68 points.
 """
 
 from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator, RBFInterpolator
 
 ROWS, COLS = 160, 136
-"""Vertices of the grid: down the head, round the head."""
+"""Vertices of the grid: down the head and around it."""
 
 _WIDEST = 2.25
 """Bearing of the outermost columns in radians, about 129 degrees."""
 
-# Half of the landmarks on the left of the picture, neutral face: x, y in millimetres, by index of the 68.
-_HALF: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {
-        17: (-55, -16.5), 18: (-45.8, -23.8), 19: (-32.4, -26.3), 20: (-19.4, -24.6), 21: (-8.4, -19.5),
-        31: (-11.6, 50.0), 32: (-6.0, 51.7),
-        36: (-39.3, -0.5), 37: (-32.2, -4.8), 38: (-23.7, -4.3), 39: (-17.4, 1.6), 40: (-24.9, 4.3), 41: (-33.1, 4),
-        48: (-21.2, 78.2), 49: (-14, 71.6), 50: (-6.1, 67.7), 59: (-13.8, 82.8), 58: (-7, 85.2),
-        60: (-18.7, 77.8), 61: (-6, 76), 67: (-6, 76.3),
-    }
-)  # fmt: skip
-_MIDDLE: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {27: (0, -1.1), 28: (0, 11.2), 29: (0, 23.9), 30: (0, 36.7), 33: (0, 53), 51: (0, 69.6), 57: (0, 86), 62: (0, 76.2),
-     66: (0, 76.5)}
-)  # fmt: skip
+# Landmarks on the left of the picture, neutral face: x, y in millimetres, by index of the 68.
+_HALF: Final[Mapping[int, tuple[float, float]]] = {
+    17: (-55, -16.5), 18: (-45.8, -23.8), 19: (-32.4, -26.3), 20: (-19.4, -24.6), 21: (-8.4, -19.5),
+    31: (-11.6, 50.0), 32: (-6.0, 51.7),
+    36: (-39.3, -0.5), 37: (-32.2, -4.8), 38: (-23.7, -4.3), 39: (-17.4, 1.6), 40: (-24.9, 4.3), 41: (-33.1, 4),
+    48: (-21.2, 78.2), 49: (-14, 71.6), 50: (-6.1, 67.7), 59: (-13.8, 82.8), 58: (-7, 85.2),
+    60: (-18.7, 77.8), 61: (-6, 76), 67: (-6, 76.3),
+}  # fmt: skip
+_MIDDLE: Final[Mapping[int, tuple[float, float]]] = {
+    27: (0, -1.1), 28: (0, 11.2), 29: (0, 23.9), 30: (0, 36.7), 33: (0, 53), 51: (0, 69.6), 57: (0, 86), 62: (0, 76.2),
+    66: (0, 76.5),
+}  # fmt: skip
 _JAW = (
     (-1.57, -1.0), (-1.57, 19.0), (-1.55, 40.0), (-1.48, 59.2), (-1.35, 77.2), (-0.93, 93.2), (-0.61, 108.0),
     (-0.3, 118.0), (0.0, 120.3),
 )  # fmt: skip
-"""Bearing and height of landmarks 0 to 8: where the outline of a frontal face shows."""
+"""Bearing and height of landmarks 0 to 8: the outline of a frontal face."""
 
 MIRROR = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
@@ -46,30 +44,28 @@ MIRROR = np.array(
 )  # fmt: skip
 """Index of each landmark's partner on the other side."""
 
-# Further control points on the left: what landmarks alone would leave unmoved. x, y in millimetres.
-_EXTRA: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {
-        "forehead": (-22, -45), "temple": (-52, -42), "fold": (-29.5, -12), "bag": (-29.5, 13), "cheek": (-43, 30),
-        "nasolabial": (-27, 50), "jowl": (-46, 63), "ala": (-15, 41), "chin": (-15, 100), "marionette": (-30, 86),
-    }
-)  # fmt: skip
+# More control points on the left, for regions without landmarks: x, y in millimetres.
+_EXTRA: Final[Mapping[str, tuple[float, float]]] = {
+    "forehead": (-22, -45), "temple": (-52, -42), "fold": (-29.5, -12), "bag": (-29.5, 13), "cheek": (-43, 30),
+    "nasolabial": (-27, 50), "jowl": (-46, 63), "ala": (-15, 41), "chin": (-15, 100), "marionette": (-30, 86),
+}  # fmt: skip
 EXTRAS: tuple[str, ...] = tuple(name + side for name in _EXTRA for side in ("_l", "_r"))
 CONTROLS = 60 + len(EXTRAS)
-"""Moving control points: landmarks 0 to 59, then `EXTRAS`. The inner lips (60 to 67) move by themselves."""
+"""Number of control points: landmarks 0 to 59, then `EXTRAS`. The inner lips (60 to 67) are moved separately."""
 
 
-def control(name: int | str) -> int:
-    """Row of a control point: a landmark's index or a name of `EXTRAS`."""
+def control_row(name: int | str) -> int:
+    """Row of a control point, given a landmark's index or a name of `EXTRAS`."""
     return name if isinstance(name, int) else 60 + EXTRAS.index(name)
 
 
 def bearings() -> np.ndarray:
-    """(COLS,) bearing of each column in radians, denser in front."""
+    """(COLS,) bearing of each column in radians, more closely spaced in front."""
     s = np.linspace(-1, 1, COLS)
     return _WIDEST * (0.55 * s + 0.45 * s**3)
 
 
-# Levels of the loft: y in front, y at the side, half width, z in front, z of the widest point, z at the back.
+# Cross-sections, crown to neck: y in front, y at the side, half width, z in front, z where widest, z at the back.
 _LEVELS = np.array(
     [
         [-128, -128, 8, -76, -85, -94],
@@ -93,15 +89,15 @@ _JAW_ROW = 9
 
 
 @cache
-def loft() -> np.ndarray:
-    """(ROWS, COLS, 3) the smooth head without features."""
+def smooth_head() -> np.ndarray:
+    """(ROWS, COLS, 3) the head without features, interpolated between its cross-sections."""
     knots = np.concatenate([[0], np.cumsum(np.maximum(np.hypot(*np.diff(_LEVELS[:, [0, 3]], axis=0).T), 8))])
     level = PchipInterpolator(knots, _LEVELS)(_row_positions(knots))
     return _cross_sections(level, bearings()[None])
 
 
 def _row_positions(knots: np.ndarray) -> np.ndarray:
-    """Positions of the rows along the levels, twice as dense from forehead to chin as elsewhere."""
+    """Positions of the rows along the cross-sections, twice as dense from forehead to chin as elsewhere."""
     dense = np.array([0, knots[3], knots[_JAW_ROW + 1], knots[-1]])
     weight = np.concatenate([[0], np.cumsum(np.diff(dense) * (0.45, 1.0, 0.45))])
     return np.interp(np.linspace(0, weight[-1], ROWS), weight, dense)
@@ -118,15 +114,15 @@ def _cross_sections(level: np.ndarray, bearing: np.ndarray) -> np.ndarray:
 
 
 def _bump(x: np.ndarray, y: np.ndarray, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
-    """A smooth hill of height 1, on both sides where ``cx`` is not 0."""
+    """A Gaussian bump of height 1; one on each side of the face unless ``cx`` is 0."""
     hill = np.exp(-(((np.abs(x) - abs(cx)) / sx) ** 2 + ((y - cy) / sy) ** 2) / 2)
     return hill if cx else np.exp(-((x / sx) ** 2 + ((y - cy) / sy) ** 2) / 2)
 
 
 @cache
-def features() -> dict[str, np.ndarray]:
-    """(ROWS, COLS) height of each feature in millimetres along z on an average face."""
-    x, y, z = np.moveaxis(loft(), -1, 0)
+def feature_heights() -> dict[str, np.ndarray]:
+    """(ROWS, COLS) height of each feature along z on an average face, in millimetres."""
+    x, y, z = np.moveaxis(smooth_head(), -1, 0)
     front = 1 / (1 + np.exp(-(z + 45) / 6))
 
     def bump(height: float, *where: float) -> np.ndarray:
@@ -160,8 +156,8 @@ def features() -> dict[str, np.ndarray]:
 
 
 def _ear() -> np.ndarray:
-    """Height along the normal; the back edge is steep, the front one shallow."""
-    y = loft()[..., 1]
+    """Height of the ears along the normal, steep at the back edge and shallow in front."""
+    y = smooth_head()[..., 1]
     across = (np.abs(bearings())[None] - 1.83) * 66
     inside = (
         1 - (across / np.where(across > 0, 7, 15)) ** 2 - ((y - 14 + 0.25 * across) / np.where(y > 14, 30, 26)) ** 2
@@ -172,17 +168,17 @@ def _ear() -> np.ndarray:
 
 @cache
 def template() -> np.ndarray:
-    """(ROWS, COLS, 3) the average head, without ears and hair (these lie along the normals)."""
-    grid = loft().copy()
-    for name, height in features().items():
+    """(ROWS, COLS, 3) the average head without ears and hair, which are added along the normals."""
+    grid = smooth_head().copy()
+    for name, height in feature_heights().items():
         if name != "ears":
             grid[..., 2] += height
     return grid
 
 
-def sample(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values of a (ROWS, COLS, ...) grid at (N, 2) positions (row, column), bilinear."""
-    r, c = places[:, 0], places[:, 1]
+def sample(grid: np.ndarray, grid_positions: np.ndarray) -> np.ndarray:
+    """Bilinear samples of a (ROWS, COLS, ...) grid at (N, 2) positions (row, column)."""
+    r, c = grid_positions[:, 0], grid_positions[:, 1]
     r0, c0 = np.floor(r).astype(int).clip(0, ROWS - 2), np.floor(c).astype(int).clip(0, COLS - 2)
     shape = (-1,) + (1,) * (grid.ndim - 2)
     a, b = (r - r0).reshape(shape), (c - c0).reshape(shape)
@@ -191,10 +187,10 @@ def sample(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def locate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(N, 2) positions (row, column) on the front of the template whose x and y are the given ones."""
-    grid = loft()
+    """(N, 2) positions (row, column) of the points with the given x and y on the front of the template."""
+    grid = smooth_head()
     front = np.abs(bearings()) < 1.35
-    places = np.empty((len(x), 2))
+    grid_positions = np.empty((len(x), 2))
     for k, (px, py) in enumerate(zip(x, y, strict=True)):
         far = (grid[..., 0] - px) ** 2 + (grid[..., 1] - py) ** 2 + 1e9 * ~front
         row, col = (float(v) for v in np.unravel_index(np.argmin(far), far.shape))
@@ -205,13 +201,13 @@ def locate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             across = sample(grid, np.array([[r, c + 0.5]]))[0] - sample(grid, np.array([[r, c - 0.5]]))[0]
             step = np.linalg.solve(np.stack([down[:2], across[:2]], 1), [px - here[0], py - here[1]])
             row, col = r + step[0], c + step[1]
-        places[k] = row, col
-    return places
+        grid_positions[k] = row, col
+    return grid_positions
 
 
 @cache
-def places() -> np.ndarray:
-    """(68 + extras, 2) position (row, column) of every landmark, then of `EXTRAS`."""
+def grid_positions() -> np.ndarray:
+    """(68 + extras, 2) grid position (row, column) of every landmark, then of `EXTRAS`."""
     flat = np.zeros((68 + len(EXTRAS), 2))
     for index, (x, y) in {**_HALF, **_MIDDLE}.items():
         flat[index], flat[MIRROR[index]] = (x, y), (-x, y)
@@ -221,37 +217,37 @@ def places() -> np.ndarray:
     found[17:] = locate(flat[17:, 0], flat[17:, 1])
     for index, (bearing, height) in enumerate(_JAW):
         column = float(np.interp(bearing, bearings(), np.arange(COLS)))
-        row = float(np.interp(height, loft()[:, round(column), 1], np.arange(ROWS)))
+        row = float(np.interp(height, smooth_head()[:, round(column), 1], np.arange(ROWS)))
         found[index], found[16 - index] = (row, column), (row, COLS - 1 - column)
     return found
 
 
-def respaced(outline: np.ndarray) -> np.ndarray:
-    """(17, 3) points on the same outline of a face, spaced as on the template from either ear to the chin.
+def respace_outline(outline: np.ndarray) -> np.ndarray:
+    """Space the 17 landmarks (17, 3) of a face's outline as on the template, from either ear to the chin.
 
-    A mark of the outline shows no spot of the skin: annotators share out its length.
+    Outline landmarks mark no fixed spot of the skin: annotators space them along its length.
     """
-    average = sample(template(), places()[:17])
+    average = sample(template(), grid_positions()[:17])
     spaced = outline.copy()
     for half in (slice(0, 9), slice(8, 17)):
-        here, there = _lengths(outline[half]), _lengths(average[half])
+        here, there = _cumulative_lengths(outline[half]), _cumulative_lengths(average[half])
         spaced[half] = PchipInterpolator(here / here[-1], outline[half])(there / there[-1])
     return spaced
 
 
-def _lengths(line: np.ndarray) -> np.ndarray:
-    """(N,) length of a line (N, 3) up to each of its points."""
+def _cumulative_lengths(line: np.ndarray) -> np.ndarray:
+    """(N,) length of a polyline (N, 3) up to each of its points."""
     return np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
 
 
 @cache
 def influence() -> np.ndarray:
-    """(CONTROLS, ROWS * COLS + 68) float32: what a unit move of each control point does to each vertex and landmark.
+    """(CONTROLS, ROWS * COLS + 68) float32: how far each vertex and landmark follows each control point.
 
-    Thin-plate splines over the template in space; scalp, ears and neck are held still.
+    Thin-plate splines over the template; scalp, ears and neck are fixed.
     """
     grid = template()
-    every = places()
+    every = grid_positions()
     moving = np.concatenate([every[:60], every[68:]])
     rows, cols = np.meshgrid([0, 14, 26, 150, ROWS - 1], np.linspace(3, COLS - 4, 11), indexing="ij")
     back = np.array([[r, c] for r in (60, 85, 110, 130) for c in (1, 6, COLS - 7, COLS - 2)])

@@ -1,12 +1,12 @@
-"""Glasses of an invented person: frames of several shapes with arms, lenses that catch a little light.
+"""Glasses: frames of several shapes with arms, and lenses that reflect a little light.
 
-Not part of the paper: it serves the stand-in databases. Frames lie in space before the
-face, so that they turn with it. A lens hides nothing: the lids behind it are landmarks.
+Not part of the paper: used by the stand-in databases. Frames are placed in space in front of
+the face, so they turn with it. Lenses hide nothing: the eyelids behind them are landmarks.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Final
 
 import cv2
 import numpy as np
@@ -15,37 +15,35 @@ from fer3d.standins.people.person import Person
 from fer3d.standins.picture.raster import f32
 
 _SHARP = 4
-"""Fractional bits of a line's ends."""
+"""Fractional bits of the line coordinates given to OpenCV."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One shape of glasses, in millimetres."""
+class Shape:
+    """Shape of a frame, in millimetres."""
 
     half_width: float
     half_height: float
     square: float
-    """1 an ellipse, towards 0 a rectangle."""
+    """Exponent of the outline: 1 an ellipse, towards 0 a rectangle."""
     rim: float
     """Thickness."""
     lower: bool = True
-    """Whether the rim goes round below."""
+    """Whether the rim also runs below the lens."""
 
 
-_FRAMES: Mapping[str, Frame] = MappingProxyType(
-    {
-        "round": Frame(22, 20, 1.0, 0.8),
-        "square": Frame(25, 18, 0.55, 0.9),
-        "oval": Frame(25, 16, 0.85, 0.8),
-        "half": Frame(25, 17, 0.6, 0.95, lower=False),
-        "heavy": Frame(25, 20, 0.6, 1.3),
-    }
-)
-"""Every kind of `people.GLASSES` but "none"."""
+_SHAPES: Final[Mapping[str, Shape]] = {
+    "round": Shape(22, 20, 1.0, 0.8),
+    "square": Shape(25, 18, 0.55, 0.9),
+    "oval": Shape(25, 16, 0.85, 0.8),
+    "half": Shape(25, 17, 0.6, 0.95, lower=False),
+    "heavy": Shape(25, 20, 0.6, 1.3),
+}
+"""By name of `person.GLASSES`, except "none"."""
 
 
 @dataclass(frozen=True)
-class Worn:
+class FittedGlasses:
     """Glasses on a face: polylines (N, 3) in millimetres."""
 
     lenses: tuple[np.ndarray, np.ndarray]
@@ -55,11 +53,11 @@ class Worn:
     arms: tuple[np.ndarray, np.ndarray]
 
 
-def wear(who: Person, points: np.ndarray) -> Worn:
-    """Set a person's glasses on the nose. ``points`` (68, 3) landmarks at rest in millimetres."""
-    frame = _FRAMES[who.glasses]
-    middle = np.array([0, points[36:48, 1].mean() + 4, points[28, 2] - 12])
-    apart = (points[42:48, 0].mean() - points[36:42, 0].mean()) / 2
+def fit(person: Person, landmarks: np.ndarray) -> FittedGlasses:
+    """Fit a person's glasses to the face. ``landmarks`` (68, 3) at rest in millimetres."""
+    frame = _SHAPES[person.glasses]
+    middle = np.array([0, landmarks[36:48, 1].mean() + 4, landmarks[28, 2] - 12])
+    apart = (landmarks[42:48, 0].mean() - landmarks[36:42, 0].mean()) / 2
     t = np.linspace(0, 2 * np.pi, 41)
     wide, tall = (np.sign(wave) * np.abs(wave) ** frame.square for wave in (np.cos(t), np.sin(t)))
     right = np.stack([apart + frame.half_width * wide, frame.half_height * tall, 6 - 4 * wide], 1)
@@ -68,11 +66,11 @@ def wear(who: Person, points: np.ndarray) -> Worn:
     inner = apart - frame.half_width
     bridge = np.stack([inner * at, -5 - 2.5 * np.cos(1.4 * at), np.full(7, 10.0)], 1)
     hinge = right[np.argmax(right[:, 0])] + [0, -6, 0]
-    ear = np.array([0.5 * (points[16, 0] - points[0, 0]) + 3, -8, points[16, 2] - middle[2] - 4])
+    ear = np.array([0.5 * (landmarks[16, 0] - landmarks[0, 0]) + 3, -8, landmarks[16, 2] - middle[2] - 4])
     arm = hinge + (ear - hinge) * np.linspace(0, 1, 9)[:, None]
     arm[:, 0] += 5 * np.sin(np.linspace(0, np.pi, 9))  # arms bow round the temples
     left = [-1, 1, 1]
-    return Worn(
+    return FittedGlasses(
         (right * left + middle, right + middle),
         (shown * left + middle, shown + middle, bridge + middle),
         (arm * left + middle, arm + middle),
@@ -81,30 +79,38 @@ def wear(who: Person, points: np.ndarray) -> Worn:
 
 def draw(
     picture: np.ndarray,
-    who: Person,
-    worn: Worn,
+    person: Person,
+    fitted: FittedGlasses,
     project: Callable[[np.ndarray], np.ndarray],
     yaw: float,
     scale: float,
 ) -> None:
-    """Draw glasses over a face. ``project`` takes (N, 3) millimetres to (N, 2) pixels; ``scale`` pixels a millimetre.
+    """Draw glasses over a face, in place.
 
-    The arm on the far side of a turned head is hidden, as is what lies behind thick hair.
+    The arm on the far side of a turned head is hidden, and so is what thick hair covers.
+
+    Args:
+        picture: (H, W, 3) float32, 0..255.
+        person: who wears the glasses.
+        fitted: the glasses in millimetres.
+        project: maps (N, 3) millimetres to (N, 2) pixels.
+        yaw: of the head, in degrees.
+        scale: pixels per millimetre.
     """
     facing = 0.14 * np.cos(np.radians(yaw)) + np.array([1, -1]) * np.sin(np.radians(yaw))
-    covered = who.style in ("long", "bob", "fringe", "curly")
-    arms = [project(arm[:5] if covered else arm) for arm, out in zip(worn.arms, facing, strict=True) if out > 0]
-    rims = [project(rim) for rim in worn.rims]
-    lenses = [project(lens) for lens in worn.lenses]
+    covered = person.style in ("long", "bob", "fringe", "curly")
+    arms = [project(arm[:5] if covered else arm) for arm, out in zip(fitted.arms, facing, strict=True) if out > 0]
+    rims = [project(rim) for rim in fitted.rims]
+    lenses = [project(lens) for lens in fitted.lenses]
     every = np.concatenate([*rims, *arms])
     low = np.floor(every.min(0) - 8).astype(int).clip(0)
     high = np.minimum(np.ceil(every.max(0) + 12).astype(int), picture.shape[1::-1])
     if (high <= low).any():
         return
     under = picture[low[1] : high[1], low[0] : high[0]]
-    rim = _FRAMES[who.glasses].rim
-    metal = _drawn(under.shape, [line - low for line in rims], rim * scale)
-    metal = np.maximum(metal, _drawn(under.shape, [line - low for line in arms], min(rim, 1.2) * scale))
+    rim = _SHAPES[person.glasses].rim
+    metal = _line_coverage(under.shape, [line - low for line in rims], rim * scale)
+    metal = np.maximum(metal, _line_coverage(under.shape, [line - low for line in arms], min(rim, 1.2) * scale))
     shadow = cv2.GaussianBlur(metal, (0, 0), 1.6 * scale)
     fall = np.roll(shadow, (round(4 * scale), round(-0.03 * yaw * scale)), axis=(0, 1))
     under *= 1 - 0.22 * fall[..., None]
@@ -112,12 +118,12 @@ def draw(
         under += _glint(under.shape, lens - low, k, yaw)[..., None]
     light = np.clip(cv2.GaussianBlur(under.mean(-1), (0, 0), 6 * scale) / 130, 0.4, 1.4)
     upper_edge = np.clip(metal - np.roll(metal, 1, axis=0), 0, 1)  # what faces the lamp above
-    colour = np.sqrt(f32(who.frame)) * 255 * light[..., None] + 60 * upper_edge[..., None]
+    colour = np.sqrt(f32(person.frame_colour)) * 255 * light[..., None] + 60 * upper_edge[..., None]
     under += (colour - under) * metal[..., None]
 
 
-def _drawn(shape: tuple[int, ...], lines: list[np.ndarray], width: float) -> np.ndarray:
-    """(h, w) cover of polylines ``width`` pixels thick, smooth at their edges."""
+def _line_coverage(shape: tuple[int, ...], lines: list[np.ndarray], width: float) -> np.ndarray:
+    """(h, w) coverage of antialiased polylines ``width`` pixels thick."""
     mask = np.zeros(shape[:2], np.uint8)
     fixed = [np.rint(line * 2**_SHARP).astype(np.int32) for line in lines]
     cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, _SHARP)
@@ -125,7 +131,7 @@ def _drawn(shape: tuple[int, ...], lines: list[np.ndarray], width: float) -> np.
 
 
 def _glint(shape: tuple[int, ...], lens: np.ndarray, side: int, yaw: float) -> np.ndarray:
-    """(h, w) grey levels of light that a lens adds: a faint veil, a slanted streak that moves as the head turns."""
+    """(h, w) grey levels that a lens adds: a faint veil and a slanted streak that moves as the head turns."""
     mask = np.zeros(shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.rint(lens * 2**_SHARP).astype(np.int32)], 255, cv2.LINE_AA, _SHARP)
     middle, reach = lens.mean(0), np.ptp(lens, axis=0) / 2 + 1

@@ -1,8 +1,8 @@
-"""Eyes, lips and teeth, painted between projected landmarks.
+"""Eyes, lips and teeth, painted between the projected landmarks.
 
-Not part of the paper: it serves the stand-in databases. An eye or a mouth is a slit
-between two corners. Seen along its axis each of its edges is the graph of a smooth curve
-through landmarks, so that every pixel near it knows how far it lies from each edge.
+Not part of the paper: used by the stand-in databases. An eye or a mouth is a slit between two
+corners. In coordinates along and across the slit, each edge is the graph of a smooth curve
+through landmarks, so the distance of each pixel to each edge is known.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ _CURVES = {knots: _curve(knots) for knots in (4, 5, 7)}
 
 @dataclass(frozen=True)
 class _Slit:
-    """A window of the picture round two corners, in the slit's own directions."""
+    """A window of the picture around a slit, with coordinates along and across it."""
 
     under: np.ndarray
     """(h, w, 3) the window, a view of the picture."""
@@ -51,23 +51,23 @@ class _Slit:
     """Pixels from corner to corner."""
 
     def edge(self, points: np.ndarray) -> np.ndarray:
-        """(h, w) how far below the corners' line the curve through ``points`` runs at each pixel's place along it."""
+        """(h, w) pixels from the corners' line down to the curve through ``points``, at each pixel's position along."""
         fine = _CURVES[len(points)] @ points - self.left
         u = (fine @ self.axis) / self.length
         v = fine[:, 1] * self.axis[0] - fine[:, 0] * self.axis[1]
         return f32(np.interp(self.along, np.maximum.accumulate(u), v))
 
     def ends(self, millimetres: float, scale: float) -> np.ndarray:
-        """(h, w) 1 inside, fading to 0 at both corners within so many millimetres."""
+        """(h, w) 1 inside, fading to 0 within ``millimetres`` of both corners."""
         return np.clip(np.minimum(self.along, 1 - self.along) * self.length / (millimetres * scale), 0, 1)
 
     def arch(self) -> np.ndarray:
         """(h, w) 0 at the corners, 1 in the middle."""
-        return np.sin(np.pi * np.clip(self.along, 0, 1)).clip(0)  # the sine of pi is no exact 0
+        return np.sin(np.pi * np.clip(self.along, 0, 1)).clip(0)  # the sine of pi is not exactly 0
 
 
 def _slit(picture: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.ndarray, margin: float) -> _Slit | None:
-    """The window that holds ``points`` and ``margin`` pixels round them; None outside the picture."""
+    """The window around ``points`` with a margin in pixels; None outside the picture."""
     axis = right - left
     length = float(np.hypot(*axis)) + 1e-6
     axis = axis / length
@@ -81,56 +81,61 @@ def _slit(picture: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.n
     return _Slit(picture[low[1] : high[1], low[0] : high[0]], along, dy * axis[0] - dx * axis[1], left, axis, length)
 
 
-def _lengthened(marks: np.ndarray, corners: tuple[tuple[int, int, float], ...], scale: float) -> np.ndarray:
-    """The landmarks with each corner (itself, its opposite, millimetres) so much further out.
+def _extend_corners(landmarks: np.ndarray, corners: tuple[tuple[int, int, float], ...], scale: float) -> np.ndarray:
+    """Landmarks with each corner (itself, its opposite, millimetres) moved outwards.
 
-    A slit's end is marked where it is still seen, not where it thins to nothing.
+    Annotators mark the end of a slit where it is still visible, not where it closes.
     """
-    flat = marks.copy()
+    flat = landmarks.copy()
     for corner, opposite, beyond in corners:
-        outwards = marks[corner] - marks[opposite]
+        outwards = landmarks[corner] - landmarks[opposite]
         flat[corner] += outwards * (beyond * scale / (np.hypot(*outwards) + 1e-6))
     return flat
 
 
 def _over(under: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:
-    """Lay a colour over the picture."""
+    """Blend a colour over the picture, in place."""
     under += (colour - under) * cover[..., None]
 
 
 def _dim(under: np.ndarray, share: np.ndarray) -> None:
-    """Take a share of the light away."""
+    """Darken the picture by a share, in place."""
     under *= np.clip(1 - share, 0.08, 1)[..., None]
 
 
 def _line(distance: np.ndarray, width: float) -> np.ndarray:
-    """1 on a line, falling off within ``width`` pixels."""
+    """1 on a line, falling off within ``width`` pixels of it."""
     return np.exp(-((distance / width) ** 2))
 
 
 def _between(v: np.ndarray, top: np.ndarray, bottom: np.ndarray, soft: float = 1.0) -> np.ndarray:
-    """Cover of the band between two edges, ``soft`` pixels wide at each."""
+    """Coverage of the band between two edges that are ``soft`` pixels wide."""
     return np.clip((v - top) / soft + 0.5, 0, 1) * np.clip((bottom - v) / soft + 0.5, 0, 1)
 
 
 def eyes(
-    picture: np.ndarray, who: Person, marks: np.ndarray, pose: Pose, key: tuple[float, float, float], scale: float
+    picture: np.ndarray,
+    person: Person,
+    landmarks: np.ndarray,
+    pose: Pose,
+    key: tuple[float, float, float],
+    scale: float,
 ) -> None:
-    """Paint both eyes. ``marks`` (68, 2) pixels; ``key`` points to the main light; ``scale`` pixels a millimetre."""
-    flat = _lengthened(marks, ((36, 39, 3.9), (39, 36, 1.2), (42, 45, 1.2), (45, 42, 3.9)), scale)
-    far = int(pose.turn[1] > 0)  # a head turned to the right of the picture hides its right eye
+    """Paint both eyes, in place. ``landmarks`` (68, 2) pixels; ``key`` towards the main light; ``scale`` pixels/mm."""
+    flat = _extend_corners(landmarks, ((36, 39, 3.9), (39, 36, 1.2), (42, 45, 1.2), (45, 42, 3.9)), scale)
+    far = int(pose.turn[1] > 0)  # the eye on the far side of a turned head
     for k, (upper, lower) in enumerate(_EYES):
         if abs(pose.turn[1]) > _FAR_EYE and k == far:
             continue
         lids = flat[list(upper)], flat[list(lower)]
         slit = _slit(picture, np.concatenate(lids), lids[0][0], lids[0][-1], 14 * scale)
         if slit is not None:
-            _eye(slit, who, *lids, pose, key, scale, inner=0.97 if k == 0 else 0.03)
+            _eye(slit, person, *lids, pose, key, scale, inner=0.97 if k == 0 else 0.03)
 
 
 def _eye(
     slit: _Slit,
-    who: Person,
+    person: Person,
     upper: np.ndarray,
     lower: np.ndarray,
     pose: Pose,
@@ -142,25 +147,25 @@ def _eye(
     top = slit.edge(upper)
     bottom = np.maximum(slit.edge(lower), top)
     open_eye = (slit.along > 0) & (slit.along < 1)
-    light = max(float(slit.under.mean()), 12.0) / (np.sqrt(np.mean(who.skin)) * 255)
+    light = max(float(slit.under.mean()), 12.0) / (np.sqrt(np.mean(person.skin)) * 255)
     lit = float(np.clip(0.38 + 0.75 * light, 0.6, 1.2))
     shade = (1 - 0.34 * np.exp(-np.clip(v - top, 0, None) / (1.8 * s))) * (1 - 0.25 * np.abs(2 * slit.along - 1) ** 3)
-    ball = _eyeball(slit, who, _middle(slit, upper, lower), shade, lit, pose, key, s, inner)
+    ball = _eyeball(slit, person, _middle(slit, upper, lower), shade, lit, pose, key, s, inner)
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
-    # dark lids are what the points follow, to a fraction of a pixel: paler ones halve the opening that is found
+    # detected landmarks follow dark lids to a fraction of a pixel; paler lids halve the opening that is found
     lashes = _line(v - top + s, 2 * s) * ends * (0.75 + 0.25 * outwards)
     wet = _line(v - bottom + 1.1 * s, 1.4 * s) * ends
     opening = float(((bottom - top) * open_eye).max()) / s
     arch = np.sqrt(np.cos(1.3 * np.clip(2 * slit.along - 1, -1, 1)))
-    fold_at = top - np.clip(6.5 - 0.35 * opening, 1.6, 5) * s * arch  # a lid that opens slides under it
+    fold_at = top - np.clip(6.5 - 0.35 * opening, 1.6, 5) * s * arch  # an opening lid slides under the crease
     fold = _line(v - fold_at, 0.75 * s) * np.clip(1.4 - np.abs(2 * slit.along - 1), 0, 1)
-    _dim(slit.under, 0.92 * lashes + 0.92 * wet + 0.28 * who.eye_fold * fold)
+    _dim(slit.under, 0.92 * lashes + 0.92 * wet + 0.28 * person.eye_fold * fold)
 
 
 def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
-    """Pixels across of the eyeball's middle. A lid that comes down does not pull the eye with it."""
+    """Coordinate across of the eyeball's centre, which a closing lid does not move."""
 
     def height(points: np.ndarray) -> float:
         x, y = (points[1] + points[2]) / 2 - slit.left
@@ -172,7 +177,7 @@ def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
 
 def _eyeball(
     slit: _Slit,
-    who: Person,
+    person: Person,
     middle: float,
     shade: np.ndarray,
     lit: float,
@@ -181,7 +186,7 @@ def _eyeball(
     s: float,
     inner: float,
 ) -> np.ndarray:
-    """(h, w, 3) white, iris, pupil and the light's reflection, as if no lid were there."""
+    """(h, w, 3) the eyeball without lids: white, iris, pupil and reflection."""
     pink = 0.5 * _line(slit.along - inner, 0.06)[..., None] * f32([0.1, 0.6, 0.55])
     ball = f32([234, 225, 220]) * (0.93 * lit * shade)[..., None] * (1 - pink)
     px = (slit.along - 0.5) * slit.length - (0.19 * pose.gaze[0] + 4 * np.sin(np.radians(pose.turn[1]))) * s
@@ -189,15 +194,15 @@ def _eyeball(
     r = np.hypot(px, py) / s
     ring = np.clip(1.25 - 0.55 * np.abs(r / _IRIS - 0.55), 0.3, 1.3) * (1 - 0.6 * np.clip((r - 4.7) / 1.2, 0, 1))
     glow = ring * (0.8 + 0.35 * np.clip(py / (6 * s), -1, 1)) * (0.45 + 0.55 * shade)
-    _over(ball, np.sqrt(f32(who.iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
+    _over(ball, np.sqrt(f32(person.iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
     ball *= 1 - 0.93 * np.clip((_PUPIL - r) * s + 0.5, 0, 1)[..., None]
     spark = _line(px / s - 2.4 * key[0], 0.8) * _line(py / s - 2.6 * key[1], 0.8)
     return ball + (190 * spark * min(lit, 1.0))[..., None]
 
 
-def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scale: float) -> None:
-    """Paint lips and what lies between them. ``lift``: millimetres that the upper lip bares the teeth."""
-    flat = _lengthened(marks, ((48, 54, 3.2), (54, 48, 3.2), (60, 64, 3.2), (64, 60, 3.2)), scale)
+def mouth(picture: np.ndarray, person: Person, landmarks: np.ndarray, lift: float, scale: float) -> None:
+    """Paint lips, teeth and tongue, in place. ``lift``: how far the upper lip is raised, in millimetres."""
+    flat = _extend_corners(landmarks, ((48, 54, 3.2), (54, 48, 3.2), (60, 64, 3.2), (64, 60, 3.2)), scale)
     slit = _slit(picture, flat[48:68], flat[48], flat[54], 8 * scale)
     if slit is None:
         return
@@ -205,7 +210,7 @@ def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scal
     def edge(*index: int) -> np.ndarray:
         return slit.edge(flat[list(index)])
 
-    # a soft edge is found on the darker of its sides: each is painted so far from where it is to be found
+    # landmarks are detected on the darker side of a soft edge: offset each edge accordingly
     off = scale * np.sqrt(slit.arch())
     top = edge(48, 49, 50, 51, 52, 53, 54) - 0.7 * off
     bottom = edge(48, 59, 58, 57, 56, 55, 54) + 0.8 * off
@@ -213,30 +218,30 @@ def mouth(picture: np.ndarray, who: Person, marks: np.ndarray, lift: float, scal
     off *= np.clip((lower - upper) / (2 * scale), 0, 1)
     upper = np.maximum(upper - 1.2 * off, top + 0.6)
     lower = np.clip(lower + 0.9 * off, upper, np.maximum(bottom - 0.6, upper))
-    _lips(slit, who, top, upper, lower, bottom, scale)
+    _lips(slit, person, top, upper, lower, bottom, scale)
     _cavity(slit, upper, lower, lift, scale)
     _seam(slit, (upper + lower) / 2, lower - upper, scale)
 
 
 def _lips(
-    slit: _Slit, who: Person, top: np.ndarray, upper: np.ndarray, lower: np.ndarray, bottom: np.ndarray, s: float
+    slit: _Slit, person: Person, top: np.ndarray, upper: np.ndarray, lower: np.ndarray, bottom: np.ndarray, s: float
 ) -> None:
-    """The red of both lips, in the light that falls on the skin there; the upper one faces down and is darker."""
+    """Both lips, lit as the skin around them; the upper one faces down and is darker."""
     v, ends, arch = slit.across, slit.ends(0.9, s), slit.arch()
-    red = cv2.GaussianBlur(slit.under, (0, 0), 3.5 * s) * f32(np.sqrt(np.array(who.lips) / np.array(who.skin)))
+    red = cv2.GaussianBlur(slit.under, (0, 0), 3.5 * s) * f32(np.sqrt(np.array(person.lips) / np.array(person.skin)))
     u = slit.along * slit.length / s
     red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))[..., None]
     t = np.clip((v - top) / np.maximum(upper - top, 0.5), 0, 1)
     _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
-    shine = 12 * who.lip_volume * _line(t - 0.35, 0.2) * arch**2
+    shine = 12 * person.lip_volume * _line(t - 0.35, 0.2) * arch**2
     lip = red * (1.08 - 0.2 * t**2)[..., None] + shine[..., None]
     _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
     _dim(slit.under, 0.2 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
 
 def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: float) -> None:
-    """Between the lips: a dark hollow, the tongue, one flat band of teeth that hangs from the skull."""
+    """Between the lips: a dark cavity, the tongue, and a flat band of upper teeth."""
     v, gap = slit.across, lower - upper
     half = np.abs(2 * slit.along - 1)
     side = np.clip(1 - half**2, 0, 1)
@@ -256,7 +261,7 @@ def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: f
 
 
 def _seam(slit: _Slit, middle: np.ndarray, gap: np.ndarray, s: float) -> None:
-    """The dark line of closed lips, and the corners."""
+    """The dark line between closed lips, and the corners of the mouth."""
     off = slit.across - middle + 0.4 * s
     inside = np.clip(np.minimum(slit.along, 1 - slit.along) * slit.length / (0.8 * s) + 1, 0, 1)
     seam = _line(off, 0.95 * s) * np.clip(1.2 - gap / (1.8 * s), 0, 1) * inside

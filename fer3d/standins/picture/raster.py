@@ -1,6 +1,6 @@
-"""Geometry on the screen: normals, rotation, and the z-buffer that tells which place on a grid each pixel shows.
+"""Rasterisation: normals, rotations, and a z-buffer that gives the grid position shown at each pixel.
 
-Not part of the paper: it serves the stand-in databases.
+Not part of the paper: used by the stand-in databases.
 """
 
 import cv2
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _DENSE = 3
-"""Splats a vertex, in both directions."""
+"""Splats per vertex, in both directions."""
 _NUMBER_BITS = 20
-"""A splat's number and its depth share one integer, so that one maximum finds the nearest."""
+"""Low bits of an integer that hold a splat's number; the high bits hold its depth, so the maximum is the nearest."""
 
 
 def f32(values: ArrayLike) -> np.ndarray:
@@ -19,7 +19,7 @@ def f32(values: ArrayLike) -> np.ndarray:
 
 
 def normals(grid: np.ndarray) -> np.ndarray:
-    """(rows, cols, 3) unit normals, outwards."""
+    """(rows, cols, 3) outward unit normals of a grid (rows, cols, 3)."""
     down = np.empty_like(grid)
     across = np.empty_like(grid)
     down[1:-1], across[:, 1:-1] = grid[2:] - grid[:-2], grid[:, 2:] - grid[:, :-2]
@@ -31,7 +31,7 @@ def normals(grid: np.ndarray) -> np.ndarray:
 
 
 def rotation(turn: tuple[float, float, float]) -> np.ndarray:
-    """(3, 3) float32 for pitch, yaw, roll in degrees."""
+    """(3, 3) float32 rotation matrix for pitch, yaw and roll in degrees."""
     pitch, yaw, roll = np.radians(turn)
     cp, sp, cy, sy, cr, sr = np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw), np.cos(roll), np.sin(roll)
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
@@ -41,11 +41,16 @@ def rotation(turn: tuple[float, float, float]) -> np.ndarray:
 
 
 def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Which place on the grid each pixel shows.
+    """Find the grid position shown at each pixel.
 
-    ``on_screen`` (rows, cols, 3): x and y in pixels, depth in millimetres (larger is nearer). What
-    faces away is not drawn. Returns (h, w, 2) float32 column and row on the grid, (h, w) float32
-    cover in 0..1, and the (x, y) corner of this window in a picture of ``shape`` (height, width).
+    Args:
+        on_screen: (rows, cols, 3) x and y in pixels, depth in millimetres (larger is nearer). Faces that
+            point away are not drawn.
+        shape: (height, width) of the picture.
+
+    Returns:
+        (h, w, 2) float32 column and row on the grid, (h, w) float32 coverage in 0..1, and the (x, y)
+        corner of this window in the picture.
     """
     low = np.floor(on_screen[..., :2].min((0, 1)) - 10).astype(int).clip(0)
     high = np.ceil(on_screen[..., :2].max((0, 1)) + 10).astype(int).clip(None, shape[::-1])
@@ -56,7 +61,7 @@ def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray
     nearest = _splat(dense.reshape(-1, 3), drawn.ravel(), low, width, height)
     square = np.ones((3, 3), np.uint8)
     hit = cv2.morphologyEx((nearest >= 0).astype(np.uint8), cv2.MORPH_CLOSE, square)
-    for reach in (3, 5):  # first the holes, then a rim from which the silhouette is smoothed
+    for reach in (3, 5):  # fill holes, then add a rim to smooth the silhouette
         nearest = np.where(nearest >= 0, nearest, cv2.dilate(nearest, np.ones((reach, reach), np.uint8)))
     places = _refined(nearest, dense.reshape(-1, 3), slope, on_screen.shape[1], low)
     cover = np.clip(2 * cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8) - 1, 0, 1)
@@ -70,7 +75,7 @@ def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray
 
 
 def _splat(dense: np.ndarray, drawn: np.ndarray, low: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(height, width) float64 at half resolution: depth and number of the nearest point in one, -1 where none is."""
+    """(height, width) float64 at half resolution: depth and number of the nearest point, -1 where there is none."""
     x = (dense[:, 0] - low[0]) * 0.5
     y = (dense[:, 1] - low[1]) * 0.5
     kept = np.flatnonzero(drawn & (x >= 0) & (y >= 0) & (x < width) & (y < height))
@@ -82,7 +87,7 @@ def _splat(dense: np.ndarray, drawn: np.ndarray, low: np.ndarray, width: int, he
 
 
 def _refined(nearest: np.ndarray, dense: np.ndarray, slope: np.ndarray, cols: int, low: np.ndarray) -> np.ndarray:
-    """(h, w, 2) column and row on the grid at each pixel's middle: its nearest point's, and the slope from there."""
+    """(h, w, 2) column and row on the grid at each pixel's centre: the nearest point's, plus slope times offset."""
     ys, xs = np.nonzero(nearest >= 0)
     number = nearest[ys, xs].astype(np.int64) & ((1 << _NUMBER_BITS) - 1)
     row, col = np.divmod(number, cols * _DENSE)
@@ -96,7 +101,7 @@ def _refined(nearest: np.ndarray, dense: np.ndarray, slope: np.ndarray, cols: in
 
 
 def _slope(on_screen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows * cols, 4) columns and rows of the grid a pixel right and down; (rows, cols) uint8 facing the camera."""
+    """(rows * cols, 4) change of grid column and row per pixel right and down; (rows, cols) uint8 facing the camera."""
     flat = on_screen[..., :2]
     across, down = np.empty_like(flat), np.empty_like(flat)
     across[:, 1:-1], down[1:-1] = (flat[:, 2:] - flat[:, :-2]) / 2, (flat[2:] - flat[:-2]) / 2

@@ -1,91 +1,91 @@
-"""Pictures of invented people: the grid of `head` posed, lit, drawn through a z-buffer, photographed.
+"""Rendering: the head's grid posed, lit, drawn through a z-buffer, and photographed.
 
-Not part of the paper: it serves the stand-in databases. Skin and hair are one grid of
-vertices, splatted densely into a z-buffer at half the picture's resolution; each pixel's
-place on the grid is then refined by the local slope, so that texture and silhouette are
-smooth and hold at any yaw. Eyes and lips are painted between the projected landmarks, so
-truth and picture agree. All arithmetic on light uses its square root, in which albedo
-and shading multiply.
+Not part of the paper: used by the stand-in databases. Skin and hair are one grid of
+vertices, splatted densely into a z-buffer at half the picture's resolution. The grid position
+of each pixel is then refined by the local slope, so that texture and silhouette are smooth at
+any yaw. Eyes and lips are painted between the projected landmarks, so that the true landmarks
+and the picture agree. Light is handled as its square root, in which albedo and shading
+multiply.
 """
 
 import copy
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from fer3d.standins.people import head
-from fer3d.standins.people import person as people
-from fer3d.standins.people.person import Person, Pose
-from fer3d.standins.picture import canvas, folds, glasses, paint, room, skin
+from fer3d.standins.people.person import Person, Pose, control_displacements
+from fer3d.standins.picture import glasses, paint, skin, surroundings, wrinkles
 from fer3d.standins.picture.raster import f32, normals, rasterise, rotation
 from fer3d.standins.picture.scene import Light, Scene
+from fer3d.standins.picture.texture import TEXELS_PER_VERTEX
 
-_NO_SECOND = np.empty(0, np.float32)
-"""OpenCV's second map, when the first holds both coordinates."""
-_LOOSE = 64
-"""Pixels by which the noise is larger than the picture: each frame sees another part of it."""
+_NO_SECOND_MAP = np.empty(0, np.float32)
+"""The second map of `cv2.remap` when the first holds both coordinates."""
+_NOISE_MARGIN = 64
+"""Pixels by which the noise is larger than the picture: each frame uses another part of it."""
 _DISTANCE = 1300.0
-"""Millimetres from the camera to the eyes."""
+"""Distance from the camera to the eyes in millimetres."""
 
 
 @dataclass
 class Renderer:
-    """One person before one camera. Set-up takes about a third of a second, a frame about a fiftieth, on one core."""
+    """One person in front of one camera. On one core the set-up takes 0.3 s, a frame 0.02 s."""
 
-    who: Person
+    person: Person
     scene: Scene
-    _skin: skin.Skin = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._skin = skin.bake(self.who)
+        self._skin = skin.bake_texture(self.person)
         self._texture = np.dstack([self._skin.albedo, np.zeros_like(self._skin.albedo[..., 0])])
         self._rng = np.random.default_rng(self.scene.seed)
-        self._rest, self._rest_points = _rest_shape(self.who, self._skin)
+        self._rest, self.rest_landmarks = _rest_shape(self.person, self._skin)
         self._occlusion = _occlusion(self._rest)
         self._shadows = [_shadow(self._rest, lamp) for lamp in self.scene.lights]
-        if self.who.glasses != "none":
-            self._glasses = glasses.wear(self.who, self._rest_points)
-        self._room = room.wall(self.scene, self._rng)
-        self._clothes, self._clothes_cover = room.clothes(self.who, self.scene)
-        size = (self.scene.height + _LOOSE, self.scene.width + _LOOSE) + (() if self.scene.grey else (3,))
+        if self.person.glasses != "none":
+            self._glasses = glasses.fit(self.person, self.rest_landmarks)
+        self._wall = surroundings.wall(self.scene, self._rng)
+        self._clothes, self._clothes_cover = surroundings.clothes(self.person, self.scene)
+        size = (self.scene.height + _NOISE_MARGIN, self.scene.width + _NOISE_MARGIN) + (() if self.scene.grey else (3,))
         self._grain = np.rint(self._rng.normal(0, self.scene.noise, size)).astype(np.int16)
 
-    def relit(self, lights: tuple[Light, ...]) -> "Renderer":
-        """The same person before the same camera in other light; the person is not painted again."""
+    def with_lights(self, lights: tuple[Light, ...]) -> "Renderer":
+        """The same person and camera in other light, without painting the person again."""
         other = copy.copy(self)
         other.scene = replace(self.scene, lights=lights)
         other._shadows = [_shadow(self._rest, lamp) for lamp in lights]
-        other._clothes, other._clothes_cover = room.clothes(self.who, other.scene)
+        other._clothes, other._clothes_cover = surroundings.clothes(self.person, other.scene)
         return other
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-        """(height, width, 3) uint8 RGB, and (68, 2) float32 the true landmarks in its pixels."""
-        grid, points, lift = self._posed(pose)
-        turned, on_screen = self._project(grid, pose)
-        _, marks = self._project(points, pose)
-        picture = self._room.copy()
+        """One frame (height, width, 3) uint8 RGB, and its true landmarks (68, 2) float32 in pixels."""
+        grid, points, lift = self.deform(pose)
+        turned, on_screen = self.project(grid, pose)
+        _, marks = self.project(points, pose)
+        picture = self._wall.copy()
         self._draw_head(picture, on_screen, self._lit(turned, pose), pose, marks[:, :2], lift)
         self._draw_clothes(picture)
-        if self.who.glasses != "none":
+        if self.person.glasses != "none":
             glasses.draw(
                 picture,
-                self.who,
+                self.person,
                 self._glasses,
-                lambda line: self._project(line, pose)[1][:, :2],
+                lambda line: self.project(line, pose)[1][:, :2],
                 pose.turn[1],
                 self.scene.scale,
             )
         return self._photograph(picture), marks[:, :2].astype(np.float32)
 
-    def _posed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
-        """Vertices (ROWS, COLS, 3), landmarks (68, 3), how far the upper lip bares the teeth; all in millimetres."""
-        moved, inner = people.controls(self.who, pose)
+    def deform(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
+        """The head with an expression: vertices (ROWS, COLS, 3), landmarks (68, 3), lift of the upper lip, in mm."""
+        moved, inner = control_displacements(self.person, pose)
         moved += self._blink(moved, pose.blink)
         active = np.flatnonzero(np.abs(moved).max(1) > 1e-3)
         change = (moved[active].T @ head.influence()[active]).T
         grid = self._rest + change[:-68].reshape(head.ROWS, head.COLS, 3)
-        points = self._rest_points.copy()
+        points = self.rest_landmarks.copy()
         points[:60] += moved[:60]
         for lip, outer in ((61, 50), (62, 51), (63, 52), (67, 58), (66, 57), (65, 56)):
             fall = inner[0] if lip < 64 else inner[1]
@@ -100,16 +100,16 @@ class Renderer:
         return grid, points, -float(inner[0])
 
     def _blink(self, moved: np.ndarray, closed: float) -> np.ndarray:
-        """Lids that would cross are held together; a blink brings the upper one down."""
+        """(CONTROLS, 3) further displacements: a blink closes the eyelids, and eyelids never cross."""
         extra = np.zeros_like(moved)
         for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
-            gap = self._rest_points[lower, 1] + moved[lower, 1] - self._rest_points[upper, 1] - moved[upper, 1]
+            gap = self.rest_landmarks[lower, 1] + moved[lower, 1] - self.rest_landmarks[upper, 1] - moved[upper, 1]
             extra[upper, 1] = closed * max(gap - 0.4, 0) * 0.88 + min(gap - 0.4, 0)
             extra[lower, 1] = -closed * max(gap - 0.4, 0) * 0.12
         return extra
 
-    def _project(self, points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-        """The turned points in millimetres, and (..., 3) pixels and depth; the head turns about the neck."""
+    def project(self, points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+        """Points (..., 3) turned about the neck, in millimetres, and projected: (..., 3) pixels x, y and depth."""
         pivot = np.array([0, 70, -90], np.float32)
         turned = (points.astype(np.float32) - pivot) @ rotation(pose.turn).T + pivot
         turned[..., :2] += f32(pose.shift)
@@ -119,7 +119,7 @@ class Renderer:
         return turned, np.concatenate([pixels, turned[..., 2:]], axis=-1)
 
     def _lit(self, grid: np.ndarray, pose: Pose) -> np.ndarray:
-        """(ROWS, COLS, 4) square root of the light sent back a unit of albedo (red, green, blue), and the highlight."""
+        """(ROWS, COLS, 4) square root of the diffuse light (red, green, blue) for albedo 1, and the highlight."""
         normal = normals(grid)
         strands = self._skin.strands @ rotation(pose.turn).T
         light = np.zeros((head.ROWS, head.COLS, 4), np.float32)
@@ -128,7 +128,7 @@ class Renderer:
         for lamp, seen in zip(self.scene.lights, self._shadows, strict=True):
             facing = normal @ f32(lamp.towards)
             reached = 0.275 * self._occlusion + 0.825 * seen
-            # light that went under the skin wraps further round in red than in blue
+            # subsurface scattering: red light wraps further around than blue
             for channel, wrap in enumerate((0.30, 0.20, 0.16)):
                 soft = np.clip((facing + wrap) / (1 + wrap), 0, None)
                 light[..., channel] += lamp.colour[channel] * soft * soft * reached
@@ -136,7 +136,7 @@ class Renderer:
             half /= np.linalg.norm(half)
             glint = np.clip(normal @ half, 0, 1) ** 8
             skin_shine = (0.35 * glint + 0.65 * glint**3) * self._skin.gloss
-            # hair shines in a band where its strands lie square to the light
+            # hair shines where its strands are perpendicular to the light
             hair_shine = self._skin.sheen * (1 - (strands @ half) ** 2) ** 10 * np.clip(facing + 0.3, 0, 1)
             light[..., 3] += (skin_shine + hair_shine) * seen * lamp.colour[1]
         light[..., :3] = np.sqrt(light[..., :3] * self.scene.exposure)
@@ -147,16 +147,16 @@ class Renderer:
         self, picture: np.ndarray, on_screen: np.ndarray, light: np.ndarray, pose: Pose, marks: np.ndarray, lift: float
     ) -> None:
         places, cover, (left, top) = rasterise(on_screen, picture.shape[:2])
-        self._texture[..., 3] = folds.brightness(self._skin.relief, pose.units, self.who.age)
-        texel = places * f32(canvas.FINE) + f32((canvas.FINE - 1) / 2)
-        colour = cv2.remap(self._texture, texel, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        falling = cv2.remap(light, places, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        self._texture[..., 3] = wrinkles.shading(self._skin.relief, pose.units, self.person.age)
+        texel = places * f32(TEXELS_PER_VERTEX) + f32((TEXELS_PER_VERTEX - 1) / 2)
+        colour = cv2.remap(self._texture, texel, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        falling = cv2.remap(light, places, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen = falling[..., :3] * colour[..., :3]
         seen += falling[..., 3:]
         seen *= colour[..., 3:] * f32(1 / 128)
         here = marks - (left, top)
-        paint.eyes(seen, self.who, here, pose, self.scene.lights[0].towards, self.scene.scale)
-        paint.mouth(seen, self.who, here, lift, self.scene.scale)
+        paint.eyes(seen, self.person, here, pose, self.scene.lights[0].towards, self.scene.scale)
+        paint.mouth(seen, self.person, here, lift, self.scene.scale)
         under = picture[top : top + cover.shape[0], left : left + cover.shape[1]]
         under += (seen - under) * cover[..., None]
 
@@ -168,37 +168,45 @@ class Renderer:
         under += (self._clothes[top:] - under) * self._clothes_cover[top:, :, None]
 
     def _photograph(self, picture: np.ndarray) -> np.ndarray:
-        """Saturation, blur, noise: what a camera makes of the light."""
+        """The camera: saturation, blur, noise."""
         seen = cv2.convertScaleAbs(picture)
         if self.scene.blur > 0:
             seen = cv2.GaussianBlur(seen, (0, 0), self.scene.blur)
         if self.scene.grey:
             seen = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
-        dy, dx = self._rng.integers(0, _LOOSE, 2)
+        dy, dx = self._rng.integers(0, _NOISE_MARGIN, 2)
         seen = cv2.add(seen, self._grain[dy : dy + seen.shape[0], dx : dx + seen.shape[1]], dtype=cv2.CV_8U)
         return cv2.cvtColor(seen, cv2.COLOR_GRAY2RGB) if self.scene.grey else seen
 
 
-def _rest_shape(who: Person, painted: skin.Skin) -> tuple[np.ndarray, np.ndarray]:
-    """This person's vertices (ROWS, COLS, 3), hair included, and landmarks (68, 3), at rest."""
-    grid = head.loft().copy()
-    for name, height in head.features().items():
+def render_frames(renderer: Renderer, poses: Sequence[Pose], landmarks: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield a recording's frames (H, W, 3) uint8 RGB; append the true landmarks (68, 2) of each to ``landmarks``."""
+    for pose in poses:
+        frame, true = renderer.frame(pose)
+        landmarks.append(true)
+        yield frame
+
+
+def _rest_shape(person: Person, texture: skin.Skin) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (ROWS, COLS, 3), hair included, and landmarks (68, 3) of a person at rest."""
+    grid = head.smooth_head().copy()
+    for name, height in head.feature_heights().items():
         if name != "ears":
-            grid[..., 2] += height * who.features[name]
-    places = head.places()[:68]
-    change = (who.shape.astype(np.float32).T @ head.influence()).T
+            grid[..., 2] += height * person.features[name]
+    places = head.grid_positions()[:68]
+    change = (person.shape.astype(np.float32).T @ head.influence()).T
     grid += change[:-68].reshape(grid.shape)
     points = head.sample(grid, places)
-    points[:17] = head.respaced(points[:17])
-    size = np.array(who.proportions)
+    points[:17] = head.respace_outline(points[:17])
+    size = np.array(person.proportions)
     grid, points = grid * size, points * size
-    outwards = normals(cv2.GaussianBlur(f32(grid), (0, 0), 9))  # blurred: hair must not fold into itself
-    lift = painted.hair + head.features()["ears"] * np.clip(1 - painted.hair / 12, 0, 1)
+    outwards = normals(cv2.GaussianBlur(f32(grid), (0, 0), 9))  # blurred, so that hair does not intersect itself
+    lift = texture.hair + head.feature_heights()["ears"] * np.clip(1 - texture.hair / 12, 0, 1)
     return f32(grid + outwards * lift[..., None]), f32(points)
 
 
 def _occlusion(grid: np.ndarray) -> np.ndarray:
-    """(ROWS, COLS) share of the surroundings' light that arrives: less in hollows and under the jaw."""
+    """(ROWS, COLS) ambient occlusion: share of the ambient light, less in hollows and under the jaw."""
     normal = normals(grid)
     open_sky = np.ones(grid.shape[:2], np.float32)
     for spread, strength in ((2.5, 0.16), (7, 0.075)):
@@ -208,13 +216,13 @@ def _occlusion(grid: np.ndarray) -> np.ndarray:
 
 
 def _below_jaw() -> np.ndarray:
-    """(ROWS, 1) 1 where throat meets jaw, fading down the neck: what keeps an outline to the chin in any light."""
+    """(ROWS, 1) 1 where throat meets jaw, 0 down the neck: it outlines the chin in any light."""
     rows = np.arange(head.ROWS)[:, None]
     return np.clip((rows - 130) / 6, 0, 1) * np.clip((172 - rows) / 30, 0, 1)
 
 
 def _shadow(grid: np.ndarray, lamp: Light) -> np.ndarray:
-    """(ROWS, COLS) 0 where the head shades itself from the lamp, 1 where not, soft between."""
+    """(ROWS, COLS) shadow map of one light: 0 where the head shades itself, 1 where not, soft between."""
     forward = np.array(lamp.towards) / np.linalg.norm(lamp.towards)
     right = np.cross([0, 1, 0], forward)
     right /= np.linalg.norm(right)

@@ -1,10 +1,10 @@
-"""The stand-in of DISFA: long spontaneous videos, weak expressions, mostly neutral, intensities a frame.
+"""The DISFA stand-in: long spontaneous videos, weak expressions, mostly neutral, intensities per frame.
 
-Mimics the Denver Intensity of Spontaneous Facial Action release (Section 4.1 of the
-paper): a left and a right camera, and one label file for each subject and action unit.
-Kept: 27 subjects at most with the original's numbers, 20 frames/s, 1024 x 768, the
-imbalance between neutral, happiness and the rest. Departs: 40 frames a feeling, at most 240
-a subject instead of 4845, and the right camera for two subjects only.
+Layout of the Denver Intensity of Spontaneous Facial Action release (Section 4.1 of the paper):
+a left and a right camera, and one label file per subject and action unit. As in the original:
+at most 27 subjects with its numbers, 20 frames/s, 1024 x 768, the imbalance between neutral,
+happiness and the rest. Different: 40 frames per expression, at most 240 per subject instead of
+4845, and the right camera for two subjects only.
 """
 
 import dataclasses
@@ -16,130 +16,147 @@ import cv2
 import numpy as np
 
 from fer3d.labels import emfacs
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import studio
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import ACTION_UNITS, Person, Pose, neutral_units, random_stream
 from fer3d.standins.picture.raster import f32
+from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
+from fer3d.standins.releases import recording
+from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 
 FPS = 20
 FRAMES = 40
-"""Frames for each feeling, the neutral ones before and after it included."""
-UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-"""The action units that are coded."""
+"""Frames per expression, including the neutral ones before and after it."""
+CODED_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+"""The action units of the label files."""
 _NUMBERS = (*range(1, 14), 16, 17, 18, 21, *range(23, 33))
-_SIZE = (1024, 768)
-_DRAWN = (640, 480)
-"""Drawn small and enlarged: the original's pictures are compressed as softly."""
-_OFTEN = {"happiness": 0.38, "disgust": 0.18, "fear": 0.15, "surprise": 0.11, "sadness": 0.10, "anger": 0.08}
-"""What the videos make people feel; a softened form of the original's counts."""
-_WITH_RIGHT = 2
+SIZE = (1024, 768)
+"""Width and height of the videos."""
+_RENDERED = (640, 480)
+"""Size before enlarging: the original's compressed frames are as soft."""
+_FREQUENCIES = {"happiness": 0.38, "disgust": 0.18, "fear": 0.15, "surprise": 0.11, "sadness": 0.10, "anger": 0.08}
+"""Shares of the emotions; less uneven than in the original."""
+_RIGHT_VIDEOS = 2
+"""Subjects that the right camera films, too."""
 
-MANNER = acting.Manner(strength=0.62, textbook=0.2, spread=0.3, foreign=0.4, blend=0.08, sway=2.0, drift=4.0, rest=0.25)
+STYLE = ExpressionStyle(
+    strength=0.62, textbook=0.2, spread=0.3, foreign=0.4, blend=0.08, sway=2.0, drift=4.0, rest=0.25
+)
 
 
 @dataclass(frozen=True)
-class Job:
-    """One subject: what one worker writes."""
+class Plan(SubjectPlan):
+    """A subject and its videos."""
 
-    subject: str
-    seed: int
-    number: int
-    feelings: tuple[str, ...]
+    emotions: tuple[str, ...]
+    """Shown one after another."""
     right: bool
+    """Whether the right camera films, too."""
 
 
-def jobs(subjects: int, seed: int, recordings: int) -> list[Job]:
-    """The first subjects of the original's numbering, more than 27 do not exist; ``recordings`` are feelings here.
+def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
+    """The first subjects of the original's numbering, at most 27; each shows up to ``recordings`` emotions.
 
-    One of them is dealt in turn, so that a small stand-in misses no class.
+    The first emotion of each subject is taken in turn, so that a small stand-in misses no class.
     """
-    rng = people.stream("disfa", seed, "plan")
-    made = []
+    rng = random_stream("disfa", seed, "plan")
+    plans = []
     for k, n in enumerate(_NUMBERS[:subjects]):
-        dealt = list(_OFTEN)[k % len(_OFTEN)]
-        others = {name: often for name, often in _OFTEN.items() if name != dealt}
+        first = list(_FREQUENCIES)[k % len(_FREQUENCIES)]
+        others = {name: share for name, share in _FREQUENCIES.items() if name != first}
         shares = np.array([*others.values()]) / sum(others.values())
-        felt = [dealt, *rng.choice(list(others), min(recordings - 1, len(others)), replace=False, p=shares)]
-        made.append(Job(f"SN{n:03d}", seed, k, tuple(str(name) for name in rng.permutation(felt)), k < _WITH_RIGHT))
-    return made
+        shown = [first, *rng.choice(list(others), min(recordings - 1, len(others)), replace=False, p=shares)]
+        plans.append(Plan(f"SN{n:03d}", k, tuple(str(name) for name in rng.permutation(shown)), k < _RIGHT_VIDEOS))
+    return plans
 
 
-def write_job(job: Job, root: Path) -> list[studio.Meant]:
-    """Write one subject's videos and label files below ``root``."""
-    rng = people.stream("disfa", job.seed, job.subject)
-    who = people.person("disfa", job.seed, job.number)
+def scene(rng: np.random.Generator, person: Person, _plan: Plan) -> Scene:
+    """A light wall and even light."""
     wall = rng.uniform(0.35, 0.55)
-    scene = studio.Scene(
-        width=_DRAWN[0],
-        height=_DRAWN[1],
+    return Scene(
+        width=_RENDERED[0],
+        height=_RENDERED[1],
         scale=float(rng.uniform(0.9, 1.1)),
         centre=(float(rng.uniform(0.47, 0.53)), float(rng.uniform(0.42, 0.48))),
-        lights=studio.lamps(rng, float(rng.uniform(0.45, 0.6)), 0.3, float(rng.uniform(0.3, 0.4))),
+        lights=three_point_lights(rng, float(rng.uniform(0.45, 0.6)), 0.3, float(rng.uniform(0.3, 0.4))),
         ambient=(0.36, 0.37, 0.40),
         backdrop=(wall * 0.95, wall, wall * 1.02),
         clutter=0.0,
-        exposure=studio.exposure(who) * float(rng.uniform(0.9, 1.1)),
+        exposure=auto_exposure(person) * float(rng.uniform(0.9, 1.1)),
         blur=0.5,
         noise=float(rng.uniform(1.0, 2.0)),
         seed=int(rng.integers(2**31)),
     )
-    poses = _watch(rng, job.feelings)
+
+
+def write_recordings(rng: np.random.Generator, renderer: Renderer, plan: Plan, root: Path) -> list[GroundTruth]:
+    """Write one subject's videos and label files below ``root``."""
+    poses = _animate_episodes(rng, plan.emotions)
     units = np.stack([pose.units for pose in poses])
     coded = intensities(units)
-    _write_labels(root / "ActionUnit_Labels" / job.subject, job.subject, coded)
-    points: list[np.ndarray] = []
-    left = root / "Videos_LeftCamera" / f"LeftVideo{job.subject}_comp.avi"
-    left.parent.mkdir(parents=True, exist_ok=True)
-    renderer = studio.Renderer(who, scene)
-    studio.write_video(left, _enlarged(studio.shoot(renderer, poses, points)), FPS)
-    if job.right:
-        right = root / "Video_RightCamera" / f"RightVideo{job.subject}_Comp.avi"
-        right.parent.mkdir(parents=True, exist_ok=True)
-        beside = [dataclasses.replace(p, turn=(p.turn[0], p.turn[1] + 9.0, p.turn[2])) for p in poses]
-        studio.write_video(right, _enlarged(studio.shoot(renderer, beside, [])), FPS)
-    labels = tuple(emfacs(unit for unit, value in zip(UNITS, row, strict=True) if value >= 1) for row in coded)
-    grow = f32([_SIZE[0] / _DRAWN[0], _SIZE[1] / _DRAWN[1]])
-    marks = (np.stack(points) + 0.5) * grow - 0.5
-    strongest = tuple((unit, float(column.max())) for unit, column in zip(UNITS, coded.T, strict=True) if column.any())
-    name = f"{job.subject}_left"
-    return [studio.Meant(job.subject, name, None, "spontaneous", marks, units, strongest, frame_labels=labels)]
+    _write_labels(root / "ActionUnit_Labels" / plan.subject, plan.subject, coded)
+    landmarks: list[np.ndarray] = []
+    left = root / "Videos_LeftCamera" / f"LeftVideo{plan.subject}_comp.avi"
+    recording.write_video(left, _enlarge(render_frames(renderer, poses, landmarks)), FPS)
+    if plan.right:
+        right = root / "Video_RightCamera" / f"RightVideo{plan.subject}_Comp.avi"
+        turned = [dataclasses.replace(p, turn=(p.turn[0], p.turn[1] + 9.0, p.turn[2])) for p in poses]
+        recording.write_video(right, _enlarge(render_frames(renderer, turned, [])), FPS)
+    scale = f32([SIZE[0] / _RENDERED[0], SIZE[1] / _RENDERED[1]])
+    return [
+        GroundTruth(
+            plan.subject,
+            f"{plan.subject}_left",
+            None,
+            "spontaneous",
+            (np.stack(landmarks) + 0.5) * scale - 0.5,
+            units,
+            tuple((unit, float(c.max())) for unit, c in zip(CODED_UNITS, coded.T, strict=True) if c.any()),
+            frame_labels=tuple(map(_emotion, coded)),
+        )
+    ]
 
 
 def intensities(units: np.ndarray) -> np.ndarray:
-    """(T, 12) whole intensities 0..5 that a coder would write, the stronger side of each unit."""
-    columns = [people.UNITS.index(unit) for unit in UNITS]
+    """(T, 12) integer intensities 0..5 as coded: the stronger side of each of `CODED_UNITS`."""
+    columns = [ACTION_UNITS.index(unit) for unit in CODED_UNITS]
     return np.rint(units.max(1)[:, columns]).astype(int)
 
 
-def _watch(rng: np.random.Generator, feelings: tuple[str, ...]) -> list[people.Pose]:
-    """Episodes in a neutral face, each a feeling that comes and goes."""
-    poses = acting.perform(rng, np.zeros(len(feelings) * FRAMES), people.neutral(), MANNER, fps=FPS)
-    for k, emotion in enumerate(feelings):
+def _emotion(coded: np.ndarray) -> str | None:
+    """The emotion of one frame's coded intensities (12,)."""
+    return emfacs(unit for unit, value in zip(CODED_UNITS, coded, strict=True) if value >= 1)
+
+
+def _animate_episodes(rng: np.random.Generator, emotions: tuple[str, ...]) -> list[Pose]:
+    """The poses of a video: a neutral face, with one episode per emotion."""
+    poses = expression.animate(rng, np.zeros(len(emotions) * FRAMES), neutral_units(), STYLE, fps=FPS)
+    for k, emotion in enumerate(emotions):
         duration = int(rng.integers(24, 34))
         start = k * FRAMES + int(rng.integers(2, FRAMES - duration))
-        shown = _felt(rng, emotion)
-        for t, amount in enumerate(acting.hump(rng, duration), start):
-            np.maximum(poses[t].units, shown * amount, out=poses[t].units)
+        apex = _recognisable_apex(rng, emotion)
+        for t, progress in enumerate(expression.onset_apex_offset(rng, duration), start):
+            np.maximum(poses[t].units, apex * progress, out=poses[t].units)
     return poses
 
 
-def _felt(rng: np.random.Generator, emotion: str) -> np.ndarray:
-    """A weak display that the coded units can still tell apart."""
+def _recognisable_apex(rng: np.random.Generator, emotion: str) -> np.ndarray:
+    """A weak display whose coded units still give the emotion."""
     for _ in range(200):
-        shown = acting.apex(rng, emotion, MANNER)
-        coded = intensities(shown[None])[0]
-        if emfacs(unit for unit, value in zip(UNITS, coded, strict=True) if value >= 1) == emotion:
-            return shown
+        apex = expression.sample_apex(rng, emotion, STYLE)
+        if _emotion(intensities(apex[None])[0]) == emotion:
+            return apex
     raise AssertionError(f"no display of {emotion} in 200 draws")
 
 
-def _enlarged(pictures: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    for picture in pictures:
-        yield cv2.resize(picture, _SIZE, interpolation=cv2.INTER_LINEAR)
+def _enlarge(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield cv2.resize(frame, SIZE, interpolation=cv2.INTER_LINEAR)
 
 
 def _write_labels(folder: Path, subject: str, coded: np.ndarray) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for unit, values in zip(UNITS, coded.T, strict=True):
+    for unit, values in zip(CODED_UNITS, coded.T, strict=True):
         rows = "".join(f"{t},{value}\n" for t, value in enumerate(values, start=1))
         (folder / f"{subject}_au{unit}.txt").write_text(rows)

@@ -1,12 +1,12 @@
-"""The stand-in of MMI: posed, onset to apex to offset, one video a session, several views.
+"""The MMI stand-in: posed, onset to apex to offset, one video per session, several views.
 
-Mimics a download of the MMI Facial Expression Database (Section 4.1 of the paper):
-``Sessions/<number>/`` with ``session.xml``, a video, its metatags and, for some, action
-units with onset, apex and offset. Kept: subjects filmed lying on the side (720 x 576),
-upright ones (640 x 480), dual views through a mirror, profile-only sessions, emotion codes
-above 6, sessions without an emotion. Departs: only the stem of a face is profile here, a
-head turned by 75 degrees; nobody shows an emotion twice; recordings are half as long as the
-original's, so that each of their tens shows the expression come or go.
+Layout of a download of the MMI Facial Expression Database (Section 4.1 of the paper):
+``Sessions/<number>/`` with ``session.xml``, a video, its metatags and, for some, action units
+with onset, apex and offset. As in the original: videos stored lying on the side (720 x 576),
+upright ones (640 x 480), dual views through a mirror, profile-only sessions, emotion codes above
+6, sessions without an emotion. Different: profiles are heads turned by 75 degrees; nobody shows
+an emotion twice; recordings are half as long, so that each of their ten-frame clips shows the
+onset or the offset.
 """
 
 import dataclasses
@@ -19,24 +19,29 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from fer3d.labels import MMI_CODES
-from fer3d.standins.people import acting
-from fer3d.standins.people import person as people
-from fer3d.standins.picture import studio
+from fer3d.standins.people import expression
+from fer3d.standins.people.expression import ExpressionStyle
+from fer3d.standins.people.person import ACTION_UNITS, Person, Pose, random_stream
+from fer3d.standins.picture.render import Renderer
+from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
+from fer3d.standins.releases import recording
+from fer3d.standins.releases.recording import ExpectedSkip, GroundTruth, SubjectPlan
 
 FPS = 24
 FRAMES = (20, 30)
-"""Frames of a recording: at least, and fewer than."""
+"""Length of a recording: at least, and less than."""
 _CODES = {name: code for code, name in MMI_CODES.items()}
 _OTHER_CODES = (7, 8, 9)
-"""Scream, bored, sleepy: read by nobody as an emotion of the paper."""
+"""Scream, bored, sleepy: not emotions of the paper."""
 
-MANNER = acting.Manner(strength=1.0, textbook=0.3, sway=1.2, drift=1.5)
+STYLE = ExpressionStyle(strength=1.0, textbook=0.3, sway=1.2, drift=1.5)
 
-# How a subject was filmed, with the numbers that the original gives such subjects.
-_DUAL, _PROFILE, _LYING, _UPRIGHT = "2", "1", "0", "0 "
-_NUMBERS = {_DUAL: (1, 2, 3, 5, 15, 16), _PROFILE: (21,), _LYING: (28, *range(30, 51)), _UPRIGHT: (53, 54)}
+DUAL, PROFILE, LYING, UPRIGHT = "2", "1", "0", "0 "
+"""How a subject is filmed; without blanks, the ``view`` attribute of its sessions."""
+_NUMBERS = {DUAL: (1, 2, 3, 5, 15, 16), PROFILE: (21,), LYING: (28, *range(30, 51)), UPRIGHT: (53, 54)}
+"""The original's subject numbers, by view."""
 _RIGHT_HALF = (1, 2)
-"""Dual-view subjects whose frontal half lies on the right."""
+"""Dual-view subjects whose frontal half is on the right."""
 
 
 @dataclass(frozen=True)
@@ -45,35 +50,32 @@ class Session:
 
     number: int
     clip: int
-    """Number in the file's stem."""
+    """Number in the video's name."""
     emotion: str
     code: int | None
     """The Emotion metatag; None where the session has none."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One subject: what one worker writes."""
+class Plan(SubjectPlan):
+    """A subject, the view, and the sessions."""
 
-    subject: str
-    seed: int
-    number: int
     view: str
     sessions: tuple[Session, ...]
 
 
-def jobs(subjects: int, seed: int, recordings: int) -> list[Job]:
-    """Who is filmed how, and shows which ``recordings`` of the six emotions, dealt in turn.
+def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
+    """Plan each subject's view and ``recordings`` of the six emotions, taken in turn.
 
-    Session numbers have gaps and no order over subjects.
+    Session numbers have gaps and are not ordered by subject.
     """
-    rng = people.stream("mmi", seed, "plan")
+    rng = random_stream("mmi", seed, "plan")
     views = _views(rng, subjects)
     numbers = rng.choice(np.arange(2, 40 * subjects + 2), subjects * (len(_CODES) + 3), replace=False).tolist()
     emotions = itertools.cycle(_CODES)
-    made = []
+    plans = []
     for k, (stem, view) in enumerate(views):
-        shown = list(itertools.islice(emotions, min(recordings, 2 if view == _PROFILE else len(_CODES))))
+        shown = list(itertools.islice(emotions, min(recordings, 2 if view == PROFILE else len(_CODES))))
         sessions: list[tuple[str, int | None]] = [(name, _CODES[name]) for name in shown]
         if rng.random() < 0.25:
             sessions.append((str(rng.choice(list(_CODES))), int(rng.choice(_OTHER_CODES))))
@@ -81,116 +83,108 @@ def jobs(subjects: int, seed: int, recordings: int) -> list[Job]:
             sessions.append((str(rng.choice(list(_CODES))), None))
         order = rng.permutation(len(sessions))
         clips = sorted(rng.choice(np.arange(1, 140), len(sessions), replace=False).tolist())
-        made.append(
-            Job(
-                f"S{stem:03d}",
-                seed,
-                k,
-                view,
-                tuple(Session(numbers.pop(), clips[i], *sessions[order[i]]) for i in range(len(sessions))),
-            )
-        )
-    return made
+        numbered = tuple(Session(numbers.pop(), clips[i], *sessions[order[i]]) for i in range(len(sessions)))
+        plans.append(Plan(f"S{stem:03d}", k, view, numbered))
+    return plans
 
 
 def _views(rng: np.random.Generator, subjects: int) -> list[tuple[int, str]]:
-    """Subject numbers with their view: mostly lying, some upright, few dual or in profile."""
-    shares = {_LYING: 0.66, _UPRIGHT: 0.12, _DUAL: 0.17, _PROFILE: 0.05}
+    """Subject numbers and views: mostly lying, some upright, few dual or in profile."""
+    shares = {LYING: 0.66, UPRIGHT: 0.12, DUAL: 0.17, PROFILE: 0.05}
     views = [view for view, share in shares.items() for _ in range(round(share * subjects))]
-    views = (views + [_LYING] * subjects)[:subjects]
+    views = (views + [LYING] * subjects)[:subjects]
     free = {view: list(numbers) for view, numbers in _NUMBERS.items()}
     beyond = iter(range(60, 1000))
     return sorted((free[view].pop(0) if free[view] else next(beyond), view) for view in views)
 
 
-def write_job(job: Job, root: Path) -> list[studio.Meant]:
-    """Write one subject's sessions below ``root``."""
-    rng = people.stream("mmi", job.seed, job.subject)
-    who = people.person("mmi", job.seed, job.number)
+def scene(rng: np.random.Generator, person: Person, plan: Plan) -> Scene:
+    """A blue wall; the size of the picture depends on the view."""
     blue = rng.uniform(0.25, 0.6)
-    scene = studio.Scene(
-        width={_UPRIGHT: 640, _DUAL: 360}.get(job.view, 576),
-        height={_UPRIGHT: 480, _DUAL: 576}.get(job.view, 720),
-        scale=float({_UPRIGHT: 1.0, _DUAL: 1.1}.get(job.view, 1.3) * rng.uniform(0.92, 1.08)),
+    return Scene(
+        width={UPRIGHT: 640, DUAL: 360}.get(plan.view, 576),
+        height={UPRIGHT: 480, DUAL: 576}.get(plan.view, 720),
+        scale=float({UPRIGHT: 1.0, DUAL: 1.1}.get(plan.view, 1.3) * rng.uniform(0.92, 1.08)),
         centre=(0.5, float(rng.uniform(0.42, 0.47))),
-        lights=studio.lamps(rng, float(rng.uniform(0.5, 0.7)), 0.45, float(rng.uniform(0.25, 0.45))),
+        lights=three_point_lights(rng, float(rng.uniform(0.5, 0.7)), 0.45, float(rng.uniform(0.25, 0.45))),
         ambient=(0.34, 0.33, 0.31),
         backdrop=(blue * 0.35, blue * 0.55, blue),
-        exposure=studio.exposure(who) * float(rng.uniform(0.95, 1.3)),
+        exposure=auto_exposure(person) * float(rng.uniform(0.95, 1.3)),
         blur=float(rng.uniform(0.7, 1.2)),
         noise=float(rng.uniform(1.0, 2.5)),
         seed=int(rng.integers(2**31)),
     )
-    renderer = studio.Renderer(who, scene)
-    return [_session(renderer, rng, root, job, session) for session in job.sessions]
 
 
-def _session(
-    renderer: studio.Renderer, rng: np.random.Generator, root: Path, job: Job, session: Session
-) -> studio.Meant:
-    frames = int(rng.integers(*FRAMES))
-    course = acting.hump(rng, frames)
-    shown = acting.apex(rng, session.emotion, MANNER)
-    poses = acting.perform(rng, course, shown, MANNER, fps=FPS, yaw=-75.0 if job.view == _PROFILE else 0.0)
-    stem = f"{job.subject}-{session.clip:03d}"
+def write_recordings(rng: np.random.Generator, renderer: Renderer, plan: Plan, root: Path) -> list[GroundTruth]:
+    """Write one subject's sessions below ``root``."""
+    return [_write_session(rng, renderer, root, plan, session) for session in plan.sessions]
+
+
+def _write_session(
+    rng: np.random.Generator, renderer: Renderer, root: Path, plan: Plan, session: Session
+) -> GroundTruth:
+    length = int(rng.integers(*FRAMES))
+    course = expression.onset_apex_offset(rng, length)
+    apex = expression.sample_apex(rng, session.emotion, STYLE)
+    poses = expression.animate(rng, course, apex, STYLE, fps=FPS, yaw=-75.0 if plan.view == PROFILE else 0.0)
+    stem = f"{plan.subject}-{session.clip:03d}"
     folder = root / "Sessions" / str(session.number)
-    folder.mkdir(parents=True, exist_ok=True)
-    points: list[np.ndarray] = []
-    pictures = _stored(renderer, poses, job, points)
-    studio.write_video(folder / f"{stem}.avi", pictures, FPS)
+    landmarks: list[np.ndarray] = []
+    recording.write_video(folder / f"{stem}.avi", _stored_frames(renderer, poses, plan, landmarks), FPS)
     units = np.stack([pose.units for pose in poses])
-    (folder / "session.xml").write_text(_session_xml(job, session, stem))
+    (folder / "session.xml").write_text(_session_xml(plan, session, stem))
     (folder / f"{stem}.xml").write_text(_metatags_xml(session, stem))
-    coded = _coded(units) if rng.random() < 0.6 else {}
+    coded = _coded_units(units) if rng.random() < 0.6 else {}
     if coded:
         (folder / f"{stem}-oao_aucs.xml").write_text(_units_xml(coded, stem))
-    why = _left_out(job, session)
-    return studio.Meant(
-        job.subject,
+    why = _skip_reason(plan, session)
+    return GroundTruth(
+        plan.subject,
         stem,
         None if why else session.emotion,
         session.emotion,
-        np.stack(points),
+        np.stack(landmarks),
         units,
         tuple((unit, 0.0) for unit in sorted({int(name.rstrip("LR")) for name in coded})),
-        left_out=studio.LeftOut(f"{session.number}/{stem}.avi", why) if why else None,
+        skip=ExpectedSkip(f"{session.number}/{stem}.avi", why) if why else None,
     )
 
 
-def _left_out(job: Job, session: Session) -> str:
-    """Why a session can't be used; empty where it can."""
+def _skip_reason(plan: Plan, session: Session) -> str:
+    """Why a session cannot be used; empty if it can."""
     if session.code is None:
         return "no Emotion tag"
     if session.code not in MMI_CODES:
         return f"emotion code '{session.code}'"
-    return "profile view only" if job.view == _PROFILE else ""
+    return "profile view only" if plan.view == PROFILE else ""
 
 
-def _stored(
-    renderer: studio.Renderer, poses: list[people.Pose], job: Job, points: list[np.ndarray]
+def _stored_frames(
+    renderer: Renderer, poses: list[Pose], plan: Plan, landmarks: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The frames as the release holds them: lying, upright, or beside the mirror's profile; truth to ``points``."""
-    beside = [dataclasses.replace(pose, turn=(pose.turn[0], pose.turn[1] - 75.0, pose.turn[2])) for pose in poses]
-    for pose, profile in zip(poses, beside, strict=True):
-        picture, marks = renderer.frame(pose)
-        points.append(marks)
-        if job.view == _LYING:
-            picture = np.rot90(picture, 1)  # turned by 90 degrees clockwise it stands upright
-        elif job.view == _PROFILE:
-            picture = np.rot90(picture, -1)
-        elif job.view == _DUAL:
+    """Yield the frames as stored: lying, upright, or beside a mirrored profile. Append each one's true landmarks."""
+    profiles = [dataclasses.replace(pose, turn=(pose.turn[0], pose.turn[1] - 75.0, pose.turn[2])) for pose in poses]
+    for pose, profile in zip(poses, profiles, strict=True):
+        frame, true = renderer.frame(pose)
+        landmarks.append(true)
+        if plan.view == LYING:
+            frame = np.rot90(frame, 1)  # upright after a rotation by 90 degrees clockwise
+        elif plan.view == PROFILE:
+            frame = np.rot90(frame, -1)
+        elif plan.view == DUAL:
             mirrored = renderer.frame(profile)[0][:, ::-1]
-            frontal_right = int(job.subject[1:]) in _RIGHT_HALF
-            picture = np.hstack([mirrored, picture] if frontal_right else [picture, mirrored])
-        yield np.ascontiguousarray(picture)
+            frontal_right = int(plan.subject[1:]) in _RIGHT_HALF
+            frame = np.hstack([mirrored, frame] if frontal_right else [frame, mirrored])
+        yield np.ascontiguousarray(frame)
 
 
-def _session_xml(job: Job, session: Session, stem: str) -> str:
+def _session_xml(plan: Plan, session: Session, stem: str) -> str:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<session sessionId="{session.number}">\n'
-        f' <subject id="{int(job.subject[1:])}"/>\n'
-        f' <track trackNum="0" type="Video" filename={quoteattr(stem + ".avi")} view="{job.view.strip()}">\n'
+        f' <subject id="{int(plan.subject[1:])}"/>\n'
+        f' <track trackNum="0" type="Video" filename={quoteattr(stem + ".avi")} view="{plan.view.strip()}">\n'
         f"  <annotation type={quoteattr('AUCS')} filename={quoteattr(stem + '-oao_aucs.xml')}/>\n"
         " </track>\n</session>\n"
     )
@@ -204,14 +198,14 @@ def _metatags_xml(session: Session, stem: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Metatags>\n{rows}</Metatags>\n'
 
 
-def _coded(units: np.ndarray) -> dict[str, list[tuple[int, int]]]:
-    """Every unit that showed, by number and side, with its `_markers`."""
-    sides = (pair for k, unit in enumerate(people.UNITS) for pair in _sides(unit, units[:, :, k]))
+def _coded_units(units: np.ndarray) -> dict[str, list[tuple[int, int]]]:
+    """The action units that occur, by number and side, with their `_markers`."""
+    sides = (pair for k, unit in enumerate(ACTION_UNITS) for pair in _sides(unit, units[:, :, k]))
     return {name: marks for name, course in sides if (marks := _markers(course))}
 
 
 def _units_xml(coded: dict[str, list[tuple[int, int]]], stem: str) -> str:
-    """The units with the frames (from 1) of their onset, apex, offset and return to rest."""
+    """The action units with the frames (from 1) of their onset, apex, offset and return to rest."""
     rows = []
     for name, marks in coded.items():
         lines = "".join(f'  <Marker Frame="{frame}" Type="{kind}"/>\n' for frame, kind in marks)
@@ -224,7 +218,7 @@ def _units_xml(coded: dict[str, list[tuple[int, int]]], stem: str) -> str:
 
 
 def _sides(unit: int, course: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """One track where both sides move alike, else the stronger side with its letter (the subject's own left)."""
+    """One course where both sides move alike, else that of the stronger side with its letter (the subject's left)."""
     left, right = course.max(0)
     if abs(left - right) < 0.5 * max(left, right, 0.1):
         return [(str(unit), course.mean(1))]
@@ -232,7 +226,7 @@ def _sides(unit: int, course: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 
 def _markers(course: np.ndarray) -> list[tuple[int, int]] | None:
-    """(frame, type) with types 0 neutral, 1 onset, 2 apex, 3 offset; None for a unit that hardly moved."""
+    """(frame, type) with types 0 neutral, 1 onset, 2 apex, 3 offset; None for a unit that hardly moves."""
     start, top = float(course[0]), float(course.max())
     if top - start < 0.8:
         return None

@@ -1,9 +1,8 @@
-"""What real copies of a release suffer: the quirks of its owner, of archivers and of users, and plain faults.
+"""Faults of real copies: the quirks of a release's owner, of archivers and of users, and plain damage.
 
-Not part of the paper: it serves the stand-in databases. Works on a release that is
-complete. Every fault is an addition (a broken copy of a sound recording, a stray file) or
-another spelling of what is there, so that a sound reader finds exactly what the
-generator meant, and something to leave out, which is returned.
+Not part of the paper: used by the stand-in databases. Works on a complete release. Every fault
+is an addition (a damaged copy of a recording, a stray file) or a variant spelling, so a correct
+reader still finds all of the ground truth, and something to leave out, which is returned.
 """
 
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer3d.standins.picture.studio import LeftOut
+from fer3d.standins.releases.recording import ExpectedSkip
 
 _STRAY = {
     ".DS_Store": b"\x00\x00\x00\x01Bud1\x00",
@@ -21,13 +20,12 @@ _STRAY = {
     "desktop.ini": b"[.ShellClassInfo]\r\n",
 }
 _FORK = b"\x00\x05\x16\x07"
-"""How a resource fork (``._name``) begins."""
+"""First bytes of a resource fork (``._name``)."""
 
 
-def spoil(database: str, root: Path, rng: np.random.Generator) -> list[LeftOut]:
-    """Add the quirks and faults of a database's copies to the sound release at ``root``; returns what has to be left
-    out."""
-    left_out = _SPOIL[database](root, rng)
+def add_faults(database: str, root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
+    """Add a database's typical faults to the intact release at ``root``. Returns what a reader must leave out."""
+    skips = _FAULTS[database](root, rng)
     for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
         if rng.random() < 0.2:
             name = str(rng.choice(list(_STRAY)))
@@ -36,7 +34,7 @@ def spoil(database: str, root: Path, rng: np.random.Generator) -> list[LeftOut]:
     _write(root / "__MACOSX" / "._Thumbs", _FORK)
     outside = root / "link to the disk"
     outside.symlink_to("/")
-    return [*left_out, LeftOut(outside.name, "a link to a folder, out of the release")]
+    return [*skips, ExpectedSkip(outside.name, "a link to a folder, out of the release")]
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -45,7 +43,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _nest(root: Path, name: str, *outer: str) -> Path:
-    """Put a folder below new ones: an archive unpacked into a folder of its own name. Returns where it is now."""
+    """Move a folder below new ones, as when an archive is unpacked into a folder of its name. Returns its new path."""
     aside = root / f".{name}.aside"
     (root / name).rename(aside)
     inside = root.joinpath(*outer)
@@ -53,39 +51,39 @@ def _nest(root: Path, name: str, *outer: str) -> Path:
     return aside.rename(inside / name)
 
 
-def _some(rng: np.random.Generator, found: list[Path]) -> Path:
+def _choose(rng: np.random.Generator, found: list[Path]) -> Path:
     return sorted(found)[int(rng.integers(len(found)))]
 
 
-def _ckplus(root: Path, rng: np.random.Generator) -> list[LeftOut]:
+def _ckplus(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     images, emotion = root / "cohn-kanade-images", root / "Emotion"
     sequences = sorted(images.glob("*/*"))
-    left_out = []
+    skips = []
     for number, label, why in (
         ("901", "   5.0000000e+00\n", "zero bytes"),
         ("902", "happy?\n", "something else than numbers"),
         ("903", "   9.0000000e+00\n", "emotion code 9"),
         ("904", "   1.0000000e+00\n", "no images"),
     ):
-        source = _some(rng, sequences)
+        source = _choose(rng, sequences)
         subject, stem = source.parent.name, f"{source.parent.name}_{number}"
         for t, frame in enumerate([] if why == "no images" else sorted(source.glob("*.png"))[:3], start=1):
             _write(
                 images / subject / number / f"{stem}_{t:08d}.png", b"" if why == "zero bytes" else frame.read_bytes()
             )
         _write(emotion / subject / number / f"{stem}_00000003_emotion.txt", label.encode())
-        left_out.append(LeftOut(stem, why))
-    for frame in sorted(_some(rng, sequences).glob("*.png")):
+        skips.append(ExpectedSkip(stem, why))
+    for frame in sorted(_choose(rng, sequences).glob("*.png")):
         _write(frame.with_name(f"._{frame.name}"), _FORK)
         frame.rename(frame.with_suffix(".PNG"))
-    told = _some(rng, list(emotion.glob("*/00?/*_emotion.txt")))
-    told.rename(told.with_name(told.name.upper()))
+    label_file = _choose(rng, list(emotion.glob("*/00?/*_emotion.txt")))
+    label_file.rename(label_file.with_name(label_file.name.upper()))
     for folder in sorted(emotion.glob("*/*")):
         if not any(folder.iterdir()) and rng.random() < 0.5:
             folder.rmdir()
-    folder = _some(rng, list(emotion.iterdir()))
+    folder = _choose(rng, list(emotion.iterdir()))
     folder.rename(folder.with_name(folder.name.lower()))
-    picture = next(_some(rng, sequences).glob("*.[pP]*")).read_bytes()
+    picture = next(_choose(rng, sequences).glob("*.[pP]*")).read_bytes()
     for name in ("anger", "contempt", "disgust"):
         _write(root / "CK+48" / name / "S010_004_00000017.png", picture)
     _write(root / "ckextended.csv", b"emotion,pixels,Usage\n6,36 39 35,Training\n")
@@ -93,14 +91,14 @@ def _ckplus(root: Path, rng: np.random.Generator) -> list[LeftOut]:
     _nest(root, "Emotion", "Emotion_labels")
     _nest(root, "FACS", "FACS_labels")
     _nest(root, "Landmarks", "Landmarks")
-    return left_out
+    return skips
 
 
-def _mmi(root: Path, rng: np.random.Generator) -> list[LeftOut]:
+def _mmi(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     sessions = root / "Sessions"
-    sound = [path for path in sorted(sessions.iterdir()) if _is_sound(path)]
+    usable = [path for path in sorted(sessions.iterdir()) if _is_usable(path)]
     free = max(int(path.name) for path in sessions.iterdir()) + 7
-    left_out = []
+    skips = []
     for k, why in enumerate(
         (
             "stills only",
@@ -114,7 +112,7 @@ def _mmi(root: Path, rng: np.random.Generator) -> list[LeftOut]:
         )
     ):
         copy = sessions / str(free + 3 * k)
-        shutil.copytree(_some(rng, sound), copy)
+        shutil.copytree(_choose(rng, usable), copy)
         video, tags, session = next(copy.glob("*.avi")), _tags(copy), copy / "session.xml"
         what = f"{copy.name}/{video.name}"
         if why == "stills only":
@@ -136,23 +134,23 @@ def _mmi(root: Path, rng: np.random.Generator) -> list[LeftOut]:
             shutil.rmtree(copy)
             copy.mkdir()
             what = copy.name
-        left_out.append(LeftOut(what, why))
-    _mislead_views(root, sound)
-    for folder in sound:
+        skips.append(ExpectedSkip(what, why))
+    _mislabel_view(root, usable)
+    for folder in usable:
         draw = rng.random()
         tags = _tags(folder)
         if draw < 0.25:
             tags.write_text(tags.read_text().replace("<Metatags>", '<Metatags xmlns="urn:mmi">'))
         elif draw < 0.5:
             tags.write_bytes(b"\xef\xbb\xbf" + tags.read_bytes())
-    folder = _some(rng, sound)
+    folder = _choose(rng, usable)
     for file in sorted(folder.iterdir()):
         file.rename(file.with_suffix(file.suffix.upper()))
     _nest(root, "Sessions", "mmi-facial-expression-database_download_2026-01-31_12_00_00")
-    return left_out
+    return skips
 
 
-def _is_sound(session: Path) -> bool:
+def _is_usable(session: Path) -> bool:
     emotion = re.search('"Emotion" Value="[1-6]"', _tags(session).read_text())
     return emotion is not None and 'view="1"' not in (session / "session.xml").read_text()
 
@@ -161,21 +159,21 @@ def _tags(session: Path) -> Path:
     return next(session.glob("S???-???.xml"))
 
 
-def _mislead_views(root: Path, sound: list[Path]) -> None:
-    """A frontal session that is called a profile, and the user's file that settles it."""
-    told = {folder: (folder / "session.xml").read_text() for folder in sound}
-    frontal = next((folder for folder, text in told.items() if 'view="0"' in text), None)
+def _mislabel_view(root: Path, sessions: list[Path]) -> None:
+    """Declare a frontal session a profile, and add the user's file that corrects it."""
+    texts = {folder: (folder / "session.xml").read_text() for folder in sessions}
+    frontal = next((folder for folder, text in texts.items() if 'view="0"' in text), None)
     if frontal is None:
         return
-    (frontal / "session.xml").write_text(told[frontal].replace('view="0"', 'view="1"'))
+    (frontal / "session.xml").write_text(texts[frontal].replace('view="0"', 'view="1"'))
     turn = 0 if re.match("S05[34]", _tags(frontal).name) else 90
     (root / "views.csv").write_text(f"session,rotation,half\n{frontal.name},{turn},\n")
 
 
-def _fera(root: Path, rng: np.random.Generator) -> list[LeftOut]:
+def _fera(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     emotion = root / "emotion_training"
-    sound = sorted(emotion.iterdir())
-    left_out = []
+    folders = sorted(emotion.iterdir())
+    skips = []
     for number, label, why in (
         ("901", "joy\n", "no video"),
         ("902", "fear\n", "not one frame"),
@@ -184,37 +182,37 @@ def _fera(root: Path, rng: np.random.Generator) -> list[LeftOut]:
         ("905", "anger\n", "the actor is not told"),
     ):
         name = f"train_{number}"
-        content = next(_some(rng, sound).glob("*.avi")).read_bytes()
+        content = next(_choose(rng, folders).glob("*.avi")).read_bytes()
         if why != "no video":
             _write(emotion / name / f"{name}.avi", content[:40] if why == "not one frame" else content)
         _write(emotion / name / f"{name}-emotion.dat", label.encode())
         if why != "the actor is not told":
             with (root / "actors.csv").open("a") as table:
                 table.write(f"{name},actor1,\n")
-        left_out.append(LeftOut(name, why))
-    for told in sorted(emotion.glob("*/train_[0-8]??-emotion.dat"))[::3]:
-        told.write_bytes(b"\xef\xbb\xbf" + told.read_bytes().upper().replace(b"\n", b"\r\n"))
-    for video in sorted(_some(rng, sound).glob("*.avi")):
+        skips.append(ExpectedSkip(name, why))
+    for file in sorted(emotion.glob("*/train_[0-8]??-emotion.dat"))[::3]:
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().upper().replace(b"\n", b"\r\n"))
+    for video in sorted(_choose(rng, folders).glob("*.avi")):
         video.rename(video.with_suffix(".AVI"))
     for units in sorted(root.glob("au_training/*/*-au.dat"))[::2]:
         rows = [line.split() for line in units.read_text().splitlines()]
         units.write_text("".join(" ".join([*row[:-1], *["0"] * (64 - len(row) + 1), row[-1]]) + "\n" for row in rows))
     _nest(root, "emotion_training", "emotion_training")
     _nest(root, "au_training", "GEMEP_au_training")
-    return left_out
+    return skips
 
 
-def _disfa(root: Path, rng: np.random.Generator) -> list[LeftOut]:
+def _disfa(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     labels, left, right = root / "ActionUnit_Labels", root / "Videos_LeftCamera", root / "Video_RightCamera"
-    subject = _some(rng, list(labels.iterdir()))
+    subject = _choose(rng, list(labels.iterdir()))
     rows = 0
     for file in sorted(subject.iterdir()):
         lines = file.read_text().splitlines()
         rows = len(lines) + 1
         file.write_text("\n".join([*lines, f"{rows},{lines[-1].split(',')[1]}"]) + "\n")
-    for file in sorted(_some(rng, list(labels.iterdir())).iterdir()):
+    for file in sorted(_choose(rng, list(labels.iterdir())).iterdir()):
         file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    for number in ("014", "015"):  # numbers that the original leaves out
+    for number in ("014", "015"):  # numbers that the original does not use
         for file in sorted(subject.iterdir()):
             _write(labels / f"SN{number}" / file.name.replace(subject.name, f"SN{number}"), file.read_bytes())
     _write(left / "LeftVideoSN015_comp.avi", b"")
@@ -230,13 +228,13 @@ def _disfa(root: Path, rng: np.random.Generator) -> list[LeftOut]:
     longer = next(file.name for file in left.iterdir() if subject.name in file.name)
     _nest(root, "ActionUnit_Labels", "ActionUnit_Labels")
     return [
-        LeftOut(f"{left.name}/{longer}", f"{rows} label rows for {rows - 1} frames"),
-        LeftOut("SN014_left", "no video of the left camera"),
-        LeftOut("SN015_left", "zero bytes"),
+        ExpectedSkip(f"{left.name}/{longer}", f"{rows} label rows for {rows - 1} frames"),
+        ExpectedSkip("SN014_left", "no video of the left camera"),
+        ExpectedSkip("SN015_left", "zero bytes"),
     ]
 
 
-_SPOIL: dict[str, Callable[[Path, np.random.Generator], list[LeftOut]]] = {
+_FAULTS: dict[str, Callable[[Path, np.random.Generator], list[ExpectedSkip]]] = {
     "ckplus": _ckplus,
     "mmi": _mmi,
     "fera": _fera,

@@ -1,26 +1,26 @@
-"""What surrounds a head: the wall behind, the shoulders in front.
+"""Background and clothing: the wall behind a head, neck and shoulders below it.
 
-Not part of the paper: it serves the stand-in databases.
+Not part of the paper: used by the stand-in databases.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Final
 
 import cv2
 import numpy as np
 
 from fer3d.standins.people.person import Person
-from fer3d.standins.picture.canvas import clouds, ramp
 from fer3d.standins.picture.raster import f32
 from fer3d.standins.picture.scene import Scene
+from fer3d.standins.picture.texture import smoothstep, value_noise
 
 
 def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """(height, width, 3) float32 the wall behind, 0..255."""
+    """(height, width, 3) float32 the background, 0..255."""
     h, w = scene.height, scene.width
     paint = np.sqrt(f32(scene.backdrop)) * 255
-    fall = 1 + 0.06 * clouds(rng, h, w, w) + 0.015 * clouds(rng, h, w, 60)
+    fall = 1 + 0.06 * value_noise(rng, h, w, w) + 0.015 * value_noise(rng, h, w, 60)
     room = paint * fall[..., None]
     for _ in range(round(6 * scene.clutter)):
         x, y = rng.integers(-60, w), rng.integers(-60, h)
@@ -34,52 +34,52 @@ def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Neckline:
-    """Where cloth begins: millimetres from the middle at the shoulder, and down at the breast."""
+    """Edge of the cloth: half width at the shoulder and lowest point, in millimetres."""
 
     width: float
     depth: float
     power: float
-    """0.5 a round neckline, 1 a V."""
+    """Shape: 0.5 round, 1 a V."""
 
 
-_NECKLINES: Mapping[str, Neckline] = MappingProxyType(
-    {
-        "crew": Neckline(64, 181, 0.5),
-        "vee": Neckline(66, 236, 1.0),
-        "scoop": Neckline(88, 208, 0.5),
-        "shirt": Neckline(60, 206, 1.15),
-        "polo": Neckline(54, 143, 0.5),
-    }
-)
-"""Every kind of `people.GARMENTS`. A polo neck stands up round the throat."""
+_NECKLINES: Final[Mapping[str, Neckline]] = {
+    "crew": Neckline(64, 181, 0.5),
+    "vee": Neckline(66, 236, 1.0),
+    "scoop": Neckline(88, 208, 0.5),
+    "shirt": Neckline(60, 206, 1.15),
+    "polo": Neckline(54, 143, 0.5),
+}
+"""By name of `person.GARMENTS`. A polo neck stands up around the throat."""
 
 
-def clothes(who: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """(height, width, 3) float32 breast and shoulders, skin and cloth, and their (height, width) cover."""
-    rng = np.random.default_rng([who.seed, 1])  # the same cloth in every recording
+def clothes(person: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Chest and shoulders: (height, width, 3) float32 colours of skin and cloth, and their (height, width) coverage."""
+    rng = np.random.default_rng([person.seed, 1])  # the same cloth in every recording
     h, w = scene.height, scene.width
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     x = (x - scene.centre[0] * w) / scene.scale
     y = (y - scene.centre[1] * h) / scene.scale
     ax = np.abs(x)
-    build = 1.12 if who.features["jaw"] > 1.2 else 0.95
+    build = 1.12 if person.features["jaw"] > 1.2 else 0.95
     shoulder = np.interp(ax / build, [0, 50, 85, 130, 170, 195, 215, 235], [148, 156, 174, 186, 196, 212, 245, 330])
-    cut = _NECKLINES[who.garment]
+    cut = _NECKLINES[person.garment]
     meets = float(np.interp(cut.width / build, [50, 85, 130], [156, 174, 186])) - 3
     share = np.clip(1 - (ax / cut.width) ** (2 if cut.power < 1 else 1), 0, 1) ** cut.power
     top = np.where(ax < cut.width, meets + (cut.depth - meets) * share, shoulder - 2)
     cloth = np.clip((y - top) * scene.scale + 0.5, 0, 1)
-    breast = np.clip((y - shoulder) * scene.scale, 0, 1) * np.maximum(ramp(y + 0.12 * ax, 166, 190), ramp(ax, 40, 48))
-    light = _falling(x, y, shoulder, scene)
-    woven = f32(who.clothes) * (_weave(who, x, y, rng) * _hems(who, ax, y, top))[..., None]
-    bare = f32(who.skin) * (0.85 * _collarbones(ax, y))[..., None]
+    breast = np.clip((y - shoulder) * scene.scale, 0, 1) * np.maximum(
+        smoothstep(y + 0.12 * ax, 166, 190), smoothstep(ax, 40, 48)
+    )
+    light = _shoulder_light(x, y, shoulder, scene)
+    woven = f32(person.clothes_colour) * (_weave(person, x, y, rng) * _hems(person, ax, y, top))[..., None]
+    bare = f32(person.skin) * (0.85 * _collarbones(ax, y))[..., None]
     shadow = 1 - 0.4 * np.exp(-((ax / 70) ** 2)) * np.exp(-np.clip(y - 150, 0, None) / 45)
     colour = np.sqrt((bare + (woven - bare) * cloth[..., None]) * light * scene.exposure * shadow[..., None]) * 255
     return f32(colour), f32(np.maximum(cloth, breast))
 
 
-def _falling(x: np.ndarray, y: np.ndarray, shoulder: np.ndarray, scene: Scene) -> np.ndarray:
-    """(H, W, 3) light that arrives on the rounded shoulders."""
+def _shoulder_light(x: np.ndarray, y: np.ndarray, shoulder: np.ndarray, scene: Scene) -> np.ndarray:
+    """(H, W, 3) light on the rounded shoulders."""
     round_off = 1 - np.exp(-np.clip(y - shoulder, 0, None) / 30)
     bulge = cv2.GaussianBlur(f32(round_off * 45 + 10 * np.cos(x / 60)), (0, 0), 3)
     gx, gy = (cv2.Sobel(bulge, cv2.CV_32F, *axis) / 8 * scene.scale for axis in ((1, 0), (0, 1)))
@@ -91,39 +91,39 @@ def _falling(x: np.ndarray, y: np.ndarray, shoulder: np.ndarray, scene: Scene) -
     return light
 
 
-def _weave(who: Person, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) brightness of the cloth: soft folds, threads, on some stripes."""
+def _weave(person: Person, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) brightness of the cloth: soft folds, threads, on some persons stripes."""
     h, w = x.shape
-    folds = 0.10 * clouds(rng, h, w, 60) + 0.06 * clouds(rng, h, w, 26)
+    folds = 0.10 * value_noise(rng, h, w, 60) + 0.06 * value_noise(rng, h, w, 26)
     threads = rng.uniform(0.02, 0.10) * rng.standard_normal((h, w), dtype=np.float32)
     cloth = np.exp(folds + cv2.GaussianBlur(threads, (0, 0), 0.7))
     if rng.random() < 0.22:
         way = y + 0.02 * x**2 / 10 if rng.random() < 0.6 else x
-        cloth = cloth * (1 - 0.5 * ramp(np.sin(way * 2 * np.pi / rng.uniform(9, 26)), -0.1, 0.3))
+        cloth = cloth * (1 - 0.5 * smoothstep(np.sin(way * 2 * np.pi / rng.uniform(9, 26)), -0.1, 0.3))
     return cloth
 
 
-def _hems(who: Person, ax: np.ndarray, y: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """(H, W) seams and flaps along the neckline."""
+def _hems(person: Person, ax: np.ndarray, y: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """(H, W) brightness of seams, collar and buttons along the neckline."""
     under = y - top
     edge = 1 - 0.35 * np.exp(-((under / 2.5) ** 2))
-    if who.garment == "shirt":
+    if person.garment == "shirt":
         flap = np.interp(ax, [0, 6, 40, 72, 90], [190, 214, 236, 178, 150]) - y
         button = np.exp(-(((ax / 2.6) ** 2 + ((y % 34 - 17) / 2.6) ** 2) ** 2))
         placket = 0.25 * np.exp(-(((ax - 9) / 0.9) ** 2)) + 0.4 * button
         return (
             edge
-            * (1 + 0.12 * ramp(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2)))
+            * (1 + 0.12 * smoothstep(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2)))
             * (1 - placket * (flap < 0))
         )
-    if who.garment == "polo":
+    if person.garment == "polo":
         return edge * (1 - 0.2 * np.exp(-(((under - 26) / 3.5) ** 2)) * (ax < 62))
     return edge * (1 - 0.3 * np.exp(-(((under - 9) / 1.2) ** 2)) * (ax < 100))
 
 
 def _collarbones(ax: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(H, W) light on bare skin below the throat."""
+    """(H, W) shading of the collarbones on bare skin."""
     bone = 183 + 0.02 * ax - 9 * np.exp(-(((ax - 12) / 8) ** 2))
     ridge = 0.16 * np.exp(-(((y - bone) / 3.5) ** 2)) - 0.16 * np.exp(-(((y - bone - 9) / 5) ** 2))
     pit = 0.35 * np.exp(-((ax / 7) ** 2) - ((y - 179) / 8) ** 2)
-    return 1 + ridge * ramp(-ax, -110, -60) * ramp(ax, 6, 14) - pit
+    return 1 + ridge * smoothstep(-ax, -110, -60) * smoothstep(ax, 6, 14) - pit

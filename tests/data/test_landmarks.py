@@ -1,17 +1,17 @@
-"""The landmarks' displacement, by hand and unmoved by where the face is and how large."""
+"""The landmarks' displacement, by hand; it does not depend on where the face is and how large."""
 
 import math
 
 import torch
 
-from fer3d.model.geometry import displacement
+from fer3d.data.landmarks import displacement
 
 
 def faces():
     return torch.rand(2, 10, 66, 2, generator=torch.Generator().manual_seed(0)) * 64
 
 
-def test_by_hand():
+def test_displacement_by_hand():
     cross = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
     wider = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 2.0], [4.0, 2.0]])
     moved = displacement(torch.stack([cross, wider])[None])
@@ -20,13 +20,13 @@ def test_by_hand():
     torch.testing.assert_close(moved[0, 1], torch.tensor([[-x, -y], [x, -y], [-x, y], [x, y]]))
 
 
-def test_shift_and_size_are_taken_out():
+def test_displacement_ignores_the_faces_shift_and_size():
     points = faces()
     sizes, shifts = torch.rand(2, 10, 1, 1) + 0.5, torch.rand(2, 10, 1, 2) * 100
     torch.testing.assert_close(displacement(points * sizes + shifts), displacement(points), rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_missing_has_not_moved():
+def test_a_missing_landmark_has_not_moved():
     points = faces()
     points[0, 3, 7] = torch.nan  # one point now
     points[0, 0, 9] = torch.nan  # one in the first frame

@@ -1,0 +1,107 @@
+"""The layers that the network's blocks are built from, with what a CPU or a GPU needs done differently."""
+
+import copy
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fer3d.config import NetworkSettings
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+def scale_channels(channels: int, width: float) -> int:
+    """Channels of the full network at a share of its width: a multiple of 8, at least 8."""
+    return max(8, 8 * round(channels * width / 8))
+
+
+class Convolution(nn.Sequential):
+    """Convolution, batch normalisation (``norm="batch"``) and ReLU (unless linear). Variant ``2d`` has depth 1."""
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        in_channels: int,
+        out_channels: int,
+        kernel: int | tuple[int, int, int],
+        stride: int = 1,
+        valid: bool = False,
+        linear: bool = False,
+    ) -> None:
+        depth, height, width = (kernel, kernel, kernel) if isinstance(kernel, int) else kernel
+        depth = 1 if settings.variant == "2d" else depth
+        normed = settings.norm == "batch"
+        convolution = nn.Conv3d(
+            in_channels,
+            out_channels,
+            kernel_size=(depth, height, width),
+            stride=(1, stride, stride),
+            padding=(depth // 2, 0, 0) if valid else (depth // 2, height // 2, width // 2),
+            bias=not normed,
+        )
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear" if linear else "relu")
+        layers: list[nn.Module] = [convolution]
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
+        if normed:
+            layers.append(BatchNorm(out_channels))
+        if not linear:
+            layers.append(nn.ReLU())  # in place it takes a CPU's bf16 twice as long
+        super().__init__(*layers)
+
+
+class BatchNorm(nn.BatchNorm3d):
+    """Batch normalisation that several threads of a CPU compute plane by plane where channels are few.
+
+    With the channels last, PyTorch's threads write their sums of 8 channels into one cache line: two threads took ten
+    times as long. One thread is faster with the channels last.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        eager = not (input.is_cuda or torch.compiler.is_compiling())
+        shared = eager and input.shape[1] < 32 and torch.get_num_threads() > 1
+        if not shared or input.is_contiguous():
+            return super().forward(input)
+        return super().forward(input.contiguous()).contiguous(memory_format=torch.channels_last_3d)
+
+
+class MaxPool(nn.MaxPool2d):
+    """Pooling over 3 x 3 cells of each frame, in its input's type: (B, C, T, H, W) -> (B, C, T, h, w).
+
+    In two dimensions, as the frames lie in memory: a GPU's three-dimensional pooling has no repeatable gradient.
+    A CPU's autocast would widen bf16 to fp32 here, and with it everything that is joined to the result.
+    """
+
+    def __init__(self, stride: int, valid: bool = False) -> None:
+        super().__init__(3, stride=stride, padding=0 if valid else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            frames = super().forward(x.transpose(1, 2).flatten(0, 1))
+        return frames.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+
+
+def lstm_with_forget_bias(inputs: int, units: int) -> nn.LSTM:
+    """An LSTM (Eq. 1) that remembers at first: all biases 0 but the forget gate's, which is 1."""
+    lstm = nn.LSTM(inputs, units, batch_first=True)
+    with torch.no_grad():
+        lstm.get_parameter("bias_ih_l0").zero_()[units : 2 * units] = 1  # gates in the order i, f, g, o
+        lstm.get_parameter("bias_hh_l0").zero_()
+    return lstm
+
+
+def fuse_batchnorm(network: _Module) -> _Module:
+    """A copy for prediction, in evaluation mode: each batch normalisation becomes part of its convolution.
+
+    The same function but for rounding, and a seventh faster at full size on a CPU: each normalisation is one pass over
+    all values less.
+    """
+    network = copy.deepcopy(network).eval()
+    for block in [module for module in network.modules() if isinstance(module, Convolution)]:
+        convolution, *others = block
+        if others and isinstance(others[0], BatchNorm):
+            block[0] = fuse_conv_bn_eval(cast(nn.Conv3d, convolution), others[0])
+            del block[1]
+    return network

@@ -1,0 +1,68 @@
+"""What the database layouts share: the plan of a subject, the ground truth of a recording, the video writer."""
+
+import errno
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SubjectPlan:
+    """One subject of a release: what one worker writes. Each layout adds the subject's recordings."""
+
+    subject: str
+    """Name in the release."""
+    number: int
+    """Position among the subjects; together with the seed it determines the person."""
+
+
+@dataclass(frozen=True)
+class ExpectedSkip:
+    """What a reader must leave out of a release, or report about it."""
+
+    what: str
+    """The end of its path in the release, or its name."""
+    why: str
+    """The beginning of the reason."""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What a reader must find for one recording."""
+
+    subject: str
+    name: str
+    """The reader's name for the recording, unique in the release; also the name of its ground truth files."""
+    label: str | None
+    """The emotion in the release's files; None where they give none."""
+    emotion: str
+    """The emotion that is shown."""
+    landmarks: np.ndarray
+    """(T, 68, 2) float32 true landmarks in pixels of the stored frames (upright view)."""
+    units: np.ndarray
+    """(T, 2, units) float32 intensities 0..5, left and right of the picture."""
+    action_units: tuple[tuple[int, float], ...] = ()
+    """The coded action units (unit, largest intensity); intensity 0 where only presence is coded."""
+    frame_labels: tuple[str | None, ...] | None = None
+    """One emotion per frame (DISFA)."""
+    skip: ExpectedSkip | None = None
+    """Why no reader can use the recording; None where it can."""
+
+
+def write_video(path: Path, frames: Iterator[np.ndarray], fps: float, quality: int = 90) -> None:
+    """Write frames (H, W, 3) uint8 RGB to a motion-JPEG AVI; creates its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first = next(frames)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, first.shape[1::-1])
+    try:
+        if not writer.isOpened():
+            raise OSError(errno.EIO, "no video could be opened for writing")
+        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, quality)
+        for frame in itertools.chain([first], frames):
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    finally:
+        writer.release()

@@ -1,0 +1,206 @@
+"""Writes a stand-in release subject by subject, in parallel, and completely or not at all.
+
+A release is built under a hidden name and renamed when it is complete; subjects that a killed
+run had finished are not written again. The ground truth (labels, action units, landmarks) is
+in ``<out>.truth/``, which no reader opens.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from fer3d import files, labels
+from fer3d.config import StandinSettings
+from fer3d.errors import InputError
+from fer3d.standins.people.person import make_person, random_stream
+from fer3d.standins.picture.render import Renderer
+from fer3d.standins.releases import ckplus, disfa, fera, mmi
+from fer3d.standins.releases.faults import add_faults
+from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
+from fer3d.workers import each_done
+
+LAYOUTS: Final[Mapping[str, ModuleType]] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
+"""One module per database.
+
+``plan(subjects, seed, recordings)`` lists the subjects, ``scene(rng, person, plan)`` sets up the
+recording room of one of them, ``write_recordings(rng, renderer, plan, root)`` writes its files.
+"""
+
+
+def write(
+    database: str,
+    out: Path,
+    subjects: int,
+    seed: int = 0,
+    hostile: bool = False,
+    workers: int | None = None,
+    recordings: int = StandinSettings.recordings,
+) -> dict[str, Any]:
+    """Write the stand-in of a database. The same arguments give the same bytes, also after ``kill -9``.
+
+    Args:
+        database: one of `labels.TITLES`.
+        out: folder of the release; left as it is if it already holds this release.
+        subjects: number of synthetic people.
+        seed: of the random numbers.
+        hostile: add the quirks and faults that real copies of the database have.
+        workers: rendering processes (default: one per core).
+        recordings: at most so many per person (see `StandinSettings`).
+
+    Returns:
+        ``{"database", "sequences", "labelled", "subjects", "frames", "classes": {name: count}}`` of what a
+        reader can use; classes count sequences, or frames where the database labels frames.
+
+    Raises:
+        InputError: an unknown database, no subject or recording, a full disk, or a folder with other contents.
+    """
+    layout = LAYOUTS[labels.check_database(database)]
+    for name, number in (("subjects", subjects), ("recordings", recordings)):
+        if number < 1:
+            raise InputError(f"{number} {name} requested: expected at least 1", f"--{name} 3")
+    out = Path(out)
+    truth = truth_folder(out)
+    arguments = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed, "hostile": hostile}
+    arguments["code"] = source_digest()
+    with files.lock(out):
+        if _is_written(out, truth, arguments):
+            return files.read_json(truth / "counts.json")
+        growing = out.parent / f".{out.name}.growing"
+        _clear_stale(truth, growing, arguments)
+        plans = layout.plan(subjects, seed, recordings)
+        missing = [plan for plan in plans if not (truth / "subjects" / f"{plan.subject}.json").exists()]
+        try:
+            _render(database, seed, missing, growing, truth, workers)
+        except OSError as error:
+            raise InputError(f"{out} cannot be written: {error.strerror}", "another --out") from error
+        counts = _counts(database, ground_truth(out))
+        _finish(database, growing, truth, plans, random_stream("hostile", database, seed) if hostile else None)
+        if out.exists():
+            shutil.rmtree(out)
+        growing.rename(out)
+        files.write_json(truth / "counts.json", counts)
+        return counts
+
+
+def truth_folder(out: Path) -> Path:
+    """Folder of the ground truth of the release at ``out``."""
+    return out.parent / f"{out.name}.truth"
+
+
+def _is_written(out: Path, truth: Path, arguments: dict[str, Any]) -> bool:
+    """Whether ``out`` is exactly this release; an `InputError` if it is something else."""
+    ours = (truth / "plan.json").exists()
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} holds other things: expected a new or empty folder", "another --out")
+    complete = out.exists() and ours and (truth / "counts.json").exists()
+    return complete and files.read_json(truth / "plan.json") == arguments
+
+
+def _clear_stale(truth: Path, growing: Path, arguments: dict[str, Any]) -> None:
+    """Delete what an earlier run began, unless it can be resumed."""
+    begun = (truth / "plan.json").exists() and files.read_json(truth / "plan.json") == arguments and growing.exists()
+    if begun and not (truth / "finishing").exists():
+        return
+    shutil.rmtree(growing, ignore_errors=True)
+    shutil.rmtree(truth, ignore_errors=True)
+    growing.mkdir(parents=True, exist_ok=True)
+    files.write_json(truth / "plan.json", arguments)
+
+
+def _render(
+    database: str, seed: int, plans: Sequence[SubjectPlan], growing: Path, truth: Path, workers: int | None
+) -> None:
+    work = partial(_render_subject, database, seed, growing, truth)
+    with tqdm(total=len(plans), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
+        for _ in each_done(work, plans, workers):
+            progress.update()
+
+
+def _render_subject(database: str, seed: int, growing: Path, truth: Path, plan: SubjectPlan) -> None:
+    """Write one subject's files, then its ground truth, which marks it as complete."""
+    rows = []
+    for recording in write_subject(database, seed, growing, plan):
+        folder = truth / recording.subject
+        folder.mkdir(exist_ok=True)
+        np.save(folder / f"{recording.name}.landmarks.npy", recording.landmarks.astype(np.float32))
+        np.save(folder / f"{recording.name}.units.npy", recording.units.astype(np.float32))
+        row = dataclasses.asdict(recording)
+        del row["landmarks"], row["units"]
+        rows.append(row | {"frames": len(recording.landmarks)})
+    files.write_json(truth / "subjects" / f"{plan.subject}.json", rows)
+
+
+def write_subject(database: str, seed: int, root: Path, plan: SubjectPlan) -> list[GroundTruth]:
+    """Write one subject's recordings below ``root``. Uses one thread, to give the same bytes on every machine."""
+    layout, threads = LAYOUTS[database], cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            rng, person = random_stream(database, seed, plan.subject), make_person(database, seed, plan.number)
+            renderer = Renderer(person, layout.scene(rng, person, plan))
+            return layout.write_recordings(rng, renderer, plan, root)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _finish(
+    database: str, growing: Path, truth: Path, plans: Sequence[Any], faults: np.random.Generator | None
+) -> None:
+    """Write what belongs to no subject. A run killed in here starts again from the beginning."""
+    (truth / "finishing").touch()
+    skips = fera.write_tables(growing, plans) if database == "fera" else []
+    if faults is not None:
+        skips += add_faults(database, growing, faults)
+    files.write_json(truth / "skips.json", [dataclasses.asdict(skip) for skip in skips])
+
+
+def ground_truth(out: Path) -> list[dict[str, Any]]:
+    """What a reader must find in the release at ``out``: one dictionary per recording.
+
+    The fields are those of `GroundTruth`, with ``frames`` (their number) in place of the arrays.
+    """
+    return [row for row in _recordings(truth_folder(out)) if row["skip"] is None]
+
+
+def expected_skips(out: Path) -> list[dict[str, str]]:
+    """What a reader must leave out or report, each ``{"what", "why"}`` as in `ExpectedSkip`."""
+    truth = truth_folder(out)
+    unusable = [row["skip"] for row in _recordings(truth) if row["skip"] is not None]
+    return [*unusable, *files.read_json(truth / "skips.json")]
+
+
+def _recordings(truth: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted((truth / "subjects").glob("*.json")) for row in files.read_json(path)]
+
+
+def _counts(database: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    by_sequence = [row["label"] for row in rows if row["label"] is not None]
+    labelled_by_frame = [row["frame_labels"] for row in rows if row["frame_labels"] is not None]
+    by_frame = [label for frame_labels in labelled_by_frame for label in frame_labels if label is not None]
+    given = by_sequence + by_frame
+    return {
+        "database": database,
+        "sequences": len(rows),
+        "labelled": len(by_sequence) + len(labelled_by_frame),
+        "subjects": len({row["subject"] for row in rows}),
+        "frames": sum(row["frames"] for row in rows),
+        "classes": {name: given.count(name) for name in labels.ordered(given)},
+    }
+
+
+def source_digest() -> str:
+    """Digest of the rendering program's source, so that a changed renderer makes its releases stale."""
+    folder = Path(__file__).parents[1]
+    sources = sorted(path for name in ("people", "picture", "releases") for path in (folder / name).glob("*.py"))
+    return hashlib.sha256(json.dumps([path.read_text() for path in sources]).encode()).hexdigest()[:16]

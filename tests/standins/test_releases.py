@@ -1,0 +1,84 @@
+"""Releases are written completely or not at all, as the same bytes each time, and keep the originals' proportions."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fer3d import standins
+from fer3d.errors import InputError
+from fer3d.standins.releases import ckplus, mmi
+
+Digest = Callable[[Path], str]
+
+
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path: Path, digest: Digest) -> None:
+    for name, workers in (("one", 1), ("two", 2)):
+        standins.write("ckplus", tmp_path / name, subjects=2, seed=9, workers=workers)
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+    assert digest(tmp_path / "one.truth" / "subjects") == digest(tmp_path / "two.truth" / "subjects")
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, digest: Digest) -> None:
+    code = "import pathlib, fer3d.standins as s; s.write('ckplus', pathlib.Path('{}'), 2, seed=2, workers=1)"
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    finished = tmp_path / "killed.truth" / "subjects"
+    with subprocess.Popen([sys.executable, "-c", code.format(killed)]) as process:
+        while not list(finished.glob("*.json")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert not killed.exists()
+    first = next(finished.glob("*.json"))
+    before = first.stat().st_mtime_ns
+    standins.write("ckplus", killed, 2, seed=2, workers=1)
+    standins.write("ckplus", whole, 2, seed=2, workers=1)
+    assert first.stat().st_mtime_ns == before, "a finished subject was rendered again"
+    assert digest(killed) == digest(whole)
+
+
+def test_a_finished_release_and_a_foreign_folder_are_left_alone(tmp_path: Path) -> None:
+    release, foreign = tmp_path / "ckplus", tmp_path / "foreign"
+    standins.write("ckplus", release, subjects=1, seed=5, hostile=True, workers=1)
+    image = next(release.rglob("*.png"))
+    before = image.stat().st_mtime_ns
+    standins.write("ckplus", release, subjects=1, seed=5, hostile=True, workers=1)
+    assert image.stat().st_mtime_ns == before
+    foreign.mkdir()
+    (foreign / "mine.txt").write_text("precious")
+    with pytest.raises(InputError, match="holds other things"):
+        standins.write("ckplus", foreign, subjects=1)
+    assert (foreign / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("subjects", [1, 12, 60, 118])
+def test_ckplus_keeps_the_class_imbalance(subjects: int) -> None:
+    plans = ckplus.plan(subjects, 0, 3)
+    assert len({plan.subject for plan in plans}) == subjects
+    labels = [emotion for plan in plans for emotion, labelled in plan.emotions if labelled]
+    for name, count in ckplus.PUBLISHED.items():
+        assert labels.count(name) == max(1, round(count * subjects / 118))
+
+
+def test_mmi_has_every_view_and_no_session_number_twice() -> None:
+    plans = mmi.plan(20, 0, 6)
+    assert {plan.view.strip() for plan in plans} == {"0", "1", "2"}
+    numbers = [session.number for plan in plans for session in plan.sessions]
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.parametrize(
+    ("database", "amounts", "message"),
+    [
+        ("ckplus", {"subjects": 0}, "0 subjects requested: expected at least 1"),
+        ("mmi", {"subjects": 1, "recordings": 0}, "0 recordings requested: expected at least 1"),
+        ("fer2013", {"subjects": 1}, "ckplus"),
+    ],
+)
+def test_bad_arguments_are_refused(database: str, amounts: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        standins.write(database, Path("nowhere"), **amounts)
