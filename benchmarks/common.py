@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d import config, labels
-from fer3d.data.store import Store
+from fer3d.data.store import Store, open_store
+from fer3d.data.writer import writer
 from fer3d.labels import CLASSES
 from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
@@ -103,24 +104,23 @@ def _synchronise(device: torch.device | None) -> None:
         torch.cuda.synchronize(device)
 
 
-def random_store(folder: Path, settings: config.ClipSettings, clips: int) -> Store:
-    """Clips in a memory map, as a prepared store has them."""
+def random_store(out: Path, settings: config.ClipSettings, clips: int) -> Store:
+    """A prepared store of noise, written clip by clip."""
     rng = np.random.default_rng(0)
     T, S = settings.num_frames, settings.size
-    frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (clips, T, S, S, 3))
-    for clip in frames:
-        clip[:] = rng.integers(0, 256, clip.shape, dtype=np.uint8)
-    frames.flush()
-    return Store(
-        path=folder,
-        manifest=pd.DataFrame({"label": rng.choice(labels.CLASSES["ckplus"], clips)}),
-        frames=np.load(folder / "frames.npy", mmap_mode="r"),
-        landmarks=rng.uniform(0, S, (clips, T, 66, 2)).astype(np.float32),
-        detections=np.ones((clips, T, 2), np.float32),
-        squares=np.tile((S / 2, S / 2, S, 0.0), (clips, T, 1)),
-        rejected=pd.DataFrame(),
-        info={"database": "ckplus", "settings": settings.as_dict()},
-    )
+    names = rng.choice(labels.CLASSES["ckplus"], clips)
+    same = {"database": "ckplus", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
+    with writer(out, settings, {"database": "ckplus", "source_fingerprint": "noise"}) as store:
+        for k, label in enumerate(names):
+            row = {**same, "clip": str(k), "subject": str(k), "sequence": str(k), "label": label}
+            arrays = {
+                "frames": rng.integers(0, 256, (1, T, S, S, 3), dtype=np.uint8),
+                "landmarks": rng.uniform(0, S, (1, T, 66, 2)),
+                "detections": np.ones((1, T, 2)),
+                "squares": np.tile((S / 2, S / 2, S, 0.0), (1, T, 1)),
+            }
+            store.put([row], arrays)
+    return open_store(out)
 
 
 def invented(k: int) -> tuple[np.random.Generator, Renderer]:

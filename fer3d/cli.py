@@ -95,16 +95,16 @@ def index(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what a reader finds in a release, and what it skips and why."""
-    from fer3d.data import databases
+    """Show what a reader finds in a release, and what it skips and why."""
+    from fer3d.data.databases import summary
 
-    summary = databases.summary(database, root)
+    found = summary.summarise(database, root)
     if csv:
-        _write_index(database, root, csv)
+        summary.write_table(database, root, csv)
     if as_json:
-        _print_json(summary)
+        _print_json(found)
     else:
-        print(_index_page(summary))
+        print(summary.page(found))
 
 
 @app.command()
@@ -319,73 +319,6 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return (" to " if len(value) == 2 else ", ").join(map(_short, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _write_index(database: str, root: Path, csv: Path) -> None:
-    """One row a sequence, as the reader found it or why it left it out."""
-    import pandas as pd
-
-    from fer3d import files
-    from fer3d.data import databases
-
-    def row(found: databases.Sequence | databases.Skipped) -> dict[str, Any]:
-        if isinstance(found, databases.Skipped):
-            return {"sequence": found.what, "left_out": found.why, "file": found.file, "remedy": found.remedy}
-        return {
-            "subject": found.subject,
-            "sequence": found.name,
-            "label": found.label,
-            "labelled_frames": sum(label is not None for label in found.frame_labels or ()) or None,
-            "source": str(found.source),
-            "images": len(found.images) or None,
-            "origin": found.origin,
-        }
-
-    columns = ["subject", "sequence", "label", "labelled_frames", "source", "images", "origin"]
-    columns += ["left_out", "file", "remedy"]
-    table = pd.DataFrame(map(row, databases.scan(database, root)), columns=columns)
-    whole = {"labelled_frames": "Int64", "images": "Int64"}
-    files.write_csv(csv, table.astype(whole).assign(database=database).set_index("database").reset_index())
-
-
-def _index_page(summary: dict[str, Any]) -> str:
-    """One screen: how many, of which classes, beside the owners' counts; what was left out, grouped by reason, and
-    what it would take to use it."""
-    from fer3d.data import databases
-
-    published = databases.READERS[summary["database"]].PUBLISHED
-    lines = [f"{labels.TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
-    totals = ("sequences", "labelled", "subjects", "labelled_subjects")
-    lines += [_counts(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
-    classes = published.classes or {}
-    lines.append(f"{summary['classes_of']} by emotion")
-    lines += [_counts(f"  {name}", count, classes.get(name)) for name, count in summary["classes"].items()]
-    lines.append(f"published: {published.source}")
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for entry in summary["skipped"]:
-        what = ": ".join(filter(None, (_tail(entry["what"]), entry["file"])))
-        reasons.setdefault((entry["why"], entry["remedy"]), []).append(what)
-    lines.append(_counts("left out or noted", len(summary["skipped"]), None))
-    for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MOST_REASONS]:
-        lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
-        lines += [f"{'':>10}to use it: {remedy}"] if remedy else []
-    if len(reasons) > _MOST_REASONS:
-        lines.append(f"          and {len(reasons) - _MOST_REASONS} more reasons; --csv and --json list all")
-    return "\n".join(lines)
-
-
-_MOST_REASONS = 10
-"""Reasons for leaving out that fit on the screen."""
-
-
-def _tail(path: str) -> str:
-    """The end of a path that tells which it is."""
-    parts = path.split("/")
-    return "/".join(["...", *parts[-2:]]) if len(parts) > 2 else path
-
-
-def _counts(name: str, found: int, published: int | None) -> str:
-    return f"{name:<20}{found:>8}{'' if published is None else published:>12}".rstrip()
 
 
 _UsageError: Any = typer.BadParameter.__mro__[1]

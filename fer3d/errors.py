@@ -4,7 +4,8 @@
 class InputError(Exception):
     """Unusable input, explained in one line: what was found, what was expected, and what to type next.
 
-    The command line prints the line without a traceback and exits with status 2.
+    The command line prints the line without a traceback and exits with status 2. It is not a
+    `ValueError`: code that reads a file catches those, and must not catch this.
 
     Args:
         message: what was found and what was expected.

@@ -1,13 +1,14 @@
 """The one place that writes results: whole or not at all, one writer at a time.
 
-A result is written under a temporary name beside its place, flushed to the disk and
-renamed, so that a reader (or a run started after ``kill -9``) sees the old file, the new
+A result is written under a temporary name in the same folder, flushed to the disk and
+renamed, so that a reader (or a process started after ``kill -9``) sees the old file, the new
 file or none, never half of one.
 """
 
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -24,53 +25,33 @@ from fer3d.errors import InputError
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed onto it when the block ends well, removed when not.
+def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
+    """A temporary file (or folder) that takes the place of ``path`` when the block ends without an error.
 
-    Creates the folder. A full disk and a forbidden folder become an `InputError`.
+    Otherwise it is removed. The folder round ``path`` is created. A full disk and a place that cannot
+    be written become an `InputError`.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _temporary(path, "part", folder)
         yield temporary
-        _flush(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise _explained(error, path) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: it appears whole under its name, in place of an older one, or not at all."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
-        yield temporary
-        for written in sorted(temporary.rglob("*")):
+        for written in [*sorted(temporary.rglob("*")), temporary]:
             _flush(written)
-        temporary.chmod(0o755)
-        if path.exists():
-            outgoing = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+        temporary.chmod(0o755 if folder else 0o644)
+        if folder and path.exists():  # only a file can be replaced in one step
+            outgoing = _temporary(path, "old", folder)
             path.rename(outgoing / path.name)
             temporary.rename(path)
             shutil.rmtree(outgoing)
         else:
-            temporary.rename(path)
+            temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
         raise _explained(error, path) from error
     finally:
         if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,52 +71,77 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, errors="backslashreplace")  # names of files need not be UTF-8
 
 
-def read_json(path: Path, most_bytes: int = 16 * 2**20) -> Any:
-    """JSON from outside: an `InputError` for a missing, oversized or broken file."""
-    wanted, then = "a file that fer3d wrote", "the command that writes it"
+def read_json(path: Path, max_bytes: int = 16 * 2**20) -> Any:
+    """JSON that fer3d wrote; an `InputError` for a missing, oversized or broken file."""
     try:
-        check_size(path, most_bytes, then)
+        check_size(path, max_bytes)
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"no readable {path}", wanted, then) from error
+        raise InputError(f"there is no readable {path}: {error.strerror}", "the command that writes it") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, which is not JSON ({error})", wanted, "writing it again") from error
+        raise InputError(f"{path} is not JSON ({error})", "the command that writes it, once more") from error
 
 
-def check_size(path: Path, most_bytes: int, then: str) -> None:
-    """An `InputError` for what is no plain file (a pipe would never end) or a larger one; `OSError` where none is."""
+def check_size(path: Path, max_bytes: int, hint: str = "") -> None:
+    """An `InputError` for what is not a regular file (a pipe would never end) or too large; `OSError` if missing."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{path}, which is no file", "a file", then)
-    if found.st_size > most_bytes:
-        raise InputError(f"{path} of {found.st_size} bytes", f"at most {most_bytes}", then)
+        raise InputError(f"{path} is not a regular file", hint)
+    if found.st_size > max_bytes:
+        raise InputError(f"{path} has {found.st_size} bytes: at most {max_bytes} are read", hint)
 
 
 @contextlib.contextmanager
 def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[int]:
-    """Hold ``path``'s lock (a hidden file beside it). A second process waits, after a call of ``on_wait``.
+    """Hold the lock of ``path`` (a hidden file next to it) and remove what a killed writer of ``path`` left.
 
-    The kernel frees the lock of a process that died. Yields the lock's file descriptor: a process that inherits it
-    holds the lock, too.
+    A second process waits, after a call of ``on_wait``. The kernel frees the lock of a process
+    that died. Yields the lock's file descriptor: a process that inherits it holds the lock, too.
     """
     if path.name in ("", ".."):
-        raise InputError(f"the folder {path}", "a folder by its name", "its name, from the folder round it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with (path.parent / f".{path.name}.lock").open("w") as handle:
+        raise InputError(f"the folder {path} has no name", "its whole path")
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = opened.enter_context((path.parent / f".{path.name}.lock").open("w"))
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 on_wait()
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            yield handle.fileno()
-    except OSError as error:
-        raise _explained(error, path) from error
+        except OSError as error:
+            raise _explained(error, path) from error
+        remove_leftovers(path)
+        yield handle.fileno()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files and folders of writers of ``path`` that were killed. Only for who holds the lock."""
+    for end in ("part", "old"):
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"):  # see `tempfile`
+            _remove(leftover)
 
 
 def fingerprint(value: Any) -> str:
     """A short stable digest of a JSON-ready value (64 bits of SHA-256, hexadecimal)."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _temporary(path: Path, end: str, folder: bool) -> Path:
+    """An empty file or folder next to ``path`` with a name of its own."""
+    place: dict[str, Any] = {"dir": path.parent, "prefix": f".{path.name}.", "suffix": f".{end}"}
+    if folder:
+        return Path(tempfile.mkdtemp(**place))
+    handle, name = tempfile.mkstemp(**place)
+    os.close(handle)
+    return Path(name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -146,7 +152,7 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-_ELSEWHERE = {
+_ANOTHER_PATH = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
@@ -156,15 +162,13 @@ _ELSEWHERE = {
     errno.ENOENT,
     errno.EBUSY,
 }
-"""What another path would mend."""
+"""Errors that another path would avoid."""
 
 
 def _explained(error: OSError, path: Path) -> Exception:
-    """An OSError that the user can mend as an `InputError`; any other as it is."""
+    """An `OSError` that the user can correct as an `InputError`; any other as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(
-            f"a full disk while writing {path}", "free space", "freeing some, then the same command again"
-        )
-    if error.errno in _ELSEWHERE:
-        return InputError(f"{error.strerror} while writing {path}", "a place that can be written", "another path")
+        return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")
+    if error.errno in _ANOTHER_PATH:
+        return InputError(f"{path} cannot be written: {error.strerror}", "another path")
     return error

@@ -1,13 +1,13 @@
 """Emotion names, their order, and each database's class set. Written nowhere else.
 
-Sections 4.1 and 4.2.2 of the paper. A class is always passed as its name, never as a
-number; a number exists only as an index into an ordered tuple of names that travels
+Sections 4.1 and 4.2.2 of the paper. A class is always passed by its name, never by a
+number; a number exists only as an index into an ordered tuple of names that is stored
 with it (in a store's manifest, in a run's ``model.json``).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Final
 
 from fer3d.errors import InputError
 
@@ -24,55 +24,49 @@ EMOTIONS = (
 )
 """Every class of any database, in the one order that tables, figures and logits follow."""
 
-TITLES: Mapping[str, str] = MappingProxyType({"ckplus": "CK+", "mmi": "MMI", "fera": "FERA", "disfa": "DISFA"})
-"""The databases of the paper, by the name the program uses, with the printed name."""
+TITLES: Final[Mapping[str, str]] = {"ckplus": "CK+", "mmi": "MMI", "fera": "FERA", "disfa": "DISFA"}
+"""The databases of the paper: the name in the program and the printed name."""
 
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """The given emotions once each, in the order of `EMOTIONS`."""
     wanted = set(names)
     if unknown := wanted.difference(EMOTIONS):
-        raise InputError(f"emotion {sorted(unknown)}", f"names among {', '.join(EMOTIONS)}", "one of those names")
+        raise InputError(f"unknown emotion {', '.join(map(repr, sorted(unknown)))}: expected {', '.join(EMOTIONS)}")
     return tuple(name for name in EMOTIONS if name in wanted)
 
 
 _BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
-CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "ckplus": ordered((*_BASIC, "contempt")),
-        "mmi": ordered(_BASIC),
-        "fera": ordered(("anger", "fear", "happiness", "relief", "sadness")),
-        "disfa": ordered((*_BASIC, "neutral")),
-        "people": ordered((*_BASIC, "contempt")),
-    }
-)
-"""The classes that the paper recognises in each database (Section 4.1); FERA's joy is happiness. ``people`` is no
-database of the paper: it is rendered for pre-training."""
+CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ckplus": ordered((*_BASIC, "contempt")),
+    "mmi": ordered(_BASIC),
+    "fera": ordered(("anger", "fear", "happiness", "relief", "sadness")),
+    "disfa": ordered((*_BASIC, "neutral")),
+    "people": ordered((*_BASIC, "contempt")),
+}
+"""The classes that the paper recognises in each database (Section 4.1); FERA's joy is happiness. ``people`` is not
+a database of the paper: it is rendered for pre-training."""
 
-CKPLUS_CODES: Mapping[int, str] = MappingProxyType(
-    {0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}
+CKPLUS_CODES: Final[Mapping[int, str]] = dict(
+    enumerate(("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"))
 )
 """The number in a CK+ ``*_emotion.txt``. 0 never occurs among the 327 labelled sequences."""
 
-MMI_CODES: Mapping[int, str] = MappingProxyType(
-    {1: "anger", 2: "disgust", 3: "fear", 4: "happiness", 5: "sadness", 6: "surprise"}
-)
-"""The value of MMI's ``Emotion`` metatag. Larger values occur and are left out, counted."""
+MMI_CODES: Final[Mapping[int, str]] = dict(enumerate(_BASIC, start=1))
+"""The value of MMI's ``Emotion`` metatag. Sequences with larger values exist; they are left out and counted."""
 
-FERA_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "anger": "anger",
-        "angry": "anger",
-        "fear": "fear",
-        "happiness": "happiness",
-        "happy": "happiness",
-        "joy": "happiness",
-        "relief": "relief",
-        "sad": "sadness",
-        "sadness": "sadness",
-    }
-)
+FERA_WORDS: Final[Mapping[str, str]] = {
+    "anger": "anger",
+    "angry": "anger",
+    "fear": "fear",
+    "happiness": "happiness",
+    "happy": "happiness",
+    "joy": "happiness",
+    "relief": "relief",
+    "sad": "sadness",
+    "sadness": "sadness",
+}
 """Words for FERA's five classes in file names, label files and the user's tables."""
 
 
@@ -96,19 +90,19 @@ EMFACS = (
     UnitRule("disgust", frozenset({9}), frozenset({15, 17, 25, 26})),
     UnitRule("happiness", frozenset({12}), frozenset({6, 25})),
 )
-"""EMFACS with DISFA's twelve action units, in order of precedence (Section 4.1 names EMFACS and no more).
+"""EMFACS with DISFA's twelve action units, in order of precedence (Section 4.1 names EMFACS without the rules).
 
-The combinations are those of the FACS manual and its users, less the units that DISFA
-does not code (7 10 11 14 16 22 23 24 27), so contempt cannot be expressed.
+The combinations are those of the FACS manual and later literature, without the units that DISFA
+does not code (7 10 11 14 16 22 23 24 27), so contempt cannot occur.
 """
 
 
 def emfacs(units: Iterable[int]) -> str | None:
     """The emotion of the action units present in one frame; None where no rule fits.
 
-    No unit at all is neutral. Of the rules whose required units are all present the one
-    that accounts for most units decides, among equals the first of `EMFACS`; units that
-    it does not account for are no obstacle.
+    No unit at all is neutral. Of the rules whose required units are all present, the one that
+    covers most of the present units applies, among equals the first in `EMFACS`; units that it
+    does not cover are ignored.
 
     >>> emfacs([6, 12, 25]), emfacs([1, 2, 4, 12]), emfacs([]), emfacs([25])
     ('happiness', 'fear', 'neutral', None)
@@ -125,21 +119,19 @@ def emfacs(units: Iterable[int]) -> str | None:
 def check_database(database: str) -> str:
     """The name itself, or an `InputError` that lists the known ones."""
     if database not in TITLES:
-        raise InputError(f"database {database!r}", f"one of {', '.join(TITLES)}", "one of those names")
+        raise InputError(f"unknown database {database!r}: expected {', '.join(TITLES)}")
     return database
 
 
 def cross_database(train: Iterable[str], test: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Classes to train on and to test on when ``test`` is held out whole (Section 4.2.2).
+    """Classes to train on and to test on when the whole database ``test`` is held out (Section 4.2.2).
 
-    The network learns every class of the training databases. What the test database
-    alone has (contempt for CK+, relief for FERA, neutral for DISFA) is left out of the
-    test, as in the paper. Returns ``(train_classes, test_classes)``, both ordered.
+    The network learns every class of the training databases. Classes that only the test database
+    has (contempt for CK+, relief for FERA, neutral for DISFA) are left out of the test, as in the
+    paper. Returns ``(train_classes, test_classes)``, both ordered.
     """
     names = tuple(train)
     if check_database(test) in names or not names:
-        raise InputError(
-            f"training databases {names} for the test database {test!r}", "other databases", "leave it out"
-        )
+        raise InputError(f"{test} is held out: expected other databases to train on, not {', '.join(names) or 'none'}")
     learned = ordered(c for name in names for c in CLASSES[check_database(name)])
     return learned, tuple(c for c in CLASSES[test] if c in learned)

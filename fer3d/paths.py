@@ -1,4 +1,4 @@
-"""Where things lie. ``FER3D_DATA`` and ``FER3D_REPORTS`` move the two writable folders."""
+"""Paths of the project. ``FER3D_DATA`` and ``FER3D_REPORTS`` move the two writable folders."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 
 BENCHMARK_RESULTS = ROOT / "benchmarks" / "results"
-"""Tables that a benchmark measured and a notebook shows."""
+"""Tables that benchmarks write and notebooks show."""
 
 
 def data() -> Path:
@@ -33,10 +33,10 @@ def store(database: str, profile: str) -> Path:
 
 
 def run(name: str) -> Path:
-    """A run: everything that one reproduction leaves."""
+    """The folder of a run: all results of one reproduction."""
     return reports() / "runs" / name
 
 
 def training(run_folder: Path, database: str, variant: str, split: str) -> Path:
-    """One training of a run; ``split`` is ``fold0`` .. ``fold4`` or ``cross``."""
+    """The folder of one training of a run; ``split`` is ``fold0`` .. ``fold4`` or ``cross``."""
     return run_folder / database / variant / split

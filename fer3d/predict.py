@@ -43,7 +43,7 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
             found = [piece for piece in batch if isinstance(piece, clips.Clip)]
             probabilities = iter(_probabilities(predictor, found) if found else ())
             for piece in batch:
-                if isinstance(piece, clips.Omitted):
+                if isinstance(piece, clips.DroppedClip):
                     yield {"first_frame": piece.first_frame, "reason": piece.reason}
                 else:
                     yield _row(piece, model.network.classes, next(probabilities))
@@ -53,7 +53,7 @@ def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
 
 def _probabilities(predictor: Predictor, found: list[clips.Clip]) -> np.ndarray:
     """(B, K) for B clips."""
-    frames = torch.from_numpy(np.stack([clip.pictures for clip in found]))
+    frames = torch.from_numpy(np.stack([clip.frames for clip in found]))
     landmarks = torch.from_numpy(np.stack([clip.landmarks for clip in found]))
     return predictor(to_device(frames, predictor.device), to_device(landmarks, predictor.device))
 

@@ -1,7 +1,7 @@
-"""Work shared out among processes of one machine: stand-ins rendered, sequences cut into clips.
+"""Work distributed over processes of one machine: stand-ins rendered, sequences cut into clips.
 
-Workers live no longer than who started them, killed or not. Trainings are not shared out so:
-see `training.loop` and `training.asynchronous`.
+Worker processes end with the process that started them, even when that is killed. Training is
+distributed in other ways: see `fer3d.training`.
 """
 
 import multiprocessing
@@ -23,8 +23,8 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each_done(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
-    """The results in order, by so many processes (None: one a processor)."""
+def map_processes(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
+    """The result of each task in order, computed by that many processes (None: one per processor)."""
     workers = min(workers or processors(), len(tasks))
     if workers <= 1:
         yield from map(work, tasks)
@@ -35,12 +35,12 @@ def each_done(work: Callable[[Task], Result], tasks: Collection[Task], workers: 
             yield from pool.map(work, tasks)
         except BrokenProcessPool as error:
             raise InputError(
-                "a worker process that died", "memory enough for each", "--workers 1 (what is finished stays)"
+                "a worker process died, perhaps for lack of memory; what is finished is kept", "--workers 1"
             ) from error
 
 
 def _die_with_parent() -> None:
-    """A worker of a parent that was killed would wait for work forever."""
+    """Without this, a worker whose parent was killed would wait for work forever."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

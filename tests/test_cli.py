@@ -290,7 +290,7 @@ def test_from_a_release_to_figures(call, release: Path, tmp_path: Path) -> None:
         (("--profile", "tiny", "--epochs", 2, "--seed", 1), "another run"),
         (("--profile", "paper"), "64 pixels"),
         (("--profile", "tiny", "--fold", 7), "fold 7"),
-        (("--profile", "tiny", "--epochs", 2, "--test", store), "leave it out"),
+        (("--profile", "tiny", "--epochs", 2, "--test", store), "other databases"),
     ):
         status, out, err = call("train", store, "--out", run, "--variant", "3d", *wrong)
         assert (status, out) == (2, "") and message in err and err.count("\n") == 1

@@ -2,10 +2,16 @@
 
 import pickle
 
+import pytest
+
 from fer3d.errors import InputError
 
 
-def test_an_input_error_crosses_processes_as_the_same_line() -> None:
-    error = InputError("profile 'big'", "one of tiny,\nlaptop", "--profile laptop")
-    assert str(error) == "got profile 'big'; wanted one of tiny, laptop; try --profile laptop"
+@pytest.mark.parametrize(
+    ("hint", "line"),
+    [("", "unknown profile 'big': expected tiny, laptop"), ("--profile laptop", "…; try --profile laptop")],
+)
+def test_an_input_error_crosses_processes_as_the_same_line(hint: str, line: str) -> None:
+    error = InputError("unknown profile 'big': expected tiny,\nlaptop", hint)
+    assert str(error) == line.replace("…", "unknown profile 'big': expected tiny, laptop")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,9 +32,9 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
 
 
 def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
-    with files.atomic_folder(tmp_path / "store") as temporary:
+    with files.atomic(tmp_path / "store", folder=True) as temporary:
         (temporary / "a").write_text("old")
-    with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "store") as temporary:
+    with pytest.raises(RuntimeError), files.atomic(tmp_path / "store", folder=True) as temporary:
         (temporary / "b").write_text("new")
         raise RuntimeError
     assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["a"]
@@ -41,13 +42,13 @@ def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) 
 
 def test_a_folder_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        with files.atomic_folder(tmp_path / "store") as temporary:
+        with files.atomic(tmp_path / "store", folder=True) as temporary:
             (temporary / name).write_text(name)
     assert listing(tmp_path) == ["store"] and listing(tmp_path / "store") == ["b"]
 
 
 def test_others_may_read_what_is_written(tmp_path: Path) -> None:
-    with files.atomic_folder(tmp_path / "store") as temporary:
+    with files.atomic(tmp_path / "store", folder=True) as temporary:
         files.write_text(temporary / "a", "a")
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store", tmp_path / "store" / "a")]
     assert modes == [0o755, 0o644]
@@ -83,7 +84,7 @@ TAKES_THE_LOCK = """
 import sys, time
 from pathlib import Path
 from fer3d import files
-with files.lock(Path(sys.argv[1])):
+with files.lock(Path(sys.argv[1]), on_wait=lambda: print("waiting", flush=True)):
     print("mine", flush=True)
 """
 
@@ -93,10 +94,33 @@ def test_a_second_writer_waits(tmp_path: Path) -> None:
         second = subprocess.Popen(
             [sys.executable, "-c", TAKES_THE_LOCK, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
         )
-        time.sleep(1.5)
+        assert second.stdout is not None and second.stdout.readline() == "waiting\n"
+        time.sleep(0.5)
         assert second.poll() is None
-    said, _ = second.communicate(timeout=30)
-    assert said == "mine\n"
+    output, _ = second.communicate(timeout=30)
+    assert output == "mine\n"
+
+
+def test_the_process_that_inherits_a_lock_holds_it(tmp_path: Path) -> None:
+    """Also when the one that took it is gone."""
+    with files.lock(tmp_path / "a") as descriptor:
+        heir = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[descriptor])
+    waited = []
+    heir_ends = threading.Timer(1, heir.communicate, [b"\n"])
+    heir_ends.start()
+    with files.lock(tmp_path / "a", on_wait=lambda: waited.append(heir.poll())):
+        assert waited == [None]
+    heir_ends.join()
+
+
+def test_what_a_killed_writer_left_is_removed_with_the_next_lock(tmp_path: Path) -> None:
+    theirs = [".store.csv.abcdefgh.part", ".other.abcdefgh.part", ".store.abcdefgh.partial", "store.abcdefgh.part"]
+    for name in (".store.abcdefgh.part", ".store.abcd_fg1.old"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+    for name in (*theirs, ".store.12345678.part"):
+        (tmp_path / name).touch()
+    with files.lock(tmp_path / "store"):
+        assert listing(tmp_path) == sorted([*theirs, ".store.lock"])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +142,7 @@ def test_a_disk_that_takes_nothing_is_one_clear_line_and_nothing_half_written(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=message):
         files.write_json(tmp_path / "a.json", {})
-    with pytest.raises(InputError, match=message), files.atomic_folder(tmp_path / "store") as temporary:
+    with pytest.raises(InputError, match=message), files.atomic(tmp_path / "store", folder=True) as temporary:
         (temporary / "a").write_text("x")
     assert listing(tmp_path) == []
 
@@ -151,7 +175,7 @@ def test_missing_and_oversized_json_are_one_clear_line(tmp_path: Path) -> None:
         files.read_json(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("[" + "1," * 600 + "1]")
     with pytest.raises(InputError, match="at most 1000"):
-        files.read_json(tmp_path / "a.json", most_bytes=1000)
+        files.read_json(tmp_path / "a.json", max_bytes=1000)
 
 
 def test_a_fingerprint_follows_the_value_and_not_its_order() -> None:
@@ -161,5 +185,5 @@ def test_a_fingerprint_follows_the_value_and_not_its_order() -> None:
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "model.json")
-    with pytest.raises(InputError, match="which is no file"):
+    with pytest.raises(InputError, match="not a regular file"):
         files.read_json(tmp_path / "model.json")

@@ -25,7 +25,7 @@ def clip(k: int) -> clips.Clip:
 
 
 @pytest.fixture
-def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.Omitted]:
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.DroppedClip]:
     """Eleven tens, more than a batch; some show no face. The prediction is the number of the ten, modulo 3."""
     network = SimpleNamespace(classes=CLASSES, size=8)
     model = TrainedModel(network, TrainingSettings(), ClipSettings(size=8))  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.Omitted]:
 
     monkeypatch.setattr(predict, "load_model", lambda run: model)
     monkeypatch.setattr(predict, "Predictor", Predictor)
-    return [clips.Omitted(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
+    return [clips.DroppedClip(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
 
 
 def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.M
 
 
 def test_a_video_that_breaks_late_is_one_line(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(*_: object) -> Iterator[clips.Clip | clips.Omitted]:
+    def cut(*_: object) -> Iterator[clips.Clip | clips.DroppedClip]:
         yield from pieces
         raise VideoError("broken video")
 

@@ -68,9 +68,9 @@ def compare(folder: Path, clips: int, batch: int, repeats: int) -> pd.DataFrame:
     """A row a way to read all of the clips."""
     settings = config.ClipSettings()
     T, S = settings.num_frames, settings.size
-    store = random_store(folder, settings, clips)
+    store = random_store(folder / "store", settings, clips)
     crops = pictures(clips * T, S, S)
-    np.load(folder / "frames.npy", mmap_mode="r+")[:] = crops.reshape(clips, T, S, S, 3)
+    np.load(store.path / "frames.npy", mmap_mode="r+")[:] = crops.reshape(clips, T, S, S, 3)
     as_crops = write(folder / "crops", crops)
     as_sources = write(folder / "sources", pictures(T, *SOURCE)) * clips
     mapped = Clips([(store, np.arange(clips))], LABELS)

@@ -41,9 +41,9 @@ from fer3d.data import preparation
 from fer3d.config import ClipSettings
 if __name__ == "__main__":
     database, root, out, workers = sys.argv[1:]
-    told = preparation.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers), progress=False)
-    told["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(told))
+    counts = preparation.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers), progress=False)
+    counts["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(counts))
 """
 
 
@@ -93,12 +93,12 @@ def speeds(folder: Path, sequences: list[databases.Sequence], count: int) -> Non
 
 
 def prepared(database: str, root: Path, workers: int = 1) -> dict[str, float]:
-    """What `prepare` tells, and its peak memory, from a process of its own."""
+    """What `prepare` returns, and its peak memory, from a process of its own."""
     out = root.with_name("store")
     command = [sys.executable, "-c", PREPARE, database, str(root), str(out), str(workers)]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    counts = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     shutil.rmtree(out)
-    return dict(told)
+    return dict(counts)
 
 
 def processes(release: Path) -> None:

@@ -35,7 +35,7 @@ print(json.dumps({"sequences": found["Sequence"], "seconds": seconds, "mib": gro
 
 
 class Originals:
-    """One picture and one video, of which the releases hold links (a fresh copy after 20,000)."""
+    """One picture and one video, of which the releases hold links (a new copy after 20,000)."""
 
     def __init__(self, folder: Path) -> None:
         noise = np.random.default_rng(0).integers(0, 255, (490, 640), np.uint8)
@@ -56,9 +56,9 @@ class Originals:
 
 def _linked(original: Path, path: Path) -> Path:
     if original.stat().st_nlink >= 20_000:
-        fresh = original.with_name(f"_{original.name}")
-        fresh.write_bytes(original.read_bytes())
-        original = fresh
+        copy = original.with_name(f"_{original.name}")
+        copy.write_bytes(original.read_bytes())
+        original = copy
     os.link(original, path)
     return original
 

@@ -54,7 +54,7 @@ def sitting(k: int) -> tuple[np.ndarray, np.ndarray]:
         picture, truth = renderer.frame(Pose(units=units, turn=(pitch, yaw, roll)))
         face = tracker.step(picture)
         if isinstance(face, Face):
-            found.append((truth[KEPT], face.points))
+            found.append((truth[KEPT], face.landmarks))
         elif not found:
             break  # without a first frame there is no change
     true, seen = np.array(found).reshape(-1, 2, len(KEPT), 2).swapaxes(0, 1)
@@ -128,22 +128,22 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=120, help="fresh invented people (default: 120)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(asked.workers, mp_context=context) as pool:
-        sittings = [pair for pair in pool.map(sitting, range(asked.people)) if len(pair[0]) > 1]
+    with concurrent.futures.ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
+        sittings = [pair for pair in pool.map(sitting, range(arguments.people)) if len(pair[0]) > 1]
     table = following(sittings)
     true, seen = (np.concatenate(points) for points in zip(*sittings, strict=True))
     found = {"detector": seen, "without_offset": without_offset(true, seen), "mean_face": mean_face(true)}
     errors = {way: round(error(true, points), 2) for way, points in found.items()}
     print(table.to_string(index=False))
-    print(f"frames with a face: {len(true)} of {8 * asked.people}")
+    print(f"frames with a face: {len(true)} of {8 * arguments.people}")
     print(
         f"error in % of the inter-ocular distance: {errors['detector']} detected, "
         f"{errors['without_offset']} less the mean offset of each point, {errors['mean_face']} a mean face"
     )
-    if asked.csv:
-        files.write_text(asked.csv, table.to_csv(index=False))
+    if arguments.csv:
+        files.write_text(arguments.csv, table.to_csv(index=False))
     print(json.dumps({"benchmark": "landmarks", "errors": errors, "rows": table.to_dict("records")}))
 
 

@@ -1,12 +1,12 @@
-"""How fast invented people are drawn, and how well detectors find them turned to the side.
+"""Speed of rendering, and how well detectors find rendered faces that are turned to the side.
 
     python -m benchmarks.standins.standins [--people 60] [--workers 2] [--profile tiny]
 
-Speed: frames a second on one core at 640 x 480, and the set-up of a person. Detection: share
-of the frames, by yaw, that OpenCV's Haar cascade and dlib's HOG detector find, and share of
-every fifth frame of a profile's stand-in databases, whatever its yaw. The people are those of
-`landmarks.py`, which tells whether the points follow them; `difficulty.py` tells how
-hard their expressions are.
+Speed: frames per second on one core at 640 x 480, and the set-up time per person. Detection:
+share of frames, by yaw, in which OpenCV's Haar cascade and dlib's HOG detector find the face,
+and the same for every fifth frame of a profile's stand-in databases. `landmarks.py` measures
+how well landmarks follow the same people's expressions, `difficulty.py` how hard the
+expressions are to classify.
 """
 
 import argparse
@@ -40,7 +40,7 @@ YAWS = (-40, -30, -20, -10, 0, 10, 20, 30, 40)
 
 
 def speed(number: int = 5, frames: int = 30) -> tuple[float, float]:
-    """Seconds of set-up a person and frames a second, in processor time of one thread."""
+    """Seconds of set-up per person and frames per second, in processor time of one thread."""
     cv2.setNumThreads(1)
     invented(0)[1].frame(Pose(units=neutral_units()))
     setup = drawing = 0.0
@@ -48,42 +48,43 @@ def speed(number: int = 5, frames: int = 30) -> tuple[float, float]:
         start = time.process_time()
         rng, renderer = invented(k)
         middle = time.process_time()
-        shown = expression.sample_apex(rng, "happiness", ExpressionStyle())
-        for pose in expression.animate(rng, np.linspace(0, 1, frames), shown, ExpressionStyle(), fps=30):
+        apex = expression.sample_apex(rng, "happiness", ExpressionStyle())
+        for pose in expression.animate(rng, np.linspace(0, 1, frames), apex, ExpressionStyle(), fps=30):
             renderer.frame(pose)
         setup, drawing = setup + middle - start, drawing + time.process_time() - middle
     return setup / number, number * frames / drawing
 
 
-def seen(k: int) -> pd.DataFrame:
-    """What each detector finds of one person, a row a yaw."""
+def detected_by_yaw(k: int) -> pd.DataFrame:
+    """Which detectors find the face of one person, one row per yaw."""
     cv2.setNumThreads(1)
     rng, renderer = invented(k)
     rows = []
     for yaw in YAWS:
         units = expression.sample_apex(rng, str(rng.choice(CLASSES["ckplus"])), ExpressionStyle())
         picture, truth = renderer.frame(Pose(units=units, turn=(float(rng.normal(0, 3)), float(yaw), 0.0)))
-        rows.append({"yaw": abs(yaw)} | finds(picture, truth))
+        rows.append({"yaw": abs(yaw)} | detected(picture, truth))
     return pd.DataFrame(rows)
 
 
-def recorded(database: str, profile: str) -> pd.DataFrame:
-    """What each detector finds in every fifth frame of a stand-in database, turned upright, a row a frame."""
+def detected_in_database(database: str, profile: str) -> pd.DataFrame:
+    """Which detectors find the face in every fifth frame of a stand-in database, one row per frame (upright)."""
     cv2.setNumThreads(1)
     root = pipeline.release(database, profile)
-    truth = {path.name.removesuffix(".points.npy"): path for path in standins.truth_folder(root).rglob("*.points.npy")}
+    suffix = ".landmarks.npy"
+    truth = {path.name.removesuffix(suffix): path for path in standins.truth_folder(root).rglob(f"*{suffix}")}
     rows = []
     for sequence in databases.scan(database, root, ClipSettings()):
         if isinstance(sequence, Sequence):
             frames = list(read_frames(sequence.source, sequence.images))[::5]
             view = choose_view(frames, sequence.views, ClipSettings())
-            points = np.load(truth[sequence.name])[::5]
-            rows += [finds(upright(frame, view), true) for frame, true in zip(frames, points, strict=False)]
+            landmarks = np.load(truth[sequence.name])[::5]
+            rows += [detected(upright(frame, view), true) for frame, true in zip(frames, landmarks, strict=False)]
     return pd.DataFrame(rows).assign(database=pipeline.title(database))
 
 
-def finds(picture: np.ndarray, truth: np.ndarray) -> dict[str, bool]:
-    """Whether each detector finds the face with these true points: the tip of its nose lies about a box's middle."""
+def detected(picture: np.ndarray, truth: np.ndarray) -> dict[str, bool]:
+    """Whether each detector finds the face: the true tip of the nose is near the middle of a box."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     haar, hog = detectors()
     of_haar = haar.detectMultiScale(grey, 1.1, 4, minSize=(80, 80))
@@ -97,31 +98,33 @@ def finds(picture: np.ndarray, truth: np.ndarray) -> dict[str, bool]:
 
 @functools.cache
 def detectors() -> tuple[Any, Any]:
-    """Both, loaded once a process."""
+    """Both detectors, loaded once per process."""
     return cv2.CascadeClassifier(HAAR), dlib.get_frontal_face_detector()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=60, help="fresh invented people (default: 60)")
+    parser.add_argument("--people", type=int, default=60, help="number of synthetic people (default: 60)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--profile", default="tiny", help="profile of the stand-in databases (default: tiny)")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     setup, fps = speed()
     print(f"speed: {fps:.0f} frames/s a core at 640 x 480, {setup:.2f} s a person\n", flush=True)
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(asked.workers, mp_context=context) as pool:
-        found = pd.concat(pool.map(seen, range(asked.people)))
-        within = pd.concat(pool.map(recorded, pipeline.DATABASES, [asked.profile] * len(pipeline.DATABASES)))
+    with concurrent.futures.ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
+        found = pd.concat(pool.map(detected_by_yaw, range(arguments.people)))
+        within = pd.concat(
+            pool.map(detected_in_database, pipeline.DATABASES, [arguments.profile] * len(pipeline.DATABASES))
+        )
     table = found.groupby("yaw").agg(frames=("Haar", "size"), Haar=("Haar", "mean"), HOG=("HOG", "mean")).round(3)
     near = found[found.yaw <= 20][["Haar", "HOG"]].mean().round(4).to_dict()
     print(table.to_string())
     print(f"within 20 degrees: Haar {near['Haar']:.1%}, HOG {near['HOG']:.1%}\n")
     of_databases = within.groupby("database").agg(frames=("Haar", "size"), Haar=("Haar", "mean"), HOG=("HOG", "mean"))
     print(of_databases.round(3).to_string())
-    told = {"frames_per_second": round(fps, 1), "setup_seconds": round(setup, 3), "within_20_degrees": near}
+    result = {"frames_per_second": round(fps, 1), "setup_seconds": round(setup, 3), "within_20_degrees": near}
     rows = [*table.reset_index().to_dict("records"), *of_databases.round(3).reset_index().to_dict("records")]
-    print(json.dumps({"benchmark": "standins", **told, "rows": rows}))
+    print(json.dumps({"benchmark": "standins", **result, "rows": rows}))
 
 
 if __name__ == "__main__":

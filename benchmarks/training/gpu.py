@@ -200,7 +200,7 @@ def main(given: list[str] | None = None) -> None:
     picked = config.profile("tiny" if chosen.rehearse else "paper")
     picked = dataclasses.replace(picked, training=dataclasses.replace(picked.training, batch_size=chosen.batch))
     with tempfile.TemporaryDirectory() as folder:
-        store = random_store(Path(folder), picked.clips, 4 * chosen.batch)
+        store = random_store(Path(folder, "store"), picked.clips, 4 * chosen.batch)
         clips = Clips([(store, np.arange(len(store)))], LABELS)
         table, shares = compare(picked, clips, device, chosen.steps, compiled=not chosen.rehearse)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU, a rehearsal"

@@ -82,7 +82,7 @@ def main() -> None:
     profile = config.profile(chosen.profile)
     profile = dataclasses.replace(profile, network=dataclasses.replace(profile.network, variant=chosen.variant))
     with tempfile.TemporaryDirectory() as folder:
-        store = random_store(Path(folder), profile.clips, 4 * profile.training.batch_size)
+        store = random_store(Path(folder, "store"), profile.clips, 4 * profile.training.batch_size)
         steps(store, profile, chosen.steps)
     filters = spent.pop("filters (part of forward)")
     total = sum(spent.values())

@@ -1,15 +1,15 @@
 """Ten-frame clips, cut from sequences.
 
 Section 4.1 of the paper. CK+: the last ten frames of each labelled sequence. The other
-databases: successive tens; what is left over at the end, nine frames at most, goes unused and
-stands in no list (`prepared.json` tells the ``frames`` looked at, notebook 01 those in no clip).
-Where single frames are labelled (DISFA), tens are cut from each run of frames with one
-label. What the paper leaves open:
+databases: successive windows of ten frames; what is left over at the end, nine frames at most,
+is not used and not listed (``frames`` in `prepared.json` counts the frames processed, notebook 01
+those in no clip). Where single frames are labelled (DISFA), windows are cut from each run of
+frames with one label. What the paper leaves open:
 
 - a sequence of fewer than ten frames is padded, resampled or dropped (``settings.short``);
   a shorter run of a frame-labelled recording is dropped;
-- a clip needs a face on ``settings.min_found`` of its frames. A frame without one is cut
-  out by the square of the nearest frame that has one, and its landmarks are NaN.
+- a clip needs a face on ``settings.min_found`` of its frames. A frame without one is cropped
+  with the box of the nearest frame that has one, and its landmarks are NaN.
 
 Only the last ten frames of a CK+ sequence are read and tracked.
 """
@@ -18,17 +18,20 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from fer3d.config import ClipSettings
+from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.databases.sequence import Sequence
-from fer3d.data.faces import Face, FaceTracker, Rejected, choose_view, crop, crop_square
+from fer3d.data.faces import Face, FaceTracker, Rejected, choose_view
 from fer3d.data.video import View, read_frames, upright
 
 LAST_FRAMES = frozenset({"ckplus"})
 """Databases whose sequences end at the apex: only their last ten frames are used (paper)."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,21 @@ class Clip:
     label: str
     """Empty where the sequence has none (one's own video)."""
     padded: int
-    pictures: np.ndarray
+    """Frames that repeat another."""
+    frames: np.ndarray
     """(T, H, W, 3) uint8 RGB."""
     landmarks: np.ndarray
     """(T, 66, 2) float32, pixels of the crop; NaN where a frame has no face."""
     detections: np.ndarray
-    """(T, 2) float32, faces seen and score of each frame (`Face`); 0 and NaN where a frame has no face."""
+    """(T, 2) float32, number of faces and score of each frame (`Face`); 0 and NaN where a frame has no face."""
     squares: np.ndarray
-    """(T, 4) float64, where each picture was cut out of its upright frame (`Square`)."""
+    """(T, 4) float64, the `Box` of the upright frame that each picture was cut out of."""
     missing: tuple[Rejected, ...]
     """The frames without a face."""
 
     @property
     def n_faces(self) -> int:
-        """The most faces seen in a frame."""
+        """The largest number of faces in a frame."""
         return int(self.detections[:, 0].max())
 
     @property
@@ -62,40 +66,42 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Omitted:
-    """A clip, or a run too short for one, that was left out."""
+class DroppedClip:
+    """A clip, or a run too short for one, that is not used."""
 
     first_frame: int
     reason: str
 
 
 @dataclass(frozen=True)
-class _Shot:
-    """One decoded frame and what the tracker says of it."""
+class Frame:
+    """One decoded frame with the tracker's result."""
 
     index: int
+    """Counted from 0 in the sequence."""
     label: str | None
-    frame: np.ndarray
+    picture: np.ndarray
+    """(H, W, 3) uint8 RGB, upright."""
     face: Face | Rejected
 
 
-def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | Omitted]:
-    """The clips of one sequence in order, and what had to be left out, by a new tracker. Raises `VideoError`."""
+def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | DroppedClip]:
+    """The clips of one sequence in order, and what was dropped, by a new tracker. Raises `VideoError`."""
     settings = tracker.settings
-    whole_tens = 0
-    for shots in _tens(_shots(sequence, tracker), settings.num_frames):
-        if len(shots) == settings.num_frames:
-            whole_tens += 1
-            yield _clip(shots, settings)
+    whole = 0
+    for frames in windows(_tracked_frames(sequence, tracker), settings.num_frames):
+        if len(frames) == settings.num_frames:
+            whole += 1
+            yield _clip(frames, settings)
         elif sequence.frame_labels is not None:
-            yield Omitted(shots[0].index, f"run of {len(shots)} frames with one label")
-        elif not whole_tens and settings.short == "drop":
-            yield Omitted(shots[0].index, f"sequence of {len(shots)} frames")
-        elif not whole_tens:
-            yield _clip(lengthened(shots, settings), settings, padded=settings.num_frames - len(shots))
+            yield DroppedClip(frames[0].index, f"run of {len(frames)} frames with one label")
+        elif not whole and settings.short == "drop":
+            yield DroppedClip(frames[0].index, f"sequence of {len(frames)} frames")
+        elif not whole:
+            yield _clip(pad_to_length(frames, settings), settings, padded=settings.num_frames - len(frames))
 
 
-def _shots(sequence: Sequence, tracker: FaceTracker) -> Iterator[_Shot]:
+def _tracked_frames(sequence: Sequence, tracker: FaceTracker) -> Iterator[Frame]:
     """Each frame that may go into a clip, decoded, turned upright and tracked, with its label."""
     images = sequence.images
     if sequence.database in LAST_FRAMES:
@@ -108,66 +114,66 @@ def _shots(sequence: Sequence, tracker: FaceTracker) -> Iterator[_Shot]:
         elif index < len(sequence.frame_labels):
             label = sequence.frame_labels[index]
         else:
-            return  # more frames than labels: the rest has none
-        frame = upright(stored, view)
-        yield _Shot(index, label, frame, tracker.step(frame))
+            return  # more frames than labels: the others have none
+        picture = upright(stored, view)
+        yield Frame(index, label, picture, tracker.step(picture))
 
 
 def view_of(sequence: Sequence, settings: ClipSettings) -> View:
-    """How a recording's frames become upright: where it may be in several ways, five frames decide."""
+    """How a recording's frames become upright: of several candidates the one that suits five of its frames best."""
     if len(sequence.views) == 1:
         return sequence.views[0]
     few = itertools.islice(read_frames(sequence.source, sequence.images), 0, 81, 20)
     return choose_view(list(few), sequence.views, settings)
 
 
-def _tens(shots: Iterable[_Shot], ten: int) -> Iterator[list[_Shot]]:
-    """Successive tens of one label, and what is left of fewer before the label changes or the frames end."""
-    group: list[_Shot] = []
-    for shot in shots:
-        if group and shot.label != group[0].label:
-            yield group
-            group = []
-        if shot.label is not None:
-            group.append(shot)
-        if len(group) == ten:
-            yield group
-            group = []
-    if group:
-        yield group
+def windows(frames: Iterable[Frame], length: int) -> Iterator[list[Frame]]:
+    """Successive windows of frames with one label; shorter where the label changes or the frames end."""
+    window: list[Frame] = []
+    for frame in frames:
+        if window and frame.label != window[0].label:
+            yield window
+            window = []
+        if frame.label is not None:
+            window.append(frame)
+        if len(window) == length:
+            yield window
+            window = []
+    if window:
+        yield window
 
 
-def lengthened(shots: list[Any], settings: ClipSettings) -> list[Any]:
+def pad_to_length(frames: list[T], settings: ClipSettings) -> list[T]:
     """Fewer than ten frames made ten: the first repeated in front, or all spread out evenly."""
     if settings.short == "repeat_first":
-        return [shots[0]] * (settings.num_frames - len(shots)) + shots
-    return [shots[i] for i in np.linspace(0, len(shots) - 1, settings.num_frames).round().astype(int)]
+        return [frames[0]] * (settings.num_frames - len(frames)) + frames
+    return [frames[i] for i in np.linspace(0, len(frames) - 1, settings.num_frames).round().astype(int)]
 
 
-def _clip(shots: list[_Shot], settings: ClipSettings, padded: int = 0) -> Clip | Omitted:
-    """Ten shots as a clip, if enough of them show a face."""
-    faces = {i: shot.face for i, shot in enumerate(shots) if isinstance(shot.face, Face)}
-    reasons = {shot.index: shot.face.reason for shot in shots if isinstance(shot.face, Rejected)}
+def _clip(frames: list[Frame], settings: ClipSettings, padded: int = 0) -> Clip | DroppedClip:
+    """Ten frames as a clip, if enough of them show a face."""
+    faces = {i: frame.face for i, frame in enumerate(frames) if isinstance(frame.face, Face)}
+    reasons = {frame.index: frame.face.reason for frame in frames if isinstance(frame.face, Rejected)}
     if len(faces) < settings.min_found:
         reason, _ = Counter(reasons.values()).most_common(1)[0]
-        return Omitted(shots[0].index, f"{reason} (a face on {len(faces)} of {len(shots)} frames)")
-    of_clip = crop_square(np.stack([face.points for face in faces.values()]), settings)
+        return DroppedClip(frames[0].index, f"{reason} (a face on {len(faces)} of {len(frames)} frames)")
+    box_of_clip = crop_box(np.stack([face.landmarks for face in faces.values()]), settings)
     pictures, landmarks, squares = [], [], []
-    for i, shot in enumerate(shots):
-        nearest = min(faces, key=lambda j: abs(j - i))  # itself where it has a face
-        square = of_clip if settings.crop_per == "clip" else crop_square(faces[nearest].points, settings)
-        picture, points = crop(shot.frame, faces[nearest], settings, square)
+    for i, frame in enumerate(frames):
+        nearest = faces[min(faces, key=lambda j: abs(j - i))]  # its own where it has a face
+        box = box_of_clip if settings.crop_per == "clip" else crop_box(nearest.landmarks, settings)
+        picture, mapped = crop_face(frame.picture, nearest.landmarks, settings, box)
         pictures.append(picture)
-        landmarks.append(points if i in faces else np.full_like(points, np.nan))
-        squares.append(astuple(square))
+        landmarks.append(mapped if i in faces else np.full_like(mapped, np.nan))
+        squares.append(astuple(box))
     return Clip(
-        first_frame=shots[0].index,
-        label=str(shots[0].label),
+        first_frame=frames[0].index,
+        label=str(frames[0].label),
         padded=padded,
-        pictures=np.stack(pictures),
+        frames=np.stack(pictures),
         landmarks=np.stack(landmarks),
         detections=np.array(
-            [(faces[i].n_faces, faces[i].score) if i in faces else (0, np.nan) for i in range(len(shots))], np.float32
+            [(faces[i].n_faces, faces[i].score) if i in faces else (0, np.nan) for i in range(len(frames))], np.float32
         ),
         squares=np.array(squares),
         missing=tuple(Rejected(index, reason) for index, reason in reasons.items()),

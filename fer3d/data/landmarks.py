@@ -14,11 +14,11 @@ EYE_CORNERS = (36, 45)
 
 
 def _mirror_order() -> tuple[int, ...]:
-    """For each of the 66 points the one that takes its place in a mirror.
+    """For each of the 66 landmarks its mirror image.
 
-    In the 68, each run of left points below faces the run of right points beside it.
+    Among the 68 points, each run of left points below mirrors the run of right points beside it.
     """
-    faces = {8: 8, 27: 27, 28: 28, 29: 29, 30: 30, 33: 33, 51: 51, 57: 57, 62: 62, 66: 66}
+    mirrored = {8: 8, 27: 27, 28: 28, 29: 29, 30: 30, 33: 33, 51: 51, 57: 57, 62: 62, 66: 66}
     runs = (
         (range(0, 8), range(16, 8, -1)),  # jaw
         (range(17, 22), range(26, 21, -1)),  # brows
@@ -31,9 +31,9 @@ def _mirror_order() -> tuple[int, ...]:
     )
     for left, right in runs:
         for a, b in zip(left, right, strict=True):
-            faces[a], faces[b] = b, a
-    kept = sorted(faces)
-    return tuple(kept.index(faces[point]) for point in kept)
+            mirrored[a], mirrored[b] = b, a
+    kept = sorted(mirrored)
+    return tuple(kept.index(mirrored[point]) for point in kept)
 
 
 MIRROR = _mirror_order()

@@ -1,9 +1,8 @@
-"""Who teaches and who is examined: subject-independent folds and cross-database tests.
+"""Subject-independent folds and cross-database splits.
 
-Sections 4.2.1 and 4.2.2 of the paper: five folds in which no subject is both in training
-and in test, and training on some databases with another one held out whole. The paper
-does not say how its folds balance the classes; here they are stratified by label as far
-as whole subjects allow.
+Sections 4.2.1 and 4.2.2 of the paper: five folds in which no subject is in both training
+and test, and training on some databases with another one held out. The paper does not say how
+its folds balance the classes; here they are stratified by label as far as whole subjects allow.
 """
 
 import warnings
@@ -18,7 +17,7 @@ from fer3d.errors import InputError
 
 
 def subjects_of(table: pd.DataFrame) -> pd.Series:
-    """Each row's person as ``database/subject``: two databases may use the same subject name."""
+    """The subject of each row as ``database/subject``: two databases may use the same subject name."""
     return table["database"].astype(str) + "/" + table["subject"].astype(str)
 
 
@@ -36,31 +35,24 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0) -> np.ndarray:
     Raises:
         InputError: fewer than two folds, or too few subjects to fill them.
     """
-    people = subjects_of(manifest)
-    if not 2 <= folds <= people.nunique():
+    subjects = subjects_of(manifest)
+    if not 2 <= folds <= subjects.nunique():
         raise InputError(
-            f"{folds} folds for {people.nunique()} subjects",
-            "at least 2 folds and a subject for each",
-            "fewer folds, or a store with more subjects",
+            f"{folds} folds cannot be made of {subjects.nunique()} subjects: expected 2 or more, and a subject for each"
         )
     fold = np.full(len(manifest), -1)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A class with fewer clips than folds is missing from some folds; that is allowed and reported.
+        # A class with fewer clips than folds is missing from some folds; that is allowed.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         try:
-            parts = list(splitter.split(manifest, manifest["label"].astype(str), people))
+            parts = list(splitter.split(manifest, manifest["label"].astype(str), subjects))
         except ValueError as error:
-            raise InputError(
-                f"{folds} folds for classes of at most {manifest['label'].value_counts().max()} clips",
-                "a class with a clip for each fold",
-                "fewer folds, or a store with more clips",
-            ) from error
+            most = manifest["label"].value_counts().max()
+            raise InputError(f"{folds} folds cannot be made: no class has more than {most} clips") from error
     for number, (_, test) in enumerate(parts):
         if not len(test):
-            raise InputError(
-                f"fold {number} of {folds} without a clip", "clips in every fold", "fewer folds, or more subjects"
-            )
+            raise InputError(f"{folds} folds cannot be made of so few subjects: fold {number} would be empty")
         fold[test] = number
     return fold
 
@@ -72,7 +64,7 @@ def fold_split(manifest: pd.DataFrame, fold: int, folds: int) -> tuple[np.ndarra
         InputError: no such fold, or see `fold_of`.
     """
     if not 0 <= fold < folds:
-        raise InputError(f"fold {fold}", f"0 to {folds - 1}", f"--fold {folds - 1}")
+        raise InputError(f"fold {fold} does not exist: folds are 0 to {folds - 1}", f"--fold {folds - 1}")
     held_out = fold_of(manifest, folds) == fold
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert_disjoint(manifest.iloc[train], manifest.iloc[test])
@@ -82,7 +74,7 @@ def fold_split(manifest: pd.DataFrame, fold: int, folds: int) -> tuple[np.ndarra
 def cross_split(
     train: Sequence[pd.DataFrame], test: pd.DataFrame
 ) -> tuple[tuple[str, ...], np.ndarray, dict[str, int]]:
-    """A cross-database test: what is learned, which test clips count, and which are left out.
+    """A cross-database test: the learned classes, the test clips, and the number of clips left out.
 
     Args:
         train: manifests of the training databases; all their clips are learned.
@@ -101,24 +93,20 @@ def cross_split(
         assert_disjoint(manifest, test)
     known = test["label"].isin(learned)
     if not known.any():
-        raise InputError(f"no test clip labelled {', '.join(learned)}", "at least one", "another test database")
+        raise InputError(f"no test clip has one of the learned labels {', '.join(learned)}")
     left_out = test["label"][~known].value_counts().sort_index()
     return learned, np.flatnonzero(known), {str(name): int(count) for name, count in left_out.items()}
 
 
 def database_of(manifest: pd.DataFrame) -> str:
-    """The one database of a store's manifest; an `InputError` when it holds none or several."""
+    """The database of a store's manifest; an `InputError` when it has none or several."""
     names = sorted(set(manifest["database"].astype(str)))
     if len(names) != 1:
-        raise InputError(f"a manifest of databases {names}", "exactly one database a store", "a store for each")
+        raise InputError(f"a manifest has the databases {', '.join(names) or 'none'}: expected exactly one per store")
     return labels.check_database(names[0])
 
 
 def assert_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
-    """An `InputError` when a subject of a database is on both sides: the network would recognise the person."""
+    """An `InputError` when a subject is in both training and test: the network would recognise the person."""
     if shared := sorted(set(subjects_of(train)) & set(subjects_of(test))):
-        raise InputError(
-            f"{len(shared)} subjects both in training and in test ({', '.join(shared[:3])})",
-            "disjoint subjects",
-            "splits.fold_split",
-        )
+        raise InputError(f"{len(shared)} subjects are in both training and test: {', '.join(shared[:3])}")

@@ -1,8 +1,7 @@
 """Frames of an image folder or a video file, in one sequential pass.
 
-Input of Figure 1 of the paper. What a file claims about itself is never trusted: the
-frames that really decode are the frames there are, and whatever claims to be larger than
-the bounds below is refused before it is decoded.
+Input of Figure 1 of the paper. What a file's header says is never trusted: only frames that
+decode count, and a file whose header exceeds the bounds below is refused before it is decoded.
 """
 
 import contextlib
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-# Read by OpenCV when a video is opened: no chatter on stderr, no address followed out of a
-# playlist in disguise, no frame allocated beyond the bound.
+# Read by OpenCV when a video is opened: nothing printed on stderr, no address of a disguised
+# playlist followed, no frame allocated beyond the bound.
 MAX_PIXELS = 2**24
 """Pixels in one frame (4096 x 4096)."""
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
@@ -34,13 +33,13 @@ MAX_IMAGE_BYTES = 2**27
 """Size of one image file."""
 
 STALL_SECONDS = 1.0
-"""Longest search for a video's next frame."""
+"""Longest search for the next frame of a video."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg"})
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
-_VIDEO_MARKS = (
+_VIDEO_SIGNATURES = (
     (0, b"RIFF"),  # avi
     (4, b"ftyp"),  # mp4, mov
     (4, b"moov"),
@@ -51,33 +50,33 @@ _VIDEO_MARKS = (
     (0, b"\x00\x00\x01\xba"),  # mpg
     (0, b"\x00\x00\x01\xb3"),
 )
-"""Where each container carries its mark. FFmpeg would also open playlists and scripts."""
+"""The signature of each container and its offset. FFmpeg would also open playlists and scripts."""
 _NO_FRAME = "not one frame can be decoded"
 
 
 @dataclass(frozen=True)
 class View:
-    """How a stored frame becomes an upright single face: first the half is cut out, then it is turned."""
+    """How a stored frame becomes an upright picture of one face: first the half is cut out, then it is rotated."""
 
     rotation: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise."""
     half: Literal["left", "right"] | None = None
-    """The half of a frame that shows two views side by side through a mirror (MMI)."""
+    """The half to keep of a frame that shows two views side by side, one of them through a mirror (MMI)."""
 
 
 class VideoFacts(NamedTuple):
-    """What opening a video tells."""
+    """What the header of a video says."""
 
     height: int
     width: int
     claimed_frames: int
-    """By the header: a hint, not to be relied on."""
+    """Often wrong."""
 
 
-class Unusable(Exception):
-    """A recording or a file that cannot be used: ``why``, because of which ``file``, and what would help."""
+class UnusableFile(Exception):
+    """A recording or a file that cannot be used: ``why``, which ``file`` is at fault, and what would help."""
 
-    def __init__(self, why: str, file: str = "", remedy: str = "a fresh copy of the file") -> None:
+    def __init__(self, why: str, file: str = "", remedy: str = "a new copy of the file") -> None:
         super().__init__(printable(why), printable(file), remedy)
         self.why, self.file, self.remedy = self.args
 
@@ -85,23 +84,26 @@ class Unusable(Exception):
         return f"{self.file}: {self.why}" if self.file else self.why
 
 
-class VideoError(Unusable):
+class VideoError(UnusableFile):
     """An image or a video that cannot be used."""
 
 
 def printable(text: str) -> str:
-    """The text on one line; a letter that a terminal or UTF-8 could not take becomes ``?``."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    """The text on one line; a character that a terminal or UTF-8 cannot print becomes ``?``."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def read_frames(source: Path, images: Sequence[Path] = (), start: int = 0) -> Iterator[np.ndarray]:
     """The frames in order, each (H, W, 3) uint8 RGB; grey is repeated, 16 bits are cut to 8, alpha is dropped.
 
-    ``source`` is a video file, or the folder of ``images``, which are then read in the
-    order given. Frames need not share one size. A ``start`` above 0, the number of the
-    first frame, is looked up in a video's index, which may err. Raises `VideoError` for a
-    source without a single frame and at the first image that cannot be read; a video that
-    breaks off ends where it breaks off.
+    Args:
+        source: a video file, or the folder of ``images``.
+        images: the files of an image sequence, in the order to read them; their sizes may differ.
+        start: number of the first frame to read, from 0. In a video it is looked up in the file's index,
+            which may be wrong.
+
+    Raises:
+        VideoError: no frame at all, or an image that cannot be read. A truncated video ends where it breaks off.
     """
     if images:
         yield from map(read_image, images[start:])
@@ -115,7 +117,7 @@ def read_frames(source: Path, images: Sequence[Path] = (), start: int = 0) -> It
 
 
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
-    """The half of the frame (H, W, C) that the view names, turned as it says; contiguous."""
+    """The half of the frame (H, W, C) that the view names, rotated; contiguous."""
     middle = frame.shape[1] // 2
     if view.half is not None:
         frame = frame[:, :middle] if view.half == "left" else frame[:, middle:]
@@ -123,12 +125,12 @@ def upright(frame: np.ndarray, view: View) -> np.ndarray:
 
 
 def check_image(path: Path) -> None:
-    """Raise `VideoError` for an image that its size or its header alone shows to be unusable."""
+    """Raise `VideoError` for an image whose size or header shows that it cannot be used."""
     _open_image(path).close()
 
 
 def check_video(path: Path) -> VideoFacts:
-    """Decode the first frame and look no further; raises `VideoError` where there is none."""
+    """Decode only the first frame; raises `VideoError` when there is none."""
     with _opened(path) as capture:
         height, width, claimed = (
             int(capture.get(what))
@@ -178,7 +180,7 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
             head = file.read(16)
     except OSError as error:
         raise VideoError(str(error.strerror), path.name) from error
-    if not any(head[at : at + len(mark)] == mark for at, mark in _VIDEO_MARKS):
+    if not any(head[at : at + len(signature)] == signature for at, signature in _VIDEO_SIGNATURES):
         raise VideoError("not a video", path.name)
     name = str(path.resolve())
     try:
@@ -217,12 +219,12 @@ def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 
 
 def _grabbed(path: Path, capture: cv2.VideoCapture) -> bool:
-    """Whether there is a next frame; `VideoError` where the search for it was given up, which is not the end."""
+    """Whether there is a next frame; `VideoError` when the search took too long, which is not the end of the video."""
     start = time.monotonic()
     if capture.grab():
         return True
     if time.monotonic() - start >= STALL_SECONDS:
-        raise VideoError(f"no frame within {STALL_SECONDS:g} s; damaged, or too slow a disk", path.name)
+        raise VideoError(f"no frame within {STALL_SECONDS:g} s; the file is damaged or the disk too slow", path.name)
     return False
 
 

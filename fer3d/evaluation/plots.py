@@ -17,7 +17,7 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
@@ -102,16 +102,16 @@ def film_strips(strips: Mapping[str, np.ndarray], title: str) -> Figure:
 def crop(
     frame: np.ndarray,
     landmarks: np.ndarray,
-    squares: Mapping[str, tuple[float, float, float]],
+    boxes: Mapping[str, np.ndarray],
     cropped: np.ndarray,
     cropped_landmarks: np.ndarray,
     title: str,
 ) -> Figure:
-    """A frame with its landmarks and named squares (left, top, side), beside the stored crop."""
+    """A frame with its landmarks and named boxes (4 corners each), beside the stored crop."""
     figure, (before, after) = _new(9, 4.4, title, 1, 2)
     _face(before, frame, landmarks, size=5)
-    for (name, (left, top, side)), colour in zip(squares.items(), (ORANGE, SKY), strict=False):
-        before.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=colour, linewidth=2, label=name))
+    for (name, corners), colour in zip(boxes.items(), (ORANGE, SKY), strict=False):
+        before.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=2, label=name))
     before.legend(loc="lower left", fontsize=8)
     _face(after, cropped, cropped_landmarks, size=12)
     for axes, image, name in ((before, frame, "frame"), (after, cropped, "crop")):

@@ -42,7 +42,8 @@ class Clips:
     def locations(self) -> list[Location]:
         """Where the clips lie, for `from_locations` in another process."""
         return [
-            (store.path.absolute(), str(store.info["fingerprint"]), len(store), rows) for store, rows in self._sources
+            (store.path.absolute(), str(store.metadata["fingerprint"]), len(store), rows)
+            for store, rows in self._sources
         ]
 
     @classmethod
@@ -55,7 +56,7 @@ class Clips:
         sources = []
         for path, fingerprint, clips, rows in locations:
             store = open_store(path)
-            if (store.info["fingerprint"], len(store)) != (fingerprint, clips):
+            if (store.metadata["fingerprint"], len(store)) != (fingerprint, clips):
                 raise InputError(f"{path} is not the store that it was when the training began", "training again")
             sources.append((store, rows))
         return cls(sources, classes)

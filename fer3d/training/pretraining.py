@@ -1,7 +1,7 @@
 """Pre-training on rendered people: weights to start from, where a database has a few hundred clips.
 
 A named option, and a departure: the paper trains from scratch on each database. The result is a run like any
-other, of a store that `crowd` renders; `train(..., pretrained=run)` starts from its weights.
+other, of a store that `rendered_store` renders; `train(..., pretrained=run)` starts from its weights.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from typing import Any
 
 from fer3d.config import PretrainingSettings, Profile
 from fer3d.data.store import open_store
-from fer3d.standins import crowd
+from fer3d.standins import rendered_store
 from fer3d.training.train import train
 
 _HELD_OUT = 20
@@ -23,8 +23,8 @@ def pretrain(out: Path, profile: Profile, settings: PretrainingSettings, workers
     The same call resumes an interrupted pre-training, and returns the result of a finished one.
     ``profile`` gives the size of the network and its input. Raises `InputError` as `train` does.
     """
-    store = out / crowd.DATABASE
-    crowd.write(store, settings, profile.clips, workers)
+    store = out / rendered_store.DATABASE
+    rendered_store.write(store, settings, profile.clips, workers)
     recipe = dataclasses.replace(
         profile.training, epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr, seed=settings.seed
     )

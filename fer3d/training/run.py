@@ -84,8 +84,7 @@ def begin(run: Path, info: dict[str, Any]) -> None:
             )
     (run / "metrics.json").unlink(missing_ok=True)  # of a run whose weights were taken away
     for name in RESULTS:
-        for half in run.glob(f".{name}.*.part"):  # of a process that was killed while writing
-            half.unlink()
+        files.remove_leftovers(run / name)
     files.write_json(run / "model.json", info)
 
 

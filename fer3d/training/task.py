@@ -71,8 +71,8 @@ class Task:
 
 
 def _source(store: Store) -> dict[str, Any]:
-    counts = {name: store.info.get(name, 0) for name in ("clips", "padded", "rejected", "skipped")}
-    return {"database": store.database, "fingerprint": store.info["fingerprint"], **counts}
+    counts = {name: store.metadata.get(name, 0) for name in ("clips", "padded", "rejected", "skipped")}
+    return {"database": store.database, "fingerprint": store.metadata["fingerprint"], **counts}
 
 
 def _check_alike(stores: Sequence[Store], profile: Profile) -> None:

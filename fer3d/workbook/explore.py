@@ -23,8 +23,9 @@ import torch
 from matplotlib.figure import Figure
 
 from fer3d.config import ClipSettings, Distance
-from fer3d.data import databases, faces, video
-from fer3d.data.clips import lengthened
+from fer3d.data import crop, databases, faces, video
+from fer3d.data.clips import pad_to_length
+from fer3d.data.crop import Box
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
 from fer3d.model import filters
@@ -178,7 +179,7 @@ def render_face(
     face = faces.detect(frame, settings)
     if face is None:
         return cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA), np.full((66, 2), np.nan, np.float32)
-    return faces.crop(frame, face, settings)
+    return crop.crop_face(frame, face.landmarks, settings)
 
 
 def action_units() -> Explorer:
@@ -261,16 +262,17 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         store, row = stores[database], clip % len(stores[database])
         clip_info, (n_faces, score) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
-        crop = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-        crop = _with_points(crop, (points + 0.5) * scale - 0.5) if landmarks else crop
+        cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
+        cropped = _with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
         rejected = bool(np.isnan(points).any())
         detection = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
         title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame} of {num_frames}"
-        panels, recording = [crop], recordings[database].get(str(clip_info["sequence"]))
+        panels, recording = [cropped], recordings[database].get(str(clip_info["sequence"]))
         recorded = source_frame(store, row, frame, recording) if recording else None
         if recorded is not None:
-            square = faces.Square(*store.squares[row, frame])
-            panels.insert(0, _annotated(*recorded, square, points, landmarks))
+            box = Box(*store.squares[row, frame])
+            points = crop.to_frame(points, box, store.settings.size)
+            panels.insert(0, _annotated(recorded, box, points, landmarks))
         names = [title, f"{titles[database]}, clip {row} of {len(store)}: {detection}"]
         return _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
 
@@ -283,50 +285,37 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
     )
 
 
-def source_frame(
-    store: Store, row: int, frame: int, recording: databases.Sequence
-) -> tuple[np.ndarray, np.ndarray] | None:
+def source_frame(store: Store, row: int, frame: int, recording: databases.Sequence) -> np.ndarray | None:
     """The recorded frame, upright, that a stored picture was cut from.
 
     It is found by cutting it again: the same cut must give the same picture. The frame at the video's index is tried
     first, then the one reached by decoding all frames before it, since an index can be wrong.
 
-    Returns:
-        The frame and the (2, 3) matrix from its pixels to the picture's; None where neither frame gives the picture,
-        because the recording is not the one that the store was made from.
+    None where neither frame gives the picture: the recording is not the one that the store was made from.
     """
     clip_info, settings = store.manifest.iloc[row], store.settings
-    offsets = lengthened(list(range(settings.num_frames - int(clip_info["padded"]))), settings)
-    index, square = int(clip_info["first_frame"]) + offsets[frame], faces.Square(*store.squares[row, frame])
+    offsets = pad_to_length(list(range(settings.num_frames - int(clip_info["padded"]))), settings)
+    index, box = int(clip_info["first_frame"]) + offsets[frame], Box(*store.squares[row, frame])
     for start in dict.fromkeys((index, 0)):
         frames = video.read_frames(recording.source, recording.images, start)
         with contextlib.suppress(video.VideoError):
             for recorded in itertools.islice(frames, index - start, index - start + 1):
                 for view in recording.views:
                     upright = video.upright(recorded, view)
-                    picture, matrix = faces.cut_out(upright, square, settings.size)
-                    if np.array_equal(picture, store.frames[row, frame]):
-                        return upright, matrix
+                    if np.array_equal(crop.cut_out(upright, box, settings.size), store.frames[row, frame]):
+                        return upright
     return None
 
 
-def _annotated(
-    frame: np.ndarray, matrix: np.ndarray, square: faces.Square, points: np.ndarray, landmarks: bool
-) -> np.ndarray:
-    """A recorded frame, `_SIDE` high, with its box, its landmarks and the square that is cropped.
-
-    ``points`` (66, 2) are in pixels of the crop; ``matrix`` (2, 3) leads from the frame's pixels to the crop's.
-    """
+def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: bool) -> np.ndarray:
+    """A recorded frame, `_SIDE` high, with its face's box, its landmarks (66, 2) and the box that is cropped."""
     scale = _SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
-        points = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
         picture = _with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
-        box = faces.box_of(points)
-        left, top, side = (round(scale * value) for value in (box.x - box.side / 2, box.y - box.side / 2, box.side))
-        cv2.rectangle(picture, (left, top), (left + side, top + side), BOX, 1, cv2.LINE_AA)
-    rotated = (scale * square.x, scale * square.y), (scale * square.side,) * 2, np.degrees(square.angle)
-    cv2.polylines(picture, [cv2.boxPoints(rotated).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)
+        corners = (scale * faces.predictor_box(points).corners).astype(np.int32)
+        cv2.polylines(picture, [corners], True, BOX, 1, cv2.LINE_AA)
+    cv2.polylines(picture, [(scale * cropped.corners).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)
     return picture
 
 

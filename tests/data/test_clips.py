@@ -23,7 +23,7 @@ def fake(frames: Several[np.ndarray], monkeypatch: pytest.MonkeyPatch, **fields:
     return Sequence(**({"database": "mmi", "subject": "S1", "name": "1", "source": Path("x")} | fields))  # type: ignore[arg-type]
 
 
-def cut(sequence: Sequence, settings: ClipSettings = SETTINGS) -> list[clips.Clip | clips.Omitted]:
+def cut(sequence: Sequence, settings: ClipSettings = SETTINGS) -> list[clips.Clip | clips.DroppedClip]:
     return list(clips.cut(sequence, FaceTracker(settings)))
 
 
@@ -49,7 +49,7 @@ def test_fewer_than_ten(short: str, padded: int | None, monkeypatch: pytest.Monk
     settings = dataclasses.replace(SETTINGS, short=short)  # type: ignore[arg-type]
     [piece] = cut(fake(walk(4), monkeypatch, label="fear"), settings)
     if padded is None:
-        assert piece == clips.Omitted(0, "sequence of 4 frames")
+        assert piece == clips.DroppedClip(0, "sequence of 4 frames")
         return
     assert isinstance(piece, clips.Clip) and piece.padded == padded
     which = [

@@ -8,6 +8,7 @@ from trees import ckplus_sequence, write_image, write_text
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.release import Release
+from fer3d.data.databases.summary import summarise
 from fer3d.data.video import read_frames
 from fer3d.errors import InputError
 
@@ -54,7 +55,7 @@ def release(tmp_path: Path) -> Path:
 
 
 def test_whole_release(release: Path) -> None:
-    assert databases.summary("ckplus", release) == {
+    assert summarise("ckplus", release) == {
         "database": "ckplus",
         "sequences": 9,
         "labelled": 7,
@@ -94,7 +95,7 @@ def test_published_counts_agree_with_each_other() -> None:
 )
 def test_any_nesting_and_name(tmp_path: Path, images: str, labels: str) -> None:
     ckplus_sequence(tmp_path, "S005", "001", 3, 3, images=images, labels=labels)
-    assert databases.summary("ckplus", tmp_path)["classes"]["disgust"] == 1
+    assert summarise("ckplus", tmp_path)["classes"]["disgust"] == 1
 
 
 def test_letter_case_of_every_name(tmp_path: Path) -> None:
@@ -182,14 +183,14 @@ def test_facs_codes(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         ("", "empty"),
-        ("happy", "something else than numbers"),
+        ("happy", "not only numbers"),
         ("   0.0000000e+00\n", "code 0"),
         ("   8.0000000e+00\n", "code 8"),
         ("   2.5\n", "whole number"),
         ("nan", "whole number"),
         ("1e400", "whole number"),
         ("1 2", "2 numbers"),
-        (b"\xff\xfe3\0", "something else than numbers"),
+        (b"\xff\xfe3\0", "not only numbers"),
         ("1" * 2**21, "larger than"),
     ],
 )
@@ -254,7 +255,7 @@ def test_forbidden_folder(release: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_whole_disk_given_by_mistake_ends_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fer3d.data.databases.release._BREADTH", 3)
+    monkeypatch.setattr("fer3d.data.databases.release.MAX_FOLDERS", 3)
     for k in range(9):
         (tmp_path / f"{k}/1/2/3/4/5/6").mkdir(parents=True)
     assert len(list(Release(tmp_path).walk())) == 1 + 3 * 4  # five levels with the root
@@ -300,7 +301,7 @@ def test_refused_by_name(tmp_path: Path) -> None:
     assert "does not exist" in refusal(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
     assert "is empty" in refusal(tmp_path / "empty")
-    assert "the file" in refusal(write_text(tmp_path / "a.zip", "PK"))
+    assert "is a file" in refusal(write_text(tmp_path / "a.zip", "PK"))
     write_text(tmp_path / "other/notes.txt", "x")
     assert "holds no such files" in refusal(tmp_path / "other")
     write_text(tmp_path / "m/Sessions/2/session.xml", "<session/>")

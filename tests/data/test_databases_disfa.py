@@ -9,6 +9,7 @@ from fer3d.config import ClipSettings
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.disfa import UNITS, read_intensities
+from fer3d.data.databases.summary import summarise
 from fer3d.data.video import check_video
 from fer3d.errors import InputError
 from fer3d.labels import CLASSES, EMFACS, emfacs
@@ -100,7 +101,7 @@ def test_whole_release(release: Path) -> None:
     assert (6, 2.0) in sequences["SN001_left"].action_units and (25, 2.0) in sequences["SN001_left"].action_units
     assert sequences["SN010_left"].frame_labels == EMOTIONS[:-1]
     assert skipped == {"Videos_LeftCamera/LeftVideoSN010_comp.avi": "10 label rows for 9 frames; cut to the shorter"}
-    summary = databases.summary("disfa", release)
+    summary = summarise("disfa", release)
     assert (summary["sequences"], summary["labelled"], summary["subjects"]) == (3, 3, 3)
     assert summary["classes_of"] == "frames"
     assert summary["classes"] == {
@@ -139,7 +140,7 @@ def test_a_video_one_frame_short_of_its_labels(release: Path) -> None:
     assert "10 label rows for 9 frames" in skipped["Videos_LeftCamera/LeftVideoSN010_comp.avi"]
 
 
-def test_units_are_told_apart_by_number(tmp_path: Path) -> None:
+def test_units_are_matched_by_number(tmp_path: Path) -> None:
     """In the order of their names au12 comes before au2: each file here holds another intensity."""
     rows = [{unit: k % 6 for k, unit in enumerate(UNITS)}]
     disfa_subject(tmp_path, "SN001", rows)
@@ -155,8 +156,8 @@ def test_missing_ids_are_no_gap(tmp_path: Path) -> None:
     assert [s.subject for s in sequences.values()] == ["SN013", "SN016", "SN018", "SN021", "SN023"] and not skipped
 
 
-def test_the_releases_points_are_left_aside(release: Path) -> None:
-    """However they are counted; their folders are called as those of the labels and may lie less deep."""
+def test_the_releases_landmarks_are_ignored(release: Path) -> None:
+    """However they are numbered; their folders have the names of the label folders and may be less deep."""
     (release / "ActionUnit_Labels").rename(release / "aside")
     (release / "labels/ActionUnit_Labels").mkdir(parents=True)
     (release / "aside").rename(release / "labels/ActionUnit_Labels/ActionUnit_Labels")
@@ -252,7 +253,7 @@ def test_what_is_missing(release: Path) -> None:
     sequences, skipped = read(release)
     assert sequences["SN016_left"].frame_labels is None
     assert skipped == {"SN001_left": "no labels of AU 5", "SN010_left": "no video of the left camera"}
-    assert databases.summary("disfa", release)["labelled"] == 0
+    assert summarise("disfa", release)["labelled"] == 0
 
 
 def test_broken_video(release: Path) -> None:

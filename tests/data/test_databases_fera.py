@@ -21,7 +21,7 @@ def read(root: Path) -> tuple[dict[str, Sequence], dict[str, str]]:
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    """Both partitions; the emotion partition with labels told in every way."""
+    """Both partitions; the emotion partition with labels in every form."""
     root = tmp_path / "GEMEP-FERA"
     fera_sequence(root, "au_training", "train_001", units=[[1, 2], [1, 2, 25, "speech"], []])
     fera_sequence(root, "au_training", "train_087", units=[[12]])
@@ -56,8 +56,8 @@ def test_whole_release(release: Path) -> None:
         "test_001": ("actor7", "relief"),
     }
     assert set(skipped) == {"train_003", "emotions"}
-    assert "code 4, whose meaning is not told" in skipped["train_003"]
-    assert skipped["emotions"] == "no emotion told for 3 sequences"
+    assert "code 4 has no known meaning" in skipped["train_003"]
+    assert skipped["emotions"] == "3 sequences have no emotion"
     assert sequences["test_001"].origin == "test/labels/test_001.dat"
     assert sequences["au_train_001"].action_units == ((1, 0.0), (2, 0.0), (25, 0.0))
 
@@ -67,7 +67,7 @@ def test_numbers_count_once_the_user_says_what_they_mean(release: Path) -> None:
     assert read(release)[0]["train_003"].label == "relief"
 
 
-def test_the_users_table_settles_the_emotion(release: Path) -> None:
+def test_the_users_table_overrides_the_emotion(release: Path) -> None:
     with (release / "actors.csv").open("a") as table:
         table.write("AU_train_001,somebody,Joy\n")
     sequence = read(release)[0]["au_train_001"]
@@ -78,7 +78,7 @@ def test_without_actors_no_emotion_partition(release: Path) -> None:
     (release / "actors.csv").unlink()
     sequences, skipped = read(release)
     assert list(sequences) == ["au_train_001", "au_train_087"]
-    assert skipped["train_001"] == "the actor is not told"
+    assert skipped["train_001"] == "the actor is not known"
     remedies = {s.remedy for s in databases.scan("fera", release) if isinstance(s, Skipped)}
     assert any("actors.csv" in remedy for remedy in remedies)
 
@@ -95,7 +95,7 @@ def test_without_actors_no_emotion_partition(release: Path) -> None:
         ("emotion_codes.csv", "code,emotion\none,joy\n"),
     ],
 )
-def test_wrong_tables_are_the_users_to_mend(release: Path, name: str, content: str | bytes) -> None:
+def test_a_wrong_table_is_one_clear_line(release: Path, name: str, content: str | bytes) -> None:
     write_text(release / name, content)
     with pytest.raises(InputError, match=name.replace(".", r"\.")):
         read(release)

@@ -7,6 +7,7 @@ from trees import ckplus_sequence, mmi_session, write_image, write_text, write_v
 
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
+from fer3d.data.databases.summary import summarise
 from fer3d.data.video import View
 from fer3d.errors import InputError
 
@@ -31,7 +32,7 @@ def release(tmp_path: Path) -> Path:
 
 
 def test_whole_release(release: Path) -> None:
-    summary = databases.summary("mmi", release)
+    summary = summarise("mmi", release)
     assert (summary["sequences"], summary["labelled"], summary["subjects"], summary["skipped"]) == (5, 5, 5, [])
     assert summary["classes"] == {
         "anger": 1,
@@ -49,7 +50,7 @@ def test_whole_release(release: Path) -> None:
 
 @pytest.mark.parametrize("inside", [".", "Sessions", ".."])
 def test_any_level_of_the_download(release: Path, inside: str) -> None:
-    assert databases.summary("mmi", release / inside)["sequences"] == 5
+    assert summarise("mmi", release / inside)["sequences"] == 5
 
 
 def test_views(release: Path) -> None:
@@ -66,11 +67,11 @@ def test_views(release: Path) -> None:
     assert {view.half for view in sequences["S040-001"].views} == {None, "left", "right"}
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_user_settles_the_view(release: Path, beside: bool) -> None:
+@pytest.mark.parametrize("outside", [False, True])
+def test_the_users_table_overrides_the_view(release: Path, outside: bool) -> None:
     mmi_session(release, 5, "S021-001", view=1)
     write_text(
-        (release.parent if beside else release) / "views.csv", "session,rotation,half\n2,180,LEFT\n1767,270,\n5,270,\n"
+        (release.parent if outside else release) / "views.csv", "session,rotation,half\n2,180,LEFT\n1767,270,\n5,270,\n"
     )
     sequences, skipped = read(release)
     assert sequences["S001-002"].views == (View(180, "left"),)
@@ -79,7 +80,7 @@ def test_user_settles_the_view(release: Path, beside: bool) -> None:
 
 
 @pytest.mark.parametrize("line", ["2,45,", "2,90,top", "2,x,left", "2", "2,90"])
-def test_wrong_views_file_is_the_users_to_mend(release: Path, line: str) -> None:
+def test_a_wrong_views_file_is_one_clear_line(release: Path, line: str) -> None:
     write_text(release / "views.csv", f"session,rotation,half\n{line}\n")
     with pytest.raises(InputError, match=r"views\.csv"):
         list(databases.scan("mmi", release))
@@ -90,7 +91,7 @@ def test_emotion_codes_above_six_are_left_out(release: Path, code: int | str) ->
     mmi_session(release, 32, "S001-032", emotion=code)
     sequences, skipped = read(release)
     assert len(sequences) == 5
-    assert skipped == {"Sessions/32/S001-032.avi": f"emotion code '{code}', not one of 1 to 6"}
+    assert skipped == {"Sessions/32/S001-032.avi": f"emotion code '{code}' is not one of 1 to 6"}
 
 
 def test_profile_only_sessions_are_left_out(release: Path) -> None:
@@ -99,7 +100,7 @@ def test_profile_only_sessions_are_left_out(release: Path) -> None:
     assert len(sequences) == 5 and skipped == {"Sessions/5/S021-001.avi": "profile view only"}
 
 
-def test_a_sessions_tracks_are_told_apart_by_their_files(release: Path) -> None:
+def test_a_sessions_tracks_are_matched_by_their_files(release: Path) -> None:
     track = '<track view="{}"><file name="{}.avi"/></track>'
     tracks = track.format(1, "S099-001") + track.format(2, "S028-001")
     write_text(release / "Sessions/1767/session.xml", f"<session>{tracks}</session>")
@@ -109,7 +110,7 @@ def test_a_sessions_tracks_are_told_apart_by_their_files(release: Path) -> None:
 def test_stills_are_left_out(release: Path) -> None:
     write_image(release / "Sessions/30/S001-030.jpg")
     write_text(release / "Sessions/30/session.xml", '<session><track view="0"/></session>')
-    assert read(release)[1] == {"Sessions/30": "stills only, no video"}
+    assert read(release)[1] == {"Sessions/30": "images only, no video"}
 
 
 def test_sessions_without_an_emotion_are_left_out(release: Path) -> None:
@@ -123,8 +124,8 @@ def test_sessions_without_an_emotion_are_left_out(release: Path) -> None:
     [
         ("S001-033.avi", b"RIFF\0\0\0\0AVI broken", "not one frame"),
         ("S001-033.avi", b"", "zero bytes"),
-        ("S001-033.xml", b"<Data><Metatag", "no sound XML"),
-        ("session.xml", b"<session>", "no sound XML"),
+        ("S001-033.xml", b"<Data><Metatag", "not valid XML"),
+        ("session.xml", b"<session>", "not valid XML"),
     ],
 )
 def test_a_broken_session_is_left_out_alone(release: Path, name: str, content: bytes, reason: str) -> None:
@@ -178,9 +179,10 @@ def test_hostile_xml(release: Path) -> None:
     write_text(release / "Sessions/2/S001-002.xml", bomb)
     write_text(release / "Sessions/224/S002-106.xml", outside)
     write_text(release / "Sessions/1767/S028-001.xml", '<D a="' + "x" * 2**21 + '"/>')
+    write_text(release / "Sessions/1900/S053-001.xml", "<a>" * 140_000 + "</a>" * 140_000)
     write_text(release / "Sessions/1841/S035-004.xml", '<?xml version="1.0" encoding="klingon"?><D/>')
     sequences, skipped = read(release)
-    assert list(sequences) == ["S053-001"] and len(skipped) == 4
+    assert not sequences and len(skipped) == 5
 
 
 def test_action_units(release: Path) -> None:
@@ -201,7 +203,7 @@ def test_the_same_session_in_two_downloads_counts_once(tmp_path: Path) -> None:
     mmi_session(tmp_path / "second", 3, "S001-003", view=0)
     sequences, skipped = read(tmp_path)
     assert list(sequences) == ["S001-002", "S001-003"]
-    assert skipped == {"second/Sessions/2": "the same session lies in an earlier folder"}
+    assert skipped == {"second/Sessions/2": "the same session is in an earlier folder"}
 
 
 def test_another_database_is_named(tmp_path: Path) -> None:

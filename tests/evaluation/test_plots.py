@@ -39,7 +39,7 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "heatmap": lambda title: plots.heatmap(COUNTS, title),
     "film_strip": lambda title: plots.film_strip(FRAMES, title, POINTS),
     "film_strips": lambda title: plots.film_strips({"one": FRAMES, "other": FRAMES}, title),
-    "crop": lambda title: plots.crop(FRAMES[0], POINTS[0], {"box": (2, 2, 9)}, FRAMES[1], POINTS[1], title),
+    "crop": lambda title: plots.crop(FRAMES[0], POINTS[0], {"box": POINTS[2, :4]}, FRAMES[1], POINTS[1], title),
     "detection": lambda title: plots.detection(RNG.normal(size=9), {"no face found": 2}, title),
     "clip_cuts": lambda title: plots.clip_cuts({"S005_001": 25, "S005_002": 8}, {"S005_001": [15]}, 10, title),
     "weights": lambda title: plots.weights(RNG.random((9, 9)), title),

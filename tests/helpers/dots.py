@@ -8,7 +8,8 @@ import pandas as pd
 
 from fer3d import files, labels
 from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
-from fer3d.data.store import FORMAT, MANIFEST, REJECTED, Store, digest, of_a_clip, open_store
+from fer3d.data.store import Store, array_specs, open_store
+from fer3d.data.writer import writer
 
 SIZE, FRAMES = 32, 4
 PROFILE = Profile(
@@ -41,24 +42,19 @@ def moving_dots(database="mmi", subjects=9, clips=4, size=SIZE, seed=0, names=No
         }
     )
     settings = ClipSettings(size=size, num_frames=FRAMES, min_found=FRAMES)
-    arrays = {name: np.zeros((N, *shape), kind) for name, (kind, shape) in of_a_clip(settings).items()}
+    arrays = {name: np.zeros((N, *shape), kind) for name, (kind, shape) in array_specs(settings).items()}
     arrays["frames"][:] = picture[..., None]
     arrays["landmarks"][:] = points[:, :, None]
-    info = {"database": database, "settings": settings.as_dict(), "fingerprint": f"{database}-{seed}-{size}"}
-    return Store(path=Path(), manifest=manifest, rejected=pd.DataFrame(), info=info, **arrays)
+    metadata = {"database": database, "settings": settings.as_dict(), "fingerprint": f"{database}-{seed}-{size}"}
+    return Store(path=Path(), manifest=manifest, rejected=pd.DataFrame(), metadata=metadata, **arrays)
 
 
 def written(store, path):
     """The store on disk, as `fer3d prepare` leaves it, opened."""
-    path.mkdir(parents=True)
-    for name in of_a_clip(store.settings):
-        np.save(path / f"{name}.npy", getattr(store, name))
     rest = {"sequence": "S", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
-    files.write_csv(path / "manifest.csv", store.manifest.assign(**rest)[list(MANIFEST)])
-    files.write_csv(path / "rejected.csv", pd.DataFrame(columns=list(REJECTED)))
-    counts = {"release": "dots", "clips": len(store), "padded": 0, "rejected": 0, "skipped": 0, "frames": 0}
-    counts["manifest"] = digest(path / "manifest.csv")
-    files.write_json(path / "prepared.json", {**store.info, **counts, "format": FORMAT})
+    rows = store.manifest.assign(**rest).to_dict("records")
+    with writer(path, store.settings, {"database": store.database, "source_fingerprint": "dots", "skipped": 0}) as new:
+        new.put(rows, {name: getattr(store, name) for name in array_specs(store.settings)})
     return open_store(path)
 
 

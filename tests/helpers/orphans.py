@@ -23,7 +23,7 @@ def all_end(processes: Iterable[int], seconds: float = 20) -> bool:
 
 
 def _running(pid: int) -> bool:
-    """A zombie has ended, though nobody asked yet how."""
+    """A zombie has ended, though its parent has not waited for it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] != "Z"
     except OSError:

@@ -88,7 +88,7 @@ def test_detected_landmarks_follow_mouth_and_brows(make_renderer: Callable[..., 
             face = detect(picture, ClipSettings())
             assert face is not None
             full = np.zeros((68, 2))
-            full[KEPT] = face.points
+            full[KEPT] = face.landmarks
             found.append([(at[66, 1] - at[62, 1], at[27, 1] - at[19:25, 1].mean()) for at in (truth, full)])
         changes.append(np.subtract(found[1], found[0]))
     true, seen = np.mean(changes, axis=0)
@@ -103,7 +103,7 @@ def test_detectors_find_the_landmarks(make_renderer: Callable[..., Renderer]) ->
         face = detect(picture, ClipSettings())
         assert isinstance(face, Face), f"person {k}"
         iod = np.linalg.norm(truth[45] - truth[36])
-        errors.append(np.linalg.norm(face.points - truth[KEPT], axis=1).mean() / iod)
+        errors.append(np.linalg.norm(face.landmarks - truth[KEPT], axis=1).mean() / iod)
     assert np.mean(errors) < 0.08
 
 

@@ -59,7 +59,7 @@ def test_a_finished_release_and_a_foreign_folder_are_left_alone(tmp_path: Path) 
 def test_ckplus_keeps_the_class_imbalance(subjects: int) -> None:
     plans = ckplus.plan(subjects, 0, 3)
     assert len({plan.subject for plan in plans}) == subjects
-    labels = [emotion for plan in plans for emotion, labelled in plan.emotions if labelled]
+    labels = [sequence.emotion for plan in plans for sequence in plan.recordings if sequence.labelled]
     for name, count in ckplus.PUBLISHED.items():
         assert labels.count(name) == max(1, round(count * subjects / 118))
 
@@ -67,7 +67,7 @@ def test_ckplus_keeps_the_class_imbalance(subjects: int) -> None:
 def test_mmi_has_every_view_and_no_session_number_twice() -> None:
     plans = mmi.plan(20, 0, 6)
     assert {plan.view.strip() for plan in plans} == {"0", "1", "2"}
-    numbers = [session.number for plan in plans for session in plan.sessions]
+    numbers = [session.number for plan in plans for session in plan.recordings]
     assert len(set(numbers)) == len(numbers)
 
 

@@ -16,6 +16,7 @@ from fer3d import labels, standins
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, faces, preparation
 from fer3d.data.databases import Sequence, Skipped, disfa, fera
+from fer3d.data.databases.summary import summarise
 from fer3d.data.faces import Face, FaceTracker, Rejected
 from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store, open_store
@@ -104,7 +105,7 @@ def test_every_recording_is_read_back(releases: Releases, database: str, kind: s
 @each_database
 def test_a_readers_counts_are_those_of_the_writer(releases: Releases, database: str, kind: str) -> None:
     written = write(database, releases[database, kind], hostile=kind == "hostile")
-    summary = databases.summary(database, releases[database, kind])
+    summary = summarise(database, releases[database, kind])
     names = ("sequences", "labelled", "subjects")
     assert {name: summary[name] for name in names} == {name: written[name] for name in names}
     assert {name: count for name, count in summary["classes"].items() if count} == written["classes"]

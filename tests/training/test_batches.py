@@ -77,6 +77,6 @@ def test_another_process_opens_the_stores_itself(tmp_path):
     for ours, theirs in zip(again.batch(np.arange(3), CPU), clips.batch(np.arange(3), CPU), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     part = dataclasses.replace(store, manifest=store.manifest[:9], frames=store.frames[:9])
-    for other in (part, dataclasses.replace(store, info={**store.info, "fingerprint": "another"})):
+    for other in (part, dataclasses.replace(store, metadata={**store.metadata, "fingerprint": "another"})):
         with pytest.raises(InputError, match="is not the store that it was"):
             Clips.from_locations(Clips([(other, np.arange(3))], store.classes).locations, store.classes)

@@ -13,12 +13,12 @@ import pytest
 import torch
 from dots import PROFILE, moving_dots, with_network
 
-from fer3d import files, labels
+from fer3d import labels
 from fer3d.config import PretrainingSettings
 from fer3d.data.store import open_store
 from fer3d.errors import InputError
 from fer3d.model.network import Network
-from fer3d.standins import crowd
+from fer3d.standins import rendered_store
 from fer3d.standins.people.person import make_person
 from fer3d.training.pretraining import pretrain
 from fer3d.training.run import load_model, start_from
@@ -42,7 +42,8 @@ def contents(store: Path) -> dict[str, bytes]:
 
 def test_nobody_is_in_two_places():
     crowds = [
-        [crowd.person(dataclasses.replace(CROWD, seed=seed), number).seed for number in range(20)] for seed in (0, 1)
+        [rendered_store.person(dataclasses.replace(CROWD, seed=seed), number).seed for number in range(20)]
+        for seed in (0, 1)
     ]
     standins = [
         [make_person(database, seed, number).seed for number in range(20)]
@@ -52,7 +53,7 @@ def test_nobody_is_in_two_places():
 
 
 def test_the_store_holds_faces_that_move_and_the_points_lie_on_them(pretrained):
-    store = open_store(pretrained / crowd.DATABASE)
+    store = open_store(pretrained / rendered_store.DATABASE)
     assert len(store) == 21 and store.manifest["subject"].nunique() == 3
     assert (store.manifest["label"].value_counts() == 3).all()
     assert store.landmarks.min() > 0 and store.landmarks.max() < 31  # the margin is empty
@@ -63,7 +64,7 @@ def test_the_store_holds_faces_that_move_and_the_points_lie_on_them(pretrained):
 def test_a_seed_and_a_number_are_one_person():
     one = dataclasses.replace(CROWD, recordings=1)
     same, again, other, else_ = (
-        crowd.film(settings, PROFILE.clips, number)[1]["frames"]
+        rendered_store.record_person(settings, PROFILE.clips, number)[1]["frames"]
         for settings, number in ((one, 0), (one, 0), (one, 1), (dataclasses.replace(one, seed=1), 0))
     )
     assert np.array_equal(same, again)
@@ -72,26 +73,25 @@ def test_a_seed_and_a_number_are_one_person():
 
 KILLED = """
 from pathlib import Path
-from fer3d.standins import crowd
+from fer3d.standins import rendered_store
 from fer3d.config import ClipSettings, PretrainingSettings
 settings = PretrainingSettings(people=3, recordings=7, epochs=1)
-crowd.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4), workers=2)
+rendered_store.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4, min_found=4), workers=2)
 """
 
 
-def test_a_killed_rendering_goes_on_and_ends_the_same(pretrained, tmp_path):
-    out, progress = tmp_path / "people", tmp_path / ".people.growing" / "shown.json"
+def test_a_killed_rendering_resumes_and_ends_the_same(pretrained, tmp_path):
+    out, parts = tmp_path / "people", tmp_path / ".people.partial"
     running = subprocess.Popen([sys.executable, "-c", KILLED.format(out=str(out))])
     until = time.monotonic() + 60
-    while time.monotonic() < until and not (progress.exists() and files.read_json(progress)["shown"]):
+    while time.monotonic() < until and not list(parts.glob("[!.]*")):
         time.sleep(0.005)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    begun = len(files.read_json(progress)["shown"])
-    assert not out.exists() and 1 <= begun < CROWD.people
-    crowd.write(out, CROWD, PROFILE.clips, workers=1)
-    assert contents(out) == contents(pretrained / crowd.DATABASE)
-    assert not progress.parent.exists()
+    assert not out.exists() and 1 <= len(list(parts.glob("[!.]*"))) < CROWD.people
+    rendered_store.write(out, CROWD, PROFILE.clips, workers=1)
+    assert contents(out) == contents(pretrained / rendered_store.DATABASE)
+    assert not parts.exists()
 
 
 def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):

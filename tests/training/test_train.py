@@ -43,7 +43,7 @@ def test_interrupted_while_writing_and_resumed_is_the_straight_run(
     with interrupted(function, call):
         train([store], out, PROFILE)
     assert not (out / "metrics.json").exists()
-    (out / ".log.csv.0.part").touch()  # of a process killed while writing
+    (out / ".log.csv.a1b2c3d4.part").touch()  # of a process killed while writing
     torch.rand(1)  # what else the process draws makes no difference
     train([store], out, PROFILE)
     assert results(out) == results(straight)
@@ -92,7 +92,9 @@ def test_a_slow_disk_is_written_to_rarely(store, straight, tmp_path, monkeypatch
 
 
 def test_stores_cut_in_different_ways_are_refused(store, tmp_path):
-    other = dataclasses.replace(store, info={**store.info, "settings": {**store.info["settings"], "margin": 0.3}})
+    other = dataclasses.replace(
+        store, metadata={**store.metadata, "settings": {**store.metadata["settings"], "margin": 0.3}}
+    )
     with pytest.raises(InputError, match=r"margin = 0\.3"):
         train([store], tmp_path, PROFILE, test=other)
 

@@ -76,9 +76,9 @@ def prepared(recording: databases.Sequence, **settings: str) -> Store:
     assert isinstance(clip, clips.Clip)
     one = store(1)
     one.manifest["first_frame"], one.manifest["padded"] = clip.first_frame, clip.padded
-    one.info["settings"] |= settings
+    one.metadata["settings"] |= settings
     kept = {name: getattr(clip, name)[None] for name in ("landmarks", "detections", "squares")}
-    return dataclasses.replace(one, frames=clip.pictures[None], **kept)
+    return dataclasses.replace(one, frames=clip.frames[None], **kept)
 
 
 def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
@@ -104,11 +104,11 @@ def test_the_browser_shows_the_very_frame_that_was_cut(recording, monkeypatch, l
     """Even with a wrong index and a padded clip. Of another recording it shows nothing."""
     recording = dataclasses.replace(recording, images=recording.images[:length])
     one, frames = prepared(recording, short=short), [video.read_image(image) for image in recording.images]
-    cut = clips.lengthened(frames[-10:], one.settings)
+    cut = clips.pad_to_length(frames[-10:], one.settings)
     monkeypatch.setattr(video, "read_frames", lambda _, __, start: iter(frames[start and start + moved :]))
     for number, frame in enumerate(cut):
         found = explore.source_frame(one, 0, number, recording)
-        assert found is not None and np.array_equal(found[0], frame)
+        assert found is not None and np.array_equal(found, frame)
     one.squares[:] += 1
     assert explore.source_frame(one, 0, 0, recording) is None
 

@@ -1,12 +1,12 @@
 """CK+, the Extended Cohn-Kanade database (Lucey et al. 2010), as its release unpacks.
 
 Section 4.1 of the paper. Images (``S005/001/S005_001_00000011.png``), emotion, FACS and
-landmark files hang below four folders with the same subjects and sequences. Whatever
-these folders are called and however deep they lie, every folder that holds ``S###``
-folders counts, and what they hold for one sequence is brought together.
+landmark files are in four folders with the same subjects and sequences. Names and depth of
+these folders do not matter: every folder that holds ``S###`` folders counts, and all files
+of one sequence are brought together.
 
-The number of the label files' names is the peak frame's; a sequence without a label file
-has no label. The 68 tracked points of the release are left aside: the paper computes its own.
+The number in the name of a label file is that of the peak frame; a sequence without a label file
+has no label. The 68 landmarks of the release are ignored: the paper computes its own.
 """
 
 import re
@@ -16,10 +16,10 @@ from pathlib import Path
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, merged, numeric, read_numbers, skipped, whole
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, Unusable, check_image
+from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, check_image
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
-LAYOUT = "folders S###/###/ with images, and beside them the Emotion labels"
+LAYOUT = "folders S###/###/ with images, and the Emotion labels next to them"
 PUBLISHED = Published(
     sequences=593,
     subjects=123,
@@ -37,13 +37,13 @@ PUBLISHED = Published(
     source="Lucey et al. 2010 and the release's read-me",
 )
 
-_SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three in the original; a large stand-in has some of four
+_SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three digits in the original; a large stand-in has some of four
 _SEQUENCE = re.compile(r"\d{3}")
 
 
 def looks_like(release: Release) -> bool:
-    """Whether there is a sequence folder with images, labels or points."""
-    subjects = (subject for level in release.walk(_SUBJECT) for subject in level.closed)
+    """Whether there is a folder of a sequence."""
+    subjects = (subject for level in release.walk(_SUBJECT) for subject in level.matched_dirs)
     return any(_SEQUENCE.fullmatch(folder.name) for subject in subjects for folder in release.listing(subject)[0])
 
 
@@ -51,7 +51,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every sequence, labelled or not, subject by subject."""
     release = Release(root)
     labels_seen = False
-    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.closed).items():
+    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.matched_dirs).items():
         numbers = [folder for place in places for folder in release.listing(place)[0]]
         for number, folders in merged(folder for folder in numbers if _SEQUENCE.fullmatch(folder.name)).items():
             name = f"{subject}_{number}"
@@ -59,12 +59,14 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 sequence = _sequence(release, subject, name, folders)
                 labels_seen = labels_seen or sequence.label is not None
                 yield sequence
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield skipped(name, reason)
-            yield from release.drain()
+            yield from release.take_skipped()
     if not labels_seen:
         yield Skipped(
-            "Emotion", "not one emotion label below this folder", remedy="Emotion_labels.zip unpacked beside the images"
+            "Emotion",
+            "not one emotion label below this folder",
+            remedy="Emotion_labels.zip unpacked next to the images",
         )
 
 
@@ -73,18 +75,18 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
     files = list({file.name.lower(): file for folder in folders for file in release.listing(folder)[1]}.values())
     images = sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=numeric)
     if not images:
-        raise Unusable("no images", remedy="cohn-kanade-images unpacked beside the labels")
+        raise UnusableFile("no images", remedy="cohn-kanade-images unpacked next to the labels")
     for image in images:
         check_image(image)
     emotions = [file for file in files if file.name.lower().endswith("_emotion.txt")]
     if len(emotions) > 1:
-        raise Unusable(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
+        raise UnusableFile(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
     units: list[tuple[int, float]] = []
     for file in files:
         if file.name.lower().endswith("_facs.txt"):
             try:
                 units += _action_units(file)
-            except Unusable as reason:
+            except UnusableFile as reason:
                 release.skip(file, reason)
     return Sequence(
         database="ckplus",
@@ -99,14 +101,14 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
 
 
 def _emotion(path: Path) -> str:
-    """The name for the one number in an emotion file, such as ``   3.0000000e+00``."""
+    """The emotion of the one number in an emotion file, such as ``   3.0000000e+00``."""
     rows = read_numbers(path)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unusable(f"{sum(map(len, rows))} numbers instead of one", path.name)
+        raise UnusableFile(f"{sum(map(len, rows))} numbers instead of 1", path.name)
     code = whole(rows[0][0], path)
     label = CKPLUS_CODES.get(code)
     if label not in CLASSES["ckplus"]:
-        raise Unusable(f"emotion code {code}, not one of 1 to 7", path.name, remedy="")
+        raise UnusableFile(f"emotion code {code} is not one of 1 to 7", path.name, remedy="")
     return label
 
 
@@ -114,5 +116,5 @@ def _action_units(path: Path) -> list[tuple[int, float]]:
     """The (unit, intensity) lines of a FACS file; intensity 1 to 5 is A to E, 0 is present but not scored."""
     rows = read_numbers(path)
     if any(len(row) != 2 or not 0 <= row[1] <= 5 for row in rows):
-        raise Unusable("something else than action units with intensities 0 to 5", path.name)
+        raise UnusableFile("not action units with intensities 0 to 5", path.name)
     return [(whole(unit, path), intensity) for unit, intensity in rows]

@@ -1,14 +1,13 @@
-"""DISFA (Mavadati et al. 2013): long spontaneous videos with action unit intensities a frame.
+"""DISFA (Mavadati et al. 2013): long spontaneous videos with the intensities of action units in every frame.
 
-Section 4.1 of the paper. Each subject has a video a camera (``LeftVideoSN001_comp.avi``,
+Section 4.1 of the paper. Each subject has one video per camera (``LeftVideoSN001_comp.avi``,
 ``RightVideoSN001_Comp.avi``) and twelve label files (``SN001_au1.txt`` ..) of lines
 ``frame,intensity``. The emotion of a frame follows from its intensities by
 `labels.emfacs`; a frame that fits no rule has none.
 
-Row i belongs to frame i of the video. Where their numbers differ, both are cut to the
-shorter: at this place by the video's header if it tells a few frames fewer, which is
-reported, and in any case by the frames that decode. The points of the release are left
-aside: the paper computes its own.
+Row i belongs to frame i of the video. Where their numbers differ, the shorter counts: here by
+the video's header if it says a few frames fewer, which is reported, and in any case by the
+frames that decode. The landmarks of the release are ignored: the paper computes its own.
 """
 
 import re
@@ -20,7 +19,7 @@ import pandas as pd
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, merged, read_numbers, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import Unusable, check_video
+from fer3d.data.video import UnusableFile, check_video
 from fer3d.labels import emfacs
 
 LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
@@ -38,37 +37,37 @@ PUBLISHED = Published(
         "surprise": 1365,
         "neutral": 48582,
     },
-    source="27 subjects by the owners; images a class by a later paper of the same laboratory: a hint, from memory",
+    source="27 subjects: the owners; images by class: a later paper of the same laboratory, from memory",
 )
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 """The action units that are coded."""
 
 _SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
 _VIDEO = re.compile(r"(left|right)video(SN\d{3})(?:_comp)?\.(?:avi|mp4|mpg|mov)", re.IGNORECASE)
-_BELIEVED = 20
-"""A header that tells up to this many frames fewer than there are label rows is believed."""
+_TRUSTED = 20
+"""A header is trusted that says up to this many frames fewer than there are label rows."""
 
 
 def looks_like(release: Release) -> bool:
-    """Whether there is a camera's video, or a subject's label file."""
+    """Whether there is a camera's video or a subject's label file."""
     return any(
         any(_VIDEO.fullmatch(file.name) for file in level.files)
-        or any(_label_files(release, subject) for subject in level.closed)
+        or any(_label_files(release, subject) for subject in level.matched_dirs)
         for level in release.walk(_SUBJECT)
     )
 
 
 def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
-    """A sequence for each subject and wanted camera, with an emotion a frame."""
+    """A sequence for each subject and chosen camera, with one emotion per frame."""
     release = Release(root)
     videos: dict[tuple[str, str], Path] = {}
     subjects = []
     for level in release.walk(_SUBJECT):
-        subjects += level.closed
+        subjects += level.matched_dirs
         for file in level.files:
             if match := _VIDEO.fullmatch(file.name):
                 videos.setdefault((match[2].upper(), match[1].lower()), file)
-    yield from release.drain()
+    yield from release.take_skipped()
     folders = merged(subjects)
     cameras = ("left", "right") if settings.camera == "both" else (settings.camera,)
     for subject in sorted({*folders, *(subject for subject, _ in videos)}):
@@ -76,19 +75,21 @@ def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             try:
                 video = videos.get((subject, camera))
                 yield _sequence(release, subject, camera, video, folders.get(subject, []), settings.au_threshold)
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield skipped(f"{subject}_{camera}", reason)
-            yield from release.drain()
+            yield from release.take_skipped()
 
 
 def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
-    """Intensities 0 to 5, one row a frame (index 1 ..), one column a unit of `UNITS`, from the units' label files.
+    """Intensities 0 to 5 from the label files of the units: a row per frame (index 1 ..), a column per unit.
 
-    NaN where a file has fewer lines than another. Raises `Unusable` for a missing file and
+    NaN where a file has fewer lines than another. Raises `UnusableFile` for a missing file and
     for lines other than ``frame,intensity`` with the frames counted from 1.
     """
     if missing := [unit for unit in UNITS if unit not in files]:
-        raise Unusable(f"no labels of AU {', '.join(map(str, missing))}", remedy="ActionUnit_Labels.zip unpacked again")
+        raise UnusableFile(
+            f"no labels of AU {', '.join(map(str, missing))}", remedy="ActionUnit_Labels.zip unpacked again"
+        )
     return pd.concat({unit: _column(files[unit]) for unit in UNITS}, axis="columns")
 
 
@@ -96,8 +97,8 @@ def _sequence(
     release: Release, subject: str, camera: str, video: Path | None, folders: list[Path], threshold: int
 ) -> Sequence:
     if video is None:
-        raise Unusable(
-            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked beside the labels"
+        raise UnusableFile(
+            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked next to the labels"
         )
     claimed = check_video(video).claimed_frames
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
@@ -109,7 +110,7 @@ def _sequence(
         rows = table.dropna()
         if len(rows) < len(table):
             release.note(origin, f"label files of {len(rows)} to {len(table)} rows; cut to the shortest")
-        if 0 < len(rows) - claimed <= _BELIEVED:
+        if 0 < len(rows) - claimed <= _TRUSTED:
             release.note(video, f"{len(rows)} label rows for {claimed} frames; cut to the shorter")
             rows = rows.head(claimed)
         present = rows.to_numpy() >= threshold
@@ -137,5 +138,5 @@ def _label_files(release: Release, folder: Path) -> dict[int, Path]:
 def _column(path: Path) -> pd.Series:
     rows = read_numbers(path)
     if any(len(row) != 2 or row[0] != number or row[1] not in range(6) for number, row in enumerate(rows, start=1)):
-        raise Unusable("something else than the frames from 1 on with intensities 0 to 5", path.name)
+        raise UnusableFile("not lines frame,intensity with frames from 1 on and intensities 0 to 5", path.name)
     return pd.Series([int(row[1]) for row in rows], index=range(1, len(rows) + 1))

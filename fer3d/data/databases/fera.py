@@ -2,21 +2,21 @@
 
 Section 4.1 of the paper, whose count (87 sequences of 7 subjects) is that of the action
 unit partition, which comes without emotions. Both are read. How the emotion partition
-tells its labels is not known for certain, so they are looked for in this order:
+stores its labels is not known for certain, so they are searched in this order:
 
-1. the user's ``actors.csv`` (in the release's folder or beside it), if it names an emotion;
-2. an emotion word in the name of the video or of a folder round it, the innermost first;
-3. a word in a ``.dat`` or ``.txt`` beside the video, or below a folder ``labels``;
-4. a lone number in such a file, if the user's ``emotion_codes.csv`` says what it means.
+1. the user's ``actors.csv`` (in the release's folder or next to it), if it names an emotion;
+2. an emotion word in the name of the video or of a folder that it is in, the innermost first;
+3. a word in a ``.dat`` or ``.txt`` next to the video, or below a folder ``labels``;
+4. a single number in such a file, if the user's ``emotion_codes.csv`` says what it means.
 
-The actor, without whom no subject-independent fold can be made, comes from ``actors.csv``
+The actor, without whom there are no subject-independent folds, comes from ``actors.csv``
 or, for the training videos with action units, from their known division::
 
     sequence,subject,emotion          code,emotion
     train_001,actor1,                 1,anger
     au_train_001,actor1,joy           2,fear
 
-A sequence is called as its video, in small letters; names of the action unit partition begin
+A sequence has the name of its video, in small letters; names of the action unit partition begin
 with ``au_``, since both partitions count from 001.
 """
 
@@ -25,6 +25,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -40,7 +41,7 @@ from fer3d.data.databases.release import (
     whole,
 )
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import VIDEO_SUFFIXES, Unusable, check_video
+from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile, check_video
 from fer3d.labels import FERA_WORDS
 
 LAYOUT = "folders train_###/ with train_###.avi and its label file"
@@ -50,11 +51,11 @@ PUBLISHED = Published(
     labelled=155,
     labelled_subjects=7,
     classes={"anger": 32, "fear": 31, "happiness": 30, "sadness": 31, "relief": 31},
-    source="emotion training partition (87 in the action unit partition); the counts by class are a hint, from memory",
+    source="emotion training partition (87 in the action unit partition); counts by class from memory",
 )
 UNITS = (1, 2, 4, 6, 7, 10, 12, 15, 17, 18, 25, 26)
-"""The action units in use."""
-ACTORS: Mapping[range, str] = {
+"""The action units that are coded."""
+ACTORS: Final[Mapping[range, str]] = {
     range(1, 19): "actor1",
     range(19, 33): "actor2",
     range(33, 42): "actor3",
@@ -63,13 +64,13 @@ ACTORS: Mapping[range, str] = {
     range(64, 80): "actor6",
     range(80, 88): "actor7",
 }
-"""Who is seen in which training sequence of the action unit partition."""
+"""The actor of each training sequence of the action unit partition."""
 
 _COLUMNS = 100
-"""Action units have numbers below this."""
+"""Action units have smaller numbers."""
 _TABLE = "a line for it in actors.csv (sequence,subject,emotion) in the release's folder"
 _PREFIX = {"au": "au_", "emotion": ""}
-"""What begins the names of a partition, by what its label files are called."""
+"""The prefix of a partition's names, by the suffix of its label files."""
 _LABEL = re.compile(r"(.+)-(au|emotion)\.(?:dat|txt)")
 _NAMED = re.compile(r"(?:train|test)", re.IGNORECASE)
 _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
@@ -77,7 +78,7 @@ _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
 
 @dataclass(frozen=True)
 class _Known:
-    """What the user's two tables tell."""
+    """The contents of the user's two tables."""
 
     actors: Mapping[str, str]
     emotions: Mapping[str, str]
@@ -106,31 +107,31 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 sequence = _sequence(release, video, name, about, known)
                 unlabelled += sequence.label is None
                 yield sequence
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield skipped(name, reason)
         for name in _without_video(level):
-            yield Skipped(name, "no video", remedy="the videos unpacked beside the labels")
-        yield from release.drain()
+            yield Skipped(name, "no video", remedy="the videos unpacked next to the labels")
+        yield from release.take_skipped()
     if unlabelled:
-        yield Skipped("emotions", f"no emotion told for {unlabelled} sequences", remedy=_TABLE)
+        yield Skipped("emotions", f"{unlabelled} sequences have no emotion", remedy=_TABLE)
 
 
 def read_units(path: Path) -> pd.DataFrame:
-    """A ``-au.dat`` file: one row a frame (index 1 ..), a 0/1 column for each of `UNITS` and one for ``speech``.
+    """A ``-au.dat`` file: a row per frame (index 1 ..), a 0/1 column for each of `UNITS` and one for ``speech``.
 
-    Column k of the file is action unit k, the last whatever its number the speech flag.
-    Raises `Unusable`.
+    Column k of the file is action unit k; the last column, whatever its number, is the speech flag.
+    Raises `UnusableFile`.
     """
     rows = read_numbers(path)
     width = len(rows[0])
     if not max(UNITS) < width <= _COLUMNS or any(len(row) != width or not {0.0, 1.0}.issuperset(row) for row in rows):
-        raise Unusable(f"something else than columns of 0 and 1 for the units up to {max(UNITS)}", path.name)
+        raise UnusableFile(f"not columns of 0 and 1 for the units up to {max(UNITS)}", path.name)
     table = pd.DataFrame(rows, index=range(1, len(rows) + 1), columns=range(1, width + 1)).astype(int)
     return table[list(UNITS)].assign(speech=table[width])
 
 
 def _without_video(level: Level) -> list[str]:
-    """Sequences of which a folder holds a label file alone."""
+    """Sequences of a folder that have a label file but no video."""
     if level.folder.name.lower() == "labels":
         return []
     videos = {file.stem.lower() for file in level.files if _is_video(file)}
@@ -139,7 +140,7 @@ def _without_video(level: Level) -> list[str]:
 
 
 def _name(release: Release, video: Path, about: list[Path]) -> str:
-    """The video's, with ``au_`` before it in the action unit partition."""
+    """The video's name, with the prefix ``au_`` in the action unit partition."""
     folders = release.shown(video.parent).lower()
     coded = any(map(_is_coded, about)) or re.search(r"(?<![a-z])au(?![a-z])", folders)
     return _PREFIX["au" if coded else "emotion"] + video.stem.lower()
@@ -148,7 +149,7 @@ def _name(release: Release, video: Path, about: list[Path]) -> str:
 def _sequence(release: Release, video: Path, name: str, about: list[Path], known: _Known) -> Sequence:
     subject = known.actors.get(name) or _actor(name)
     if subject is None:
-        raise Unusable("the actor is not told", remedy=_TABLE)
+        raise UnusableFile("the actor is not known", remedy=_TABLE)
     check_video(video)
     label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
     units: tuple[tuple[int, float], ...] = ()
@@ -156,7 +157,7 @@ def _sequence(release: Release, video: Path, name: str, about: list[Path], known
         try:
             table = read_units(file)
             units = tuple((unit, 0.0) for unit in UNITS if table[unit].any())
-        except Unusable as reason:
+        except UnusableFile as reason:
             release.skip(file, reason)
     return Sequence(
         database="fera",
@@ -170,7 +171,7 @@ def _sequence(release: Release, video: Path, name: str, about: list[Path], known
 
 
 def _emotion(release: Release, video: Path, about: list[Path], name: str, known: _Known) -> tuple[str | None, str]:
-    """The emotion and where it stands, by the ladder of the module's head."""
+    """The emotion and its file, in the order of the module's docstring."""
     if name in known.emotions:
         return known.emotions[name], "actors.csv"
     for part in reversed(video.relative_to(release.root).parts):
@@ -181,7 +182,7 @@ def _emotion(release: Release, video: Path, about: list[Path], name: str, known:
 
 
 def _about(stem: str, files: list[Path]) -> list[Path]:
-    """The label files that go with a video: those of its name, else those of its folder if it is alone there."""
+    """The label files of a video: those with its name, else those in its folder if it is the only video there."""
     texts = [file for file in files if file.suffix.lower() in (".dat", ".txt")]
     named = [file for file in texts if re.split(r"[-.]", file.name.lower())[0] == stem]
     alone = sum(map(_is_video, files)) == 1
@@ -189,16 +190,16 @@ def _about(stem: str, files: list[Path]) -> list[Path]:
 
 
 def _written(file: Path, known: _Known) -> str:
-    """The emotion that a label file tells as a word or as a number."""
+    """The emotion in a label file, a word or a number."""
     if word := _one_word(read_bytes(file).decode("utf-8", errors="replace")):
         return word
     rows = read_numbers(file)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unusable("neither an emotion nor a lone number", file.name)
+        raise UnusableFile("neither an emotion nor a single number", file.name)
     code = whole(rows[0][0], file)
     if code not in known.codes:
-        raise Unusable(
-            f"emotion code {code}, whose meaning is not told",
+        raise UnusableFile(
+            f"emotion code {code} has no known meaning",
             file.name,
             remedy="emotion_codes.csv with lines code,emotion in the release's folder",
         )
@@ -206,7 +207,7 @@ def _written(file: Path, known: _Known) -> str:
 
 
 def _elsewhere(release: Release, video: Path) -> Iterator[Path]:
-    """A label file of the video's name in a folder ``labels`` beside the sequences or one level up."""
+    """A label file with the video's name in a folder ``labels`` next to the sequences or one level up."""
     for above in list(video.relative_to(release.root).parents)[1:3]:
         for suffix in (".dat", "-emotion.dat", ".txt", "-emotion.txt"):
             file = release.root / above / "labels" / f"{video.stem}{suffix}"
@@ -243,8 +244,10 @@ def _users_tables(root: Path) -> _Known:
         return int(row["code"]), FERA_WORDS[row["emotion"].lower()]
 
     words = ", ".join(FERA_WORDS)
-    people = list(read_users_table(root, "actors.csv", actor, f"sequence,subject,emotion; emotions {words} or nothing"))
-    codes = dict(read_users_table(root, "emotion_codes.csv", code, f"code,emotion; emotions {words}"))
+    people = list(
+        read_users_table(root, "actors.csv", actor, f"sequence,subject,emotion with the emotions {words} or none")
+    )
+    codes = dict(read_users_table(root, "emotion_codes.csv", code, f"code,emotion with the emotions {words}"))
     return _Known(
         actors={sequence: subject for sequence, subject, _ in people},
         emotions={sequence: emotion for sequence, _, emotion in people if emotion},

@@ -1,4 +1,4 @@
-"""Collections that carry a database's name but hold no sequences: refused by name."""
+"""Collections that are named after a database but hold no sequences: refused by name."""
 
 import re
 from pathlib import Path
@@ -14,22 +14,25 @@ _DISFA_SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
 
 
 def recognise(root: Path) -> str | None:
-    """What a folder or file is, if it is one of the known look-alikes; else None."""
+    """What the folder or file is, if it is a known look-alike; else None."""
     if not root.is_dir():
         return _pixel_table(root)
     release = Release(root)
     for file in release.listing(release.root)[1]:
         if found := _pixel_table(file):
             return found
-    if any(len(level.closed) >= 3 and _has_images(release, level.closed) for level in release.walk(_EMOTION_FOLDER)):
+    if any(
+        len(level.matched_dirs) >= 3 and _has_images(release, level.matched_dirs)
+        for level in release.walk(_EMOTION_FOLDER)
+    ):
         return "single images sorted by emotion, such as CK+48 or FER: no sequences"
     if _is_disfa_plus(release):
-        return "DISFA+, folders of stills: another release than DISFA"
+        return "DISFA+, folders of single images: another release than DISFA"
     return None
 
 
 def _pixel_table(file: Path) -> str | None:
-    """FER2013 and its descendants (ckextended.csv): one 48 x 48 image a line."""
+    """FER2013 and its descendants (ckextended.csv): one image of 48 x 48 pixels per line."""
     if file.suffix.lower() != ".csv" or not file.is_file():
         return None
     try:
@@ -38,13 +41,13 @@ def _pixel_table(file: Path) -> str | None:
     except OSError:
         return None
     if b"emotion" in head and b"pixels" in head:
-        return f"a table of single images in the manner of FER2013 ({printable(file.name)}): no sequences"
+        return f"a table of single images as in FER2013 ({printable(file.name)}): no sequences"
     return None
 
 
 def _is_disfa_plus(release: Release) -> bool:
-    """Subject folders whose own folders hold stills; DISFA's subject folders hold label files."""
-    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.closed)
+    """Folders of subjects whose subfolders hold images; DISFA's hold label files."""
+    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.matched_dirs)
     return any(_has_images(release, release.listing(subject)[0]) for subject in subjects)
 
 

@@ -1,13 +1,13 @@
 """MMI (Pantic et al. 2005), as its web site packs a selection.
 
 Section 4.1 of the paper. ``Sessions/<number>/`` holds a video (``S###-###.avi``), its
-metatags (``S###-###.xml``, the emotion among them) and ``session.xml``, which tells the view:
+metatags (``S###-###.xml``, the emotion among them) and ``session.xml``, which gives the view:
 frontal, profile, or both through a mirror. Any selection of sessions is accepted.
 
-Some frontal videos are stored lying on the side, and which half of a mirrored frame shows
-the front differs by subject. So a sequence comes with candidate views, the likeliest
-first, and the face detector decides. Where it is wrong, a file ``views.csv`` in the
-release's folder or beside it settles the view of a session::
+Some frontal videos are stored rotated, and which half of a mirrored frame shows the front
+differs by subject. So a sequence has candidate views, the likeliest first, and the face
+detector decides. Where it is wrong, a file ``views.csv`` in the release's folder or next to it
+gives the view of a session::
 
     session,rotation,half
     2,0,right
@@ -20,12 +20,13 @@ session named there is used whatever its ``session.xml`` says.
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 from xml.etree.ElementTree import Element
 
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Release, read_users_table, read_xml, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Unusable, View, check_video
+from fer3d.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, UnusableFile, View, check_video
 from fer3d.labels import MMI_CODES
 
 LAYOUT = "folders Sessions/<number>/ with S###-###.avi, S###-###.xml and session.xml"
@@ -38,10 +39,10 @@ PUBLISHED = Published(
 _SESSION = re.compile(r"\d+")
 _STEM = re.compile(r"(S\d{3})-\d{3}", re.IGNORECASE)
 _FRONT_RIGHT = frozenset({"S001", "S002"})
-"""Subjects whose mirrored frames show the front in the right half; with the others it is the left."""
+"""Subjects whose mirrored frames show the front in the right half; the others in the left."""
 _UPRIGHT_HEIGHT = 480
-"""Frames of this height are stored upright; the others (720 x 576) lie, their top to the left."""
-_VIEWS: Mapping[tuple[int, str], View] = {
+"""Frames of this height are stored upright; the others (720 x 576) with the top to the left."""
+_VIEWS: Final[Mapping[tuple[int, str], View]] = {
     (view.rotation, view.half or ""): view
     for view in (View(rotation, half) for rotation in (0, 90, 180, 270) for half in (None, "left", "right"))
 }
@@ -49,7 +50,7 @@ _VIEWS: Mapping[tuple[int, str], View] = {
 
 def looks_like(release: Release) -> bool:
     """Whether there is a numbered folder with a ``session.xml`` or a file named ``S###-###``."""
-    sessions = (session for level in release.walk(_SESSION) for session in level.closed)
+    sessions = (session for level in release.walk(_SESSION) for session in level.matched_dirs)
     return any(
         file.name.lower() == "session.xml" or _STEM.fullmatch(file.stem)
         for session in sessions
@@ -63,13 +64,13 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     overrides = _overrides(release.root)
     earlier: list[Path] = []
     for level in release.walk(_SESSION):
-        for session in level.closed:
+        for session in level.matched_dirs:
             if any((folder / session.name).is_dir() for folder in earlier):
-                yield Skipped(release.shown(session), "the same session lies in an earlier folder")
+                yield Skipped(release.shown(session), "the same session is in an earlier folder")
                 continue
             yield from _session(release, session, overrides.get(session.name))
-            yield from release.drain()
-        if level.closed:
+            yield from release.take_skipped()
+        if level.matched_dirs:
             earlier.append(level.folder)
 
 
@@ -77,13 +78,13 @@ def _session(release: Release, folder: Path, override: View | None) -> Iterator[
     files = release.listing(folder)[1]
     videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and _STEM.fullmatch(file.stem)]
     if not videos:
-        stills = any(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
-        yield Skipped(release.shown(folder), "stills only, no video" if stills else "no video")
+        images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
+        yield Skipped(release.shown(folder), "images only, no video" if images else "no video")
     by_name = {file.name.lower(): file for file in files}
     for video in videos:
         try:
             yield _sequence(release, video, by_name, override)
-        except Unusable as reason:
+        except UnusableFile as reason:
             yield skipped(release.shown(video), reason)
 
 
@@ -92,17 +93,17 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     subject = stem.partition("-")[0]
     tags = files.get(f"{stem}.xml".lower())
     if tags is None:
-        raise Unusable("no metatags", f"{stem}.xml", remedy="")
+        raise UnusableFile("no metatags", f"{stem}.xml", remedy="")
     label = _emotion(tags)
     view = _view(files, stem)
     if override is None and view == "1":
-        raise Unusable("profile view only", remedy="views.csv, if that is wrong")
+        raise UnusableFile("profile view only", remedy="views.csv, if that is wrong")
     size = check_video(video)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
         try:
             units = _action_units(coded)
-        except Unusable as reason:
+        except UnusableFile as reason:
             release.skip(coded, reason)
     return Sequence(
         database="mmi",
@@ -117,25 +118,25 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
 
 
 def _emotion(path: Path) -> str:
-    """The name for the value of the ``Emotion`` metatag."""
+    """The emotion of the ``Emotion`` metatag."""
     values = {
         _attribute(element, "value")
         for element in _elements(read_xml(path), "metatag")
         if _attribute(element, "name").lower() == "emotion"
     }
     if not values:
-        raise Unusable("no Emotion tag", path.name, remedy="")
+        raise UnusableFile("no Emotion tag", path.name, remedy="")
     if len(values) > 1:
-        raise Unusable(f"{len(values)} different Emotion tags", path.name, remedy="")
+        raise UnusableFile(f"{len(values)} different Emotion tags", path.name, remedy="")
     value = values.pop()
     label = MMI_CODES.get(int(value)) if value.isdecimal() and len(value) < 4 else None
     if label is None:
-        raise Unusable(f"emotion code {value[:20]!r}, not one of 1 to 6", path.name, remedy="")
+        raise UnusableFile(f"emotion code {value[:20]!r} is not one of 1 to 6", path.name, remedy="")
     return label
 
 
 def _view(files: Mapping[str, Path], stem: str) -> str:
-    """``view`` of the session's track (0 front, 1 profile, 2 both); empty where it is not told."""
+    """``view`` of the session's track (0 front, 1 profile, 2 both); empty where it is missing."""
     if "session.xml" not in files:
         return ""
     tracks = [track for track in _elements(read_xml(files["session.xml"]), "track") if _attribute(track, "view")]
@@ -150,7 +151,7 @@ def _action_units(path: Path) -> tuple[tuple[int, float], ...]:
 
 
 def _candidates(view: str, subject: str, height: int, width: int) -> tuple[View, ...]:
-    """The likeliest view first. Which, for lack of a specification, follows what other readers found."""
+    """The likeliest view first. There is no specification: this follows what other readers found."""
     upright = height in (_UPRIGHT_HEIGHT, width) or height > width
     turns = (0, 90, 270, 180) if upright else (90, 270, 0, 180)
     halves = ("right", "left") if subject in _FRONT_RIGHT else ("left", "right")
@@ -162,12 +163,12 @@ def _candidates(view: str, subject: str, height: int, width: int) -> tuple[View,
 
 
 def _overrides(root: Path) -> dict[str, View]:
-    """The views that the user settled, by session; an `InputError` for a line that says something else."""
+    """The views of the user's table, by session."""
 
     def view(row: Mapping[str, str]) -> tuple[str, View]:
         return row["session"], _VIEWS[int(row["rotation"]), row["half"].lower()]
 
-    wanted = "session,rotation,half with 0, 90, 180 or 270 and left, right or nothing"
+    wanted = "session,rotation,half with rotation 0, 90, 180 or 270 and half left, right or empty"
     return dict(read_users_table(root, "views.csv", view, wanted))
 
 

@@ -1,9 +1,8 @@
-"""What every reader needs: a release's folders and small files, read with suspicion.
+"""What all readers share: the folders and small files of a release, none of which is trusted.
 
-The rules that hold for all databases stand here once. What the operating system or an
-archiver left behind is ignored; names match in any letter case and sort by number
-(``au2`` before ``au10``); any nesting of folders is looked through; a link that leaves the
-release is not followed; a label file has a largest size.
+Files of the operating system or an archiver are ignored; names match in any letter case and sort
+by number (``au2`` before ``au10``); folders may be nested; a link that leaves the release is not
+followed; label files have a maximum size.
 """
 
 import csv
@@ -18,15 +17,15 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 
 from fer3d.data.databases.sequence import Skipped
-from fer3d.data.video import Unusable, printable
+from fer3d.data.video import UnusableFile, printable
 from fer3d.errors import InputError
 
 MAX_TEXT_BYTES = 2**20
 """Size of one label file."""
-_DEPTH = 5
-"""Levels of folders in which a release is looked for, the root included."""
-_BREADTH = 20_000
-"""Folders looked at in one level, so that a whole disk given by mistake ends soon."""
+MAX_DEPTH = 5
+"""Levels of folders that are searched, the root included."""
+MAX_FOLDERS = 20_000
+"""Folders searched in one level, so that a whole disk given by mistake ends soon."""
 _STRAY = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)")
 
@@ -35,7 +34,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class Published:
-    """The owners' counts, or where they give none those of papers, shown beside what was found; None: not known."""
+    """The owners' counts (of papers where the owners give none), printed next to what was found; None: not known."""
 
     sequences: int | None = None
     subjects: int | None = None
@@ -43,44 +42,44 @@ class Published:
     labelled_subjects: int | None = None
     classes: Mapping[str, int] | None = None
     source: str = ""
-    """Where the counts come from, and how far they can be trusted."""
+    """Where the counts come from, and how reliable they are."""
 
 
 class Level(NamedTuple):
-    """One folder that `Release.walk` came through."""
+    """One folder visited by `Release.walk`."""
 
     folder: Path
-    closed: list[Path]
-    """Its folders that were not entered."""
+    matched_dirs: list[Path]
+    """Its folders whose name matched; they are not entered."""
     files: list[Path]
 
 
 class Release:
-    """An unpacked release. What it passes over is noted and handed out by `drain`."""
+    """An unpacked release. It collects what is skipped; `take_skipped` returns it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._noted: list[Skipped] = []
+        self._skipped: list[Skipped] = []
 
     def shown(self, path: Path) -> str:
-        """A path's name from the root, safe to print."""
+        """A path relative to the root, safe to print."""
         return printable(os.path.relpath(path, self.root))
 
-    def skip(self, path: Path, reason: Unusable) -> None:
-        """Note that ``path`` is passed over, and why."""
-        self._noted.append(skipped(self.shown(path), reason))
+    def skip(self, path: Path, reason: UnusableFile) -> None:
+        """Record that ``path`` is skipped, and why."""
+        self._skipped.append(skipped(self.shown(path), reason))
 
     def note(self, path: Path, what: str) -> None:
-        """Note something about ``path`` that the user should know."""
-        self._noted.append(Skipped(self.shown(path), what))
+        """Record something about ``path`` that the user should know."""
+        self._skipped.append(Skipped(self.shown(path), what))
 
-    def drain(self) -> Iterator[Skipped]:
-        """What was noted since the last call."""
-        noted, self._noted = self._noted, []
-        yield from noted
+    def take_skipped(self) -> Iterator[Skipped]:
+        """What was recorded since the last call."""
+        taken, self._skipped = self._skipped, []
+        yield from taken
 
     def listing(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """The folders and the files in a folder, each in numeric order, without strays and runaway links."""
+        """The folders and the files in a folder, each in numeric order, without stray files and links that leave it."""
         folders, files = [], []
         try:
             with os.scandir(folder) as entries:
@@ -92,43 +91,43 @@ class Release:
                     elif entry.is_file():
                         files.append(folder / entry.name)
         except OSError as error:
-            self.skip(folder, Unusable(f"cannot be read: {error.strerror}", remedy="permission to read it"))
+            self.skip(folder, UnusableFile(f"cannot be read: {error.strerror}", remedy="permission to read it"))
         return sorted(folders, key=numeric), sorted(files, key=numeric)
 
-    def walk(self, closed: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
+    def walk(self, pattern: re.Pattern[str] = re.compile(r"(?!)")) -> Iterator[Level]:
         """Every folder of the release, the outermost first; a folder whose whole name matches is not entered."""
         level = [self.root]
-        for _ in range(_DEPTH):
+        for _ in range(MAX_DEPTH):
             below: list[Path] = []
-            for folder in level[:_BREADTH]:
+            for folder in level[:MAX_FOLDERS]:
                 folders, files = self.listing(folder)
-                matching = [child for child in folders if closed.fullmatch(child.name)]
-                below += [child for child in folders if not closed.fullmatch(child.name)]
-                yield Level(folder, matching, files)
+                matched = [child for child in folders if pattern.fullmatch(child.name)]
+                below += [child for child in folders if not pattern.fullmatch(child.name)]
+                yield Level(folder, matched, files)
             level = below
 
     def _follows(self, entry: os.DirEntry[str]) -> bool:
-        """Whether an entry is no link, or a link to a file of the release (as git-annex and DVC make them)."""
+        """Whether an entry is not a link, or a link to a file of the release (as git-annex and DVC make them)."""
         if not entry.is_symlink():
             return True
         target = Path(os.path.realpath(entry.path))
         if target.is_file() and target.is_relative_to(self.root):
             return True
         why = "a link to a folder, out of the release, or to nothing"
-        self.skip(Path(entry.path), Unusable(why, remedy="a copy in place of the link"))
+        self.skip(Path(entry.path), UnusableFile(why, remedy="a copy in place of the link"))
         return False
 
 
 def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
-    """Folders of one name (in capitals) brought together from several places, in numeric order of the names."""
-    together: dict[str, list[Path]] = {}
+    """Folders with the same name (in capitals) grouped, in numeric order of the names."""
+    groups: dict[str, list[Path]] = {}
     for folder in sorted(folders, key=numeric):
-        together.setdefault(folder.name.upper(), []).append(folder)
-    return together
+        groups.setdefault(folder.name.upper(), []).append(folder)
+    return groups
 
 
-def skipped(what: str, reason: Unusable) -> Skipped:
-    """An entry for what could not be used."""
+def skipped(what: str, reason: UnusableFile) -> Skipped:
+    """The entry for what could not be used."""
     return Skipped(printable(what), reason.why, reason.file if reason.file not in what else "", reason.remedy)
 
 
@@ -139,25 +138,31 @@ def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A small file; raises `Unusable` for a missing, empty, oversized or forbidden one."""
+    """A small file; raises `UnusableFile` for a missing, empty, oversized or forbidden one."""
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
-            raise Unusable(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
+            raise UnusableFile(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
         content = path.read_bytes()
     except OSError as error:
-        raise Unusable(f"cannot be read: {error.strerror}", path.name) from error
+        raise UnusableFile(f"cannot be read: {error.strerror}", path.name) from error
     if not content.strip():
-        raise Unusable("empty", path.name)
+        raise UnusableFile("empty", path.name)
     return content
 
 
 def read_users_table(
     root: Path, name: str, parse: Callable[[Mapping[str, str]], Parsed], wanted: str
 ) -> Iterator[Parsed]:
-    """The parsed lines of a small CSV that the user may have put into the release's folder or beside it.
+    """The parsed lines of a small CSV that the user may have put into the release's folder or next to it.
 
-    ``parse`` gets a line's values by column, stripped; whatever it cannot take (a
-    `ValueError` or `KeyError`) is an `InputError` that says what was ``wanted``.
+    Args:
+        root: the release's folder.
+        name: of the file; nothing is yielded where there is none.
+        parse: gets a line's values by column, stripped; may raise a `ValueError` or `KeyError`.
+        wanted: the columns and their values, for a message.
+
+    Raises:
+        InputError: a line that ``parse`` refuses, or a file that is not a table.
     """
     path = next((file for file in (root / name, root.parent / name) if file.is_file()), None)
     if path is None:
@@ -170,34 +175,34 @@ def read_users_table(
                     raise ValueError("another number of columns")
                 yield parse({column.strip().lower(): value.strip() for column, value in row.items()})
             except (ValueError, KeyError) as error:
-                raise InputError(f"line {rows.line_num} of {path}", wanted, "mending that line") from error
-    except (Unusable, ValueError, csv.Error) as error:
-        raise InputError(f"{path}, which is no table ({error})", wanted, "mending or removing it") from error
+                raise InputError(f"line {rows.line_num} of {path} cannot be read: expected {wanted}") from error
+    except (UnusableFile, ValueError, csv.Error) as error:
+        raise InputError(f"{path} is not a table ({error}): expected {wanted}") from error
 
 
 def read_numbers(path: Path) -> list[list[float]]:
-    """The numbers of each line of a small text file, parted by blanks or commas; raises `Unusable`."""
+    """The numbers of each line of a small text file, separated by blanks or commas; raises `UnusableFile`."""
     try:
         lines = read_bytes(path).decode("utf-8-sig").splitlines()
         rows = [[float(word) for word in line.replace(",", " ").split()] for line in lines]
     except ValueError as error:
-        raise Unusable("something else than numbers", path.name) from error
+        raise UnusableFile("not only numbers", path.name) from error
     rows = [row for row in rows if row]
     if not rows:
-        raise Unusable("empty", path.name)
+        raise UnusableFile("empty", path.name)
     return rows
 
 
 def read_xml(path: Path) -> Element:
-    """The root element of a small XML file that declares no entities; raises `Unusable`."""
+    """The root element of a small XML file that declares no entities; raises `UnusableFile`."""
     try:
         return ElementTree.fromstring(read_bytes(path))
     except (ParseError, ValueError, LookupError) as error:
-        raise Unusable(f"no sound XML ({type(error).__name__})", path.name) from error
+        raise UnusableFile(f"not valid XML ({type(error).__name__})", path.name) from error
 
 
 def whole(number: float, path: Path) -> int:
-    """A whole number written as a float (``3.0000000e+00``); raises `Unusable` for any other."""
+    """A whole number written as a float (``3.0000000e+00``); raises `UnusableFile` for any other."""
     if not number.is_integer():
-        raise Unusable("no whole number where one belongs", path.name)
+        raise UnusableFile("not a whole number", path.name)
     return int(number)

@@ -1,4 +1,4 @@
-"""What a reader yields."""
+"""What a reader yields: a sequence, or what it skipped and why."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from fer3d.data.video import View
 
 @dataclass(frozen=True)
 class Sequence:
-    """One recording of one subject, with its label and where everything came from."""
+    """One recording of one subject, with its label and its files."""
 
     database: str
     subject: str
@@ -21,13 +21,13 @@ class Sequence:
     label: str | None = None
     """Emotion of the whole sequence, a name of `labels.EMOTIONS`; None where unlabelled."""
     frame_labels: tuple[str | None, ...] | None = None
-    """One emotion a frame where the database labels frames (DISFA); None elsewhere."""
+    """One emotion per frame where the database labels frames (DISFA); None elsewhere."""
     action_units: tuple[tuple[int, float], ...] = ()
     """FACS codes of the sequence where the release has them: (unit, intensity 0 to 5)."""
     views: tuple[View, ...] = (View(),)
-    """Candidates, likeliest first; where there are several the face detector decides."""
+    """Candidates, likeliest first; of several, the face detector decides."""
     origin: str = ""
-    """Which file the label came from, relative to the root."""
+    """The file of the label, relative to the root."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Skipped:
     what: str
     """The sequence by its name, or the file or folder by its path from the root of the release."""
     why: str
-    """The reason; the same for all that is left out for the same reason."""
+    """The reason, in the same words wherever the same reason applies."""
     file: str = ""
-    """The file at fault, where ``what`` does not tell it."""
+    """The file at fault, where ``what`` does not name it."""
     remedy: str = ""
     """What the user could do to use it; empty where nothing helps."""

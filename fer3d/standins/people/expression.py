@@ -214,7 +214,7 @@ def onset_to_apex(rng: np.random.Generator, frames: int) -> np.ndarray:
 def onset_apex_offset(rng: np.random.Generator, frames: int) -> np.ndarray:
     """(T,) course of an expression with onset, apex and offset, as in MMI."""
     earliest, latest = (0.05, 0.25, 0.6, 0.82), (0.2, 0.42, 0.75, 0.97)
-    start, top, fall, end = (float(rng.uniform(a, b)) * frames for a, b in zip(earliest, latest, strict=True))
+    start, top, fall, end = (rng.uniform(a, b) * frames for a, b in zip(earliest, latest, strict=True))
     at = np.arange(frames)
     t = np.minimum(np.clip((at - start) / (top - start), 0, 1), np.clip((end - at) / (end - fall), 0, 1))
     return t * t * (3 - 2 * t)

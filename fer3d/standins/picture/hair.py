@@ -15,7 +15,7 @@ import numpy as np
 
 from fer3d.standins.people.person import Person
 from fer3d.standins.picture.raster import f32
-from fer3d.standins.picture.texture import grain_noise, noise, smoothstep, texel_positions, vertex_means
+from fer3d.standins.picture.texture import grain_noise, noise, ramp, texel_positions, vertex_means
 
 _AT = (0, 14, 30, 44, 54, 62, 70, 77, 84, 90, 96, 103, 112, 130)
 """Bearings in degrees of the points of a hairline."""
@@ -84,31 +84,24 @@ def make_hair(person: Person, rng: np.random.Generator) -> Hair:
     style, here = _STYLES[person.style], texel_positions()
     across, along = _flow(style, person, rng)
     if style.flow == "curl":
-        curls, small, wisps = (
-            1.1 - 1.6 * np.abs(grain_noise(rng, across, along, size, size)) for size in (10.0, 4.5, 2.0)
-        )
+        sizes = (10.0, 4.5, 2.0)
+        curls, small, wisps = (1.1 - 1.6 * np.abs(grain_noise(rng, across, along, size, size)) for size in sizes)
         locks, fine = 1.3 * curls, 0.4 * curls + 0.6 * small + 0.7 * wisps
     else:
         locks = _overlaid(rng, across, along, 6.5, 55)
         fine = 0.55 * _overlaid(rng, across, along, 2.1, 34) + 0.8 * _overlaid(rng, across, along, 0.9, 26)
     edge = _inside(person, style)
     ragged = np.where(here.y < 20, 3.0 * noise(rng, 14) + 0.8 * noise(rng, 5) + 0.4 * locks, 0.8 * fine)
-    soft = smoothstep(30 - here.y, 0, 20)  # thins out at its edge, more over the forehead than beside the cheeks
-    beside = (
-        5 * smoothstep(here.y, 40, 90) * (style.fall is not None)
-    )  # no skin shows through hair in front of the neck
+    soft = ramp(30 - here.y, 0, 20)  # thins out at its edge, more over the forehead than beside the cheeks
+    beside = 5 * ramp(here.y, 40, 90) * (style.fall is not None)  # no skin shows through hair in front of the neck
     thinning, loose = (30, 0.08) if person.style == "bald" else (14, 0.26)
-    thickness = smoothstep((edge + ragged + 2 + beside + 7 * soft) / (6 + thinning * soft), 0, 1)
+    thickness = ramp((edge + ragged + 2 + beside + 7 * soft) / (6 + thinning * soft), 0, 1)
     single = 0.7 * fine + grain_noise(rng, here.round + 1.5 * noise(rng, 10), here.y, 0.9, 13)
-    cover = (
-        smoothstep(thickness + loose * single * (1 - thickness) * smoothstep(thickness, 0, 0.3), 0.1, 0.8)
-        * style.density
-    )
+    cover = ramp(thickness + loose * single * (1 - thickness) * ramp(thickness, 0, 0.3), 0.1, 0.8) * style.density
     if style.parting is not None:
         bend = 2.2 * noise(rng, 26) + 0.9 * noise(rng, 8)
-        white = (
-            np.exp(-(((here.x - _side(person) * style.parting + bend) / 1.5) ** 2)) * (here.y < -60) * (here.z > -110)
-        )
+        off = here.x - _side(person) * style.parting + bend
+        white = np.exp(-((off / 1.5) ** 2)) * (here.y < -60) * (here.z > -110)
         cover *= 1 - 0.6 * white * np.clip(1 + 0.5 * fine, 0, 1)
     tone = 0.14 * noise(rng, 40) + 0.07 * locks + 0.15 * fine
     roots = 0.4 * np.exp(-np.clip(edge, 0, None) / 7) * min(style.side / 6, 1)
@@ -125,7 +118,7 @@ def _overlaid(
     """Strands (standard deviation about 1) in tufts that cross at a small angle, since parallel ones look combed."""
     lean = grain_noise(rng, across, along, 22, 50)
     upper, lower = (grain_noise(rng, across + turn * along, along, width, length) for turn in (0.14, -0.10))
-    share = smoothstep(lean, -0.5, 0.5)
+    share = ramp(lean, -0.5, 0.5)
     return upper * share + lower * (1 - share)
 
 
@@ -166,11 +159,11 @@ def _flow(style: HairStyle, person: Person, rng: np.random.Generator) -> tuple[n
         return across + wave, here.z + 0.3 * here.y
     if style.flow == "sides":
         off = here.x - _side(person) * (style.parting or 0)
-        across = here.z + 0.30 * here.y * smoothstep(-here.y, -40, 60) + np.where(off < 0, 300, 0)
+        across = here.z + 0.30 * here.y * ramp(-here.y, -40, 60) + np.where(off < 0, 300, 0)
         return across + 1.4 * wave, np.abs(off) + here.y
     if style.flow == "curl":
         return here.round + wave, here.y + noise(rng, 30)
-    twist = 14 * _side(person) * smoothstep(-here.y, 20, 110)  # a whorl at the crown
+    twist = 14 * _side(person) * ramp(-here.y, 20, 110)  # a whorl at the crown
     return here.round + twist + 1.2 * wave + 0.2 * here.y * np.sign(here.bearing), here.y
 
 
@@ -188,14 +181,12 @@ def _tangent(across: np.ndarray, style: HairStyle) -> np.ndarray:
 def _height(person: Person, style: HairStyle, edge: np.ndarray, locks: np.ndarray) -> np.ndarray:
     """(ROWS, COLS) height of the hair in millimetres, 0 at the hairline; locks make the outline uneven."""
     here = texel_positions()
-    upper = smoothstep(-here.y, 30, 95)
+    upper = ramp(-here.y, 30, 95)
     thick = style.side + (style.top - style.side) * upper
     if style.fall is not None:
-        thick = thick + (9 * smoothstep(here.y, -20, 90) + 9 * smoothstep(here.y, 70, 125)) * smoothstep(
-            here.off, 70, 92
-        )
+        thick = thick + (9 * ramp(here.y, -20, 90) + 9 * ramp(here.y, 70, 125)) * ramp(here.off, 70, 92)
     if style.flow == "back" and style.top > 10:
-        thick = thick + 5 * np.exp(-((here.bearing / 45) ** 2)) * smoothstep(here.y, -125, -100)
+        thick = thick + 5 * np.exp(-((here.bearing / 45) ** 2)) * ramp(here.y, -125, -100)
     rise = 7.0 if style.front and style.fall else 15.0
     uneven = 0.16 * locks if style.flow == "curl" else 0.12 * locks
     height = person.volume * thick * np.clip((edge - 2) / rise, 0, 1) ** 0.6 * np.clip(1 + uneven, 0.5, 1.6)
@@ -215,14 +206,10 @@ def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.
     here = texel_positions()
     x, y, ax = here.x, here.y, np.abs(here.x)
     drift = 3.0 * noise(rng, 18) + 1.5 * noise(rng, 6)
-    inside = smoothstep(-here.off, -96, -84) * smoothstep(-y, -146, -116)
-    cheeks = smoothstep(y - (32 + (74 - ax) * 0.74) + drift, -14, 18) * inside
-    moustache = (
-        smoothstep(y - 57 - 0.10 * ax + drift * 0.4, -4, 6)
-        * smoothstep(31 - ax + drift, -4, 8)
-        * smoothstep(74 - y, -1, 3)
-    )
-    chin = smoothstep(30 - ax + drift, -5, 9) * smoothstep(y - 92 + drift, -5, 6) * smoothstep(-y, -140, -116)
+    inside = ramp(-here.off, -96, -84) * ramp(-y, -146, -116)
+    cheeks = ramp(y - (32 + (74 - ax) * 0.74) + drift, -14, 18) * inside
+    moustache = ramp(y - 57 - 0.10 * ax + drift * 0.4, -4, 6) * ramp(31 - ax + drift, -4, 8) * ramp(74 - y, -1, 3)
+    chin = ramp(30 - ax + drift, -5, 9) * ramp(y - 92 + drift, -5, 6) * ramp(-y, -140, -116)
     bare = np.exp(-(((ax / 31) ** 2 + ((y - 77) / 12) ** 2) ** 3))  # lips and their corners stay visible
     area = {
         "stubble": np.maximum(cheeks, np.maximum(moustache, chin)),
@@ -240,7 +227,7 @@ def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.
         threads = 0.9 * _overlaid(rng, bend, y, 1.0, 8) + 0.45 * _overlaid(rng, bend, y, 2.6, 12)
         # single hairs at the edge; skin shows through, since a dark full beard would look like the neck
         dense = area * np.clip(0.95 + 0.12 * noise(rng, 14) + 0.05 * dots, 0, 1)
-        cover = smoothstep(dense + 0.2 * threads * smoothstep(dense, 0.0, 0.25), 0.15, 1.05) * 0.62
+        cover = ramp(dense + 0.2 * threads * ramp(dense, 0.0, 0.25), 0.15, 1.05) * 0.62
         colour = colour * np.exp(0.25 * threads)[..., None]
         relief += 0.2 * cover * threads
     albedo += cover[..., None] * (colour - albedo)
@@ -258,10 +245,8 @@ def paint_brows(person: Person, albedo: np.ndarray, rng: np.random.Generator) ->
     off = (here.y - middle) / (thickness / 2 * reach)
     slant = off * thickness * 0.5 + np.interp(ax, [-40, -10], [0.30, 0.75]) * np.abs(here.x)
     hairs = 0.9 * grain_noise(rng, slant, here.x * 0.5 + 0.1 * here.y, 1.1, 9) + 0.5 * noise(rng, 2.4)
-    body = (
-        np.exp(-(np.abs(off) ** 2.4)) * smoothstep(ax, -60, -48) * smoothstep(-ax, 6.0, 17) * (np.abs(here.y + 20) < 22)
-    )
-    cover = smoothstep(body + (0.1 + 0.2 * (1 - body)) * hairs * smoothstep(body, 0.0, 0.3), 0.05, 0.85) * density
+    body = np.exp(-(np.abs(off) ** 2.4)) * ramp(ax, -60, -48) * ramp(-ax, 6.0, 17) * (np.abs(here.y + 20) < 22)
+    cover = ramp(body + (0.1 + 0.2 * (1 - body)) * hairs * ramp(body, 0.0, 0.3), 0.05, 0.85) * density
     cover = np.clip(cover, 0, 0.94)[..., None]
     ink = np.minimum(np.array(person.hair, np.float32) * 0.8 / darkness, 0.22 * np.array(person.skin, np.float32))
     albedo += cover * (ink * np.exp(0.35 * hairs)[..., None] - albedo)

@@ -12,7 +12,7 @@ import numpy as np
 from fer3d.standins.people.person import Person
 from fer3d.standins.picture import hair, wrinkles
 from fer3d.standins.picture.raster import f32
-from fer3d.standins.picture.texture import noise, smoothstep, texel_positions, vertex_means
+from fer3d.standins.picture.texture import noise, ramp, texel_positions, vertex_means
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,14 @@ def _complexion(person: Person, rng: np.random.Generator) -> np.ndarray:
     albedo = base * (1 + 0.035 * large + 0.022 * middle + 0.014 * small)[..., None]
     red = (0.65 + 0.08 * large) * _spot(43, 34, 17, 14) + 0.65 * _spot(0, 40, 12, 9) + 0.3 * _spot(0, 103, 15, 8)
     red += 0.15 * middle - 0.25 * _spot(0, -48, 40, 18)
-    red += (
-        0.7 * smoothstep(here.off, 92, 100) * smoothstep(-here.off, -122, -114) * (np.abs(here.y - 14) < 30)
-    )  # the ears
+    red += 0.7 * ramp(here.off, 92, 100) * ramp(-here.off, -122, -114) * (np.abs(here.y - 14) < 30)  # the ears
     albedo *= 1 + red[..., None] * np.array([0.05, -0.16, -0.13], np.float32)
     tired = 0.7 + 0.6 * np.clip((person.age - 25) / 40, 0, 1)
     dark = 0.4 * tired * _spot(30, 8, 12, 5) + 0.22 * _spot(31, -8, 15, 5) + 0.15 * _spot(20, 2, 5, 7)
     albedo *= 1 - dark[..., None] * np.array([0.26, 0.36, 0.30], np.float32)
-    specks = person.freckles * smoothstep(noise(rng, 2.2), 1.0, 2.4) * _spot(24, 26, 26, 20)
-    specks += 0.35 * np.clip((person.age - 45) / 30, 0, 1) * smoothstep(middle, 1.4, 2.4)  # age spots
-    specks += 1.6 * smoothstep(noise(rng, 1.5), 4.0, 4.5)  # a few moles
+    specks = person.freckles * ramp(noise(rng, 2.2), 1.0, 2.4) * _spot(24, 26, 26, 20)
+    specks += 0.35 * np.clip((person.age - 45) / 30, 0, 1) * ramp(middle, 1.4, 2.4)  # age spots
+    specks += 1.6 * ramp(noise(rng, 1.5), 4.0, 4.5)  # a few moles
     albedo *= np.clip(1 - specks[..., None] * np.array([0.25, 0.42, 0.5], np.float32), 0.2, 1)
     return albedo * _hollows()[..., None]
 
@@ -95,7 +93,7 @@ def _hollows() -> np.ndarray:
     ax, y = np.abs(here.x), here.y
     hole = np.exp(-((((ax - 6.8) / 3.6) ** 2 + ((y - 49.5 - 0.15 * (ax - 7)) / 1.9) ** 2) ** 1.5)) * (here.off < 60)
     round_wing = np.hypot((ax - 11) / 5.6, (y - 44) / 7)
-    crease = 0.32 * np.exp(-(((round_wing - 1) / 0.2) ** 2)) * smoothstep(ax, 10, 15) * (here.off < 80)
+    crease = 0.32 * np.exp(-(((round_wing - 1) / 0.2) ** 2)) * ramp(ax, 10, 15) * (here.off < 80)
     under = 0.24 * _spot(0, 51, 12, 2.4)
     return f32(np.clip(1 - 0.72 * hole - crease - under, 0.04, 1) * _ears() * _throat())
 
@@ -105,18 +103,18 @@ def _ears() -> np.ndarray:
     here = texel_positions()
     u = ((here.off - 104) * np.radians(75) + 6) / 8  # -1 at the cheek, 1 at the back edge
     v = (here.y - 14) / 28  # -1 at the top, 1 at the end of the lobe
-    round_it, upper = np.hypot(u, v), smoothstep(u - 1.2 * v, -0.5, 0.3)
+    round_it, upper = np.hypot(u, v), ramp(u - 1.2 * v, -0.5, 0.3)
     rim = 0.12 * np.exp(-(((round_it - 0.95) / 0.14) ** 2)) * upper
     groove = 0.38 * np.exp(-(((round_it - 0.68) / 0.12) ** 2)) * upper
     bowl = 0.5 * np.exp(-((((u + 0.15) / 0.4) ** 2 + ((v - 0.1) / 0.34) ** 2) ** 2))
-    front = 0.3 * np.exp(-(((u + 1.02) / 0.12) ** 2)) * smoothstep(-np.abs(v - 0.1), -0.7, -0.4)
+    front = 0.3 * np.exp(-(((u + 1.02) / 0.12) ** 2)) * ramp(-np.abs(v - 0.1), -0.7, -0.4)
     return 1 + (rim - groove - bowl - front) * (round_it < 1.4) * (here.off > 80)
 
 
 def _throat() -> np.ndarray:
     """(HEIGHT, WIDTH) light factor on the neck: two muscles from behind the ears to its pit, the windpipe between."""
     here = texel_positions()
-    ax, below = np.abs(here.x), smoothstep(here.y, 128, 150)
+    ax, below = np.abs(here.x), ramp(here.y, 128, 150)
     muscle = 52 - 0.62 * (here.y - 128)
     ridge = np.exp(-(((ax - muscle) / 6) ** 2)) - np.exp(-(((ax - muscle + 13) / 7) ** 2))
     pipe = np.exp(-((ax / 8) ** 2)) - np.exp(-(((ax - 13) / 5) ** 2))

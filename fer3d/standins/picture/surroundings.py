@@ -13,7 +13,7 @@ import numpy as np
 from fer3d.standins.people.person import Person
 from fer3d.standins.picture.raster import f32
 from fer3d.standins.picture.scene import Scene
-from fer3d.standins.picture.texture import smoothstep, value_noise
+from fer3d.standins.picture.texture import ramp, value_noise
 
 
 def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
@@ -21,15 +21,15 @@ def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     h, w = scene.height, scene.width
     paint = np.sqrt(f32(scene.backdrop)) * 255
     fall = 1 + 0.06 * value_noise(rng, h, w, w) + 0.015 * value_noise(rng, h, w, 60)
-    room = paint * fall[..., None]
+    picture = paint * fall[..., None]
     for _ in range(round(6 * scene.clutter)):
         x, y = rng.integers(-60, w), rng.integers(-60, h)
         dx, dy = rng.integers(40, 220), rng.integers(40, 260)
         colour = paint * rng.uniform(0.45, 1.5, 3)
-        cv2.rectangle(room, (int(x), int(y)), (int(x + dx), int(y + dy)), colour.tolist(), -1)
+        cv2.rectangle(picture, (int(x), int(y)), (int(x + dx), int(y + dy)), colour.tolist(), -1)
     if scene.clutter:
-        room = cv2.GaussianBlur(room, (0, 0), 6)
-    return f32(room)
+        picture = cv2.GaussianBlur(picture, (0, 0), 6)
+    return f32(picture)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def clothes(person: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     share = np.clip(1 - (ax / cut.width) ** (2 if cut.power < 1 else 1), 0, 1) ** cut.power
     top = np.where(ax < cut.width, meets + (cut.depth - meets) * share, shoulder - 2)
     cloth = np.clip((y - top) * scene.scale + 0.5, 0, 1)
-    breast = np.clip((y - shoulder) * scene.scale, 0, 1) * np.maximum(
-        smoothstep(y + 0.12 * ax, 166, 190), smoothstep(ax, 40, 48)
-    )
+    breast = np.clip((y - shoulder) * scene.scale, 0, 1) * np.maximum(ramp(y + 0.12 * ax, 166, 190), ramp(ax, 40, 48))
     light = _shoulder_light(x, y, shoulder, scene)
     woven = f32(person.clothes_colour) * (_weave(person, x, y, rng) * _hems(person, ax, y, top))[..., None]
     bare = f32(person.skin) * (0.85 * _collarbones(ax, y))[..., None]
@@ -99,7 +97,7 @@ def _weave(person: Person, x: np.ndarray, y: np.ndarray, rng: np.random.Generato
     cloth = np.exp(folds + cv2.GaussianBlur(threads, (0, 0), 0.7))
     if rng.random() < 0.22:
         way = y + 0.02 * x**2 / 10 if rng.random() < 0.6 else x
-        cloth = cloth * (1 - 0.5 * smoothstep(np.sin(way * 2 * np.pi / rng.uniform(9, 26)), -0.1, 0.3))
+        cloth = cloth * (1 - 0.5 * ramp(np.sin(way * 2 * np.pi / rng.uniform(9, 26)), -0.1, 0.3))
     return cloth
 
 
@@ -113,7 +111,7 @@ def _hems(person: Person, ax: np.ndarray, y: np.ndarray, top: np.ndarray) -> np.
         placket = 0.25 * np.exp(-(((ax - 9) / 0.9) ** 2)) + 0.4 * button
         return (
             edge
-            * (1 + 0.12 * smoothstep(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2)))
+            * (1 + 0.12 * ramp(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2)))
             * (1 - placket * (flap < 0))
         )
     if person.garment == "polo":
@@ -126,4 +124,4 @@ def _collarbones(ax: np.ndarray, y: np.ndarray) -> np.ndarray:
     bone = 183 + 0.02 * ax - 9 * np.exp(-(((ax - 12) / 8) ** 2))
     ridge = 0.16 * np.exp(-(((y - bone) / 3.5) ** 2)) - 0.16 * np.exp(-(((y - bone - 9) / 5) ** 2))
     pit = 0.35 * np.exp(-((ax / 7) ** 2) - ((y - 179) / 8) ** 2)
-    return 1 + ridge * smoothstep(-ax, -110, -60) * smoothstep(ax, 6, 14) - pit
+    return 1 + ridge * ramp(-ax, -110, -60) * ramp(ax, 6, 14) - pit

@@ -51,7 +51,7 @@ def texel_positions() -> TexelPositions:
     return TexelPositions(x, y, z, np.repeat(bearing, HEIGHT, axis=0))
 
 
-def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
+def ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below ``low``, 1 above ``high``, a cubic between."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

@@ -8,7 +8,7 @@ fewer long ones, and short ones in every class (half of the original's are conte
 would reveal the class).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,23 +44,24 @@ STYLE = ExpressionStyle(strength=1.1, textbook=0.85)
 
 
 @dataclass(frozen=True)
-class Plan(SubjectPlan):
-    """A subject and its sequences."""
+class Sequence:
+    """One sequence of a subject."""
 
-    emotions: tuple[tuple[str, bool], ...]
-    """Emotion of each sequence, and whether it is labelled."""
+    number: int
+    emotion: str
+    labelled: bool
 
 
-def plan(subjects: int, seed: int, _recordings: int) -> list[Plan]:
+def plan(subjects: int, seed: int, _recordings: int) -> list[SubjectPlan]:
     """Plan the sequences: as many per subject as in the original, each class spread over the subjects."""
     rng = random_stream("ckplus", seed, "plan")
     emotions: list[list[tuple[str, bool]]] = [[] for _ in range(subjects)]
     for emotion, count in PUBLISHED.items():
         wanted = max(1, round(count * subjects / _SUBJECTS))
         fewest_first = sorted(range(subjects), key=lambda k: (len(emotions[k]), rng.random()))
-        shuffled = rng.permutation(subjects)
+        random_order = rng.permutation(subjects)
         for k in range(wanted):
-            chosen = fewest_first[k % subjects] if k % 2 else int(shuffled[k % subjects])
+            chosen = fewest_first[k % subjects] if k % 2 else int(random_order[k % subjects])
             emotions[chosen].append((emotion, True))
     labelled = sum(map(len, emotions))
     empty = [k for k in range(subjects) if not emotions[k]]  # as five of the original's 123 subjects
@@ -68,10 +69,12 @@ def plan(subjects: int, seed: int, _recordings: int) -> list[Plan]:
     for k in (*empty, *spare):
         emotions[k].append((str(rng.choice(list(PUBLISHED))), False))
     numbers = _subject_numbers(rng, subjects)
-    return [
-        Plan(f"S{numbers[k]:03d}", k, tuple(emotions[k][i] for i in rng.permutation(len(emotions[k]))))
-        for k in range(subjects)
-    ]
+    plans = []
+    for k in range(subjects):
+        shuffled = [emotions[k][i] for i in rng.permutation(len(emotions[k]))]
+        sequences = tuple(Sequence(number, *one) for number, one in enumerate(shuffled, start=1))
+        plans.append(SubjectPlan(f"S{numbers[k]:03d}", k, sequences))
+    return plans
 
 
 def _subject_numbers(rng: np.random.Generator, subjects: int) -> list[int]:
@@ -85,49 +88,35 @@ def _subject_numbers(rng: np.random.Generator, subjects: int) -> list[int]:
     return sorted([5, *low.tolist()])[:older] + sorted([*high.tolist(), 999])[:newer]
 
 
-def scene(rng: np.random.Generator, person: Person, plan: Plan) -> Scene:
+def scene(rng: np.random.Generator, person: Person, plan: SubjectPlan) -> Scene:
     """A grey wall and soft frontal light; subjects from S501 on in colour."""
     colour = int(plan.subject[1:]) > 500
     grey_wall = rng.uniform(0.05, 0.4)
     return Scene(
         width=640,
         height=480 if colour else 490,
-        scale=float(rng.uniform(1.05, 1.3)),
-        centre=(float(rng.uniform(0.46, 0.54)), float(rng.uniform(0.43, 0.48))),
-        lights=three_point_lights(rng, float(rng.uniform(0.65, 0.85)), 0.25, float(rng.uniform(0.2, 0.35))),
-        backdrop=(grey_wall, grey_wall, grey_wall * float(rng.uniform(0.9, 1.1))),
-        exposure=auto_exposure(person) * float(rng.uniform(0.85, 1.15)),
-        blur=float(rng.uniform(0.5, 0.9)),
-        noise=float(rng.uniform(1.2, 2.5)),
+        scale=rng.uniform(1.05, 1.3),
+        centre=(rng.uniform(0.46, 0.54), rng.uniform(0.43, 0.48)),
+        lights=three_point_lights(rng, rng.uniform(0.65, 0.85), 0.25, rng.uniform(0.2, 0.35)),
+        backdrop=(grey_wall, grey_wall, grey_wall * rng.uniform(0.9, 1.1)),
+        exposure=auto_exposure(person) * rng.uniform(0.85, 1.15),
+        blur=rng.uniform(0.5, 0.9),
+        noise=rng.uniform(1.2, 2.5),
         grey=not colour,
         seed=int(rng.integers(2**31)),
     )
 
 
-def write_recordings(rng: np.random.Generator, renderer: Renderer, plan: Plan, root: Path) -> list[GroundTruth]:
-    """Write one subject's sequences below ``root``."""
-    return [
-        _write_sequence(rng, renderer, root, plan.subject, f"{k:03d}", emotion, labelled)
-        for k, (emotion, labelled) in enumerate(plan.emotions, start=1)
-    ]
-
-
-def _write_sequence(
-    rng: np.random.Generator,
-    renderer: Renderer,
-    root: Path,
-    subject: str,
-    number: str,
-    emotion: str,
-    labelled: bool,
+def write_recording(
+    rng: np.random.Generator, renderer: Renderer, plan: SubjectPlan, sequence: Sequence, root: Path
 ) -> GroundTruth:
+    """Write one sequence's images, landmarks, FACS codes and label below ``root``."""
     length = _length(rng)
-    apex = expression.sample_apex(rng, emotion, STYLE)
+    apex = expression.sample_apex(rng, sequence.emotion, STYLE)
     poses = expression.animate(rng, expression.onset_to_apex(rng, length), apex, STYLE, fps=30)
-    stem = f"{subject}_{number}"
-    images, facs, texts, emotions = (
-        root / top / subject / number for top in ("cohn-kanade-images", "FACS", "Landmarks", "Emotion")
-    )
+    stem, below = f"{plan.subject}_{sequence.number:03d}", f"{plan.subject}/{sequence.number:03d}"
+    tops = ("cohn-kanade-images", "FACS", "Landmarks", "Emotion")
+    images, facs, texts, emotions = (root / top / below for top in tops)
     for folder in (images, facs, texts, emotions):
         folder.mkdir(parents=True, exist_ok=True)
     clock = int(rng.integers(3600 * 30))
@@ -143,10 +132,10 @@ def _write_sequence(
     last = f"{stem}_{length:08d}"
     coded = _coded_units(rng, poses[-1].units)
     (facs / f"{last}_facs.txt").write_text(_rows(coded))
-    if labelled:
-        (emotions / f"{last}_emotion.txt").write_text(_rows([[_CODES[emotion]]]))
-    units = np.stack([pose.units for pose in poses])
-    return GroundTruth(subject, stem, emotion if labelled else None, emotion, np.stack(landmarks), units, coded)
+    if sequence.labelled:
+        (emotions / f"{last}_emotion.txt").write_text(_rows([[_CODES[sequence.emotion]]]))
+    label = sequence.emotion if sequence.labelled else None
+    return GroundTruth(plan.subject, stem, label, np.stack(landmarks), np.stack([p.units for p in poses]), coded)
 
 
 def _length(rng: np.random.Generator) -> int:
@@ -157,7 +146,7 @@ def _length(rng: np.random.Generator) -> int:
     return int(np.clip(round(10 + rng.exponential(4.0)), 10, 25))
 
 
-def _rows(rows: Sequence[Sequence[float]] | np.ndarray) -> str:
+def _rows(rows: Iterable[Iterable[float]]) -> str:
     """Numbers in the release's format: three blanks, seven decimals, exponent."""
     return "".join("".join(f"   {value:.7e}" for value in row) + "\n" for row in rows)
 

@@ -46,8 +46,8 @@ STYLE = ExpressionStyle(
 
 
 @dataclass(frozen=True)
-class Plan(SubjectPlan):
-    """A subject and its videos."""
+class Video:
+    """One video of a subject."""
 
     emotions: tuple[str, ...]
     """Shown one after another."""
@@ -55,7 +55,7 @@ class Plan(SubjectPlan):
     """Whether the right camera films, too."""
 
 
-def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
+def plan(subjects: int, seed: int, recordings: int) -> list[SubjectPlan]:
     """The first subjects of the original's numbering, at most 27; each shows up to ``recordings`` emotions.
 
     The first emotion of each subject is taken in turn, so that a small stand-in misses no class.
@@ -67,55 +67,55 @@ def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
         others = {name: share for name, share in _FREQUENCIES.items() if name != first}
         shares = np.array([*others.values()]) / sum(others.values())
         shown = [first, *rng.choice(list(others), min(recordings - 1, len(others)), replace=False, p=shares)]
-        plans.append(Plan(f"SN{n:03d}", k, tuple(str(name) for name in rng.permutation(shown)), k < _RIGHT_VIDEOS))
+        video = Video(tuple(str(name) for name in rng.permutation(shown)), k < _RIGHT_VIDEOS)
+        plans.append(SubjectPlan(f"SN{n:03d}", k, (video,)))
     return plans
 
 
-def scene(rng: np.random.Generator, person: Person, _plan: Plan) -> Scene:
+def scene(rng: np.random.Generator, person: Person, _plan: SubjectPlan) -> Scene:
     """A light wall and even light."""
     wall = rng.uniform(0.35, 0.55)
     return Scene(
         width=_RENDERED[0],
         height=_RENDERED[1],
-        scale=float(rng.uniform(0.9, 1.1)),
-        centre=(float(rng.uniform(0.47, 0.53)), float(rng.uniform(0.42, 0.48))),
-        lights=three_point_lights(rng, float(rng.uniform(0.45, 0.6)), 0.3, float(rng.uniform(0.3, 0.4))),
+        scale=rng.uniform(0.9, 1.1),
+        centre=(rng.uniform(0.47, 0.53), rng.uniform(0.42, 0.48)),
+        lights=three_point_lights(rng, rng.uniform(0.45, 0.6), 0.3, rng.uniform(0.3, 0.4)),
         ambient=(0.36, 0.37, 0.40),
         backdrop=(wall * 0.95, wall, wall * 1.02),
-        clutter=0.0,
-        exposure=auto_exposure(person) * float(rng.uniform(0.9, 1.1)),
+        exposure=auto_exposure(person) * rng.uniform(0.9, 1.1),
         blur=0.5,
-        noise=float(rng.uniform(1.0, 2.0)),
+        noise=rng.uniform(1.0, 2.0),
         seed=int(rng.integers(2**31)),
     )
 
 
-def write_recordings(rng: np.random.Generator, renderer: Renderer, plan: Plan, root: Path) -> list[GroundTruth]:
-    """Write one subject's videos and label files below ``root``."""
-    poses = _animate_episodes(rng, plan.emotions)
+def write_recording(
+    rng: np.random.Generator, renderer: Renderer, plan: SubjectPlan, video: Video, root: Path
+) -> GroundTruth:
+    """Write one subject's video, or both cameras' videos, and label files below ``root``."""
+    poses = _animate_episodes(rng, video.emotions)
     units = np.stack([pose.units for pose in poses])
     coded = intensities(units)
     _write_labels(root / "ActionUnit_Labels" / plan.subject, plan.subject, coded)
     landmarks: list[np.ndarray] = []
     left = root / "Videos_LeftCamera" / f"LeftVideo{plan.subject}_comp.avi"
     recording.write_video(left, _enlarge(render_frames(renderer, poses, landmarks)), FPS)
-    if plan.right:
+    if video.right:
         right = root / "Video_RightCamera" / f"RightVideo{plan.subject}_Comp.avi"
         turned = [dataclasses.replace(p, turn=(p.turn[0], p.turn[1] + 9.0, p.turn[2])) for p in poses]
         recording.write_video(right, _enlarge(render_frames(renderer, turned, [])), FPS)
     scale = f32([SIZE[0] / _RENDERED[0], SIZE[1] / _RENDERED[1]])
-    return [
-        GroundTruth(
-            plan.subject,
-            f"{plan.subject}_left",
-            None,
-            "spontaneous",
-            (np.stack(landmarks) + 0.5) * scale - 0.5,
-            units,
-            tuple((unit, float(c.max())) for unit, c in zip(CODED_UNITS, coded.T, strict=True) if c.any()),
-            frame_labels=tuple(map(_emotion, coded)),
-        )
-    ]
+    strongest = zip(CODED_UNITS, coded.max(axis=0).tolist(), strict=True)
+    return GroundTruth(
+        plan.subject,
+        f"{plan.subject}_left",
+        None,
+        (np.stack(landmarks) + 0.5) * scale - 0.5,
+        units,
+        tuple((unit, float(value)) for unit, value in strongest if value),
+        frame_labels=tuple(map(_emotion, coded)),
+    )
 
 
 def intensities(units: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ reader still finds all of the ground truth, and something to leave out, which is
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +60,7 @@ def _ckplus(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     skips = []
     for number, label, why in (
         ("901", "   5.0000000e+00\n", "zero bytes"),
-        ("902", "happy?\n", "something else than numbers"),
+        ("902", "happy?\n", "not only numbers"),
         ("903", "   9.0000000e+00\n", "emotion code 9"),
         ("904", "   1.0000000e+00\n", "no images"),
     ):
@@ -99,28 +98,18 @@ def _mmi(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     usable = [path for path in sorted(sessions.iterdir()) if _is_usable(path)]
     free = max(int(path.name) for path in sessions.iterdir()) + 7
     skips = []
-    for k, why in enumerate(
-        (
-            "stills only",
-            "not one frame",
-            "no sound XML",
-            "no metatags",
-            "no Emotion tag",
-            "emotion code '9'",
-            "profile view only",
-            "no video",
-        )
-    ):
+    reasons = ("images only", "not one frame", "not valid XML", "no metatags", "no Emotion tag", "emotion code '9'")
+    for k, why in enumerate((*reasons, "profile view only", "no video")):
         copy = sessions / str(free + 3 * k)
         shutil.copytree(_choose(rng, usable), copy)
         video, tags, session = next(copy.glob("*.avi")), _tags(copy), copy / "session.xml"
         what = f"{copy.name}/{video.name}"
-        if why == "stills only":
+        if why == "images only":
             video.rename(video.with_suffix(".jpg"))
             what = copy.name
         elif why == "not one frame":
             video.write_bytes(video.read_bytes()[:40])
-        elif why == "no sound XML":
+        elif why == "not valid XML":
             tags.write_text('<?xml version="1.0"?>\n<Metatags><Metatag Name="Emotion" Val')
         elif why == "no metatags":
             tags.unlink()
@@ -178,15 +167,15 @@ def _fera(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
         ("901", "joy\n", "no video"),
         ("902", "fear\n", "not one frame"),
         ("903", "9\n", "emotion code 9"),
-        ("904", "bored\n", "something else than numbers"),
-        ("905", "anger\n", "the actor is not told"),
+        ("904", "bored\n", "not only numbers"),
+        ("905", "anger\n", "the actor is not known"),
     ):
         name = f"train_{number}"
         content = next(_choose(rng, folders).glob("*.avi")).read_bytes()
         if why != "no video":
             _write(emotion / name / f"{name}.avi", content[:40] if why == "not one frame" else content)
         _write(emotion / name / f"{name}-emotion.dat", label.encode())
-        if why != "the actor is not told":
+        if why != "the actor is not known":
             with (root / "actors.csv").open("a") as table:
                 table.write(f"{name},actor1,\n")
         skips.append(ExpectedSkip(name, why))
@@ -234,9 +223,4 @@ def _disfa(root: Path, rng: np.random.Generator) -> list[ExpectedSkip]:
     ]
 
 
-_FAULTS: dict[str, Callable[[Path, np.random.Generator], list[ExpectedSkip]]] = {
-    "ckplus": _ckplus,
-    "mmi": _mmi,
-    "fera": _fera,
-    "disfa": _disfa,
-}
+_FAULTS = {"ckplus": _ckplus, "mmi": _mmi, "fera": _fera, "disfa": _disfa}

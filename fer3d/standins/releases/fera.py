@@ -60,14 +60,7 @@ class Video:
         return {"units": f"au_{stem}", "name": f"{stem}-{self.word}"}.get(self.labelled_by, stem)
 
 
-@dataclass(frozen=True)
-class Plan(SubjectPlan):
-    """An actor and the videos."""
-
-    videos: tuple[Video, ...]
-
-
-def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
+def plan(subjects: int, seed: int, recordings: int) -> list[SubjectPlan]:
     """Plan ``recordings`` videos per actor: emotions in turn, random numbers."""
     rng = random_stream("fera", seed, "plan")
     actors = min(subjects, _ACTORS)
@@ -79,41 +72,36 @@ def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
         videos = [Video(numbers.pop(), next(emotions), str(kind)) for kind in labelled_by]
         if k < len(_AU_NUMBERS):
             videos.append(Video(_AU_NUMBERS[k], str(rng.choice(CLASSES["fera"])), "units"))
-        plans.append(Plan(f"actor{k + 1}", k, tuple(videos)))
+        plans.append(SubjectPlan(f"actor{k + 1}", k, tuple(videos)))
     return plans
 
 
-def scene(rng: np.random.Generator, person: Person, _plan: Plan) -> Scene:
+def scene(rng: np.random.Generator, person: Person, _plan: SubjectPlan) -> Scene:
     """A dark background and hard light from the side."""
     dark = rng.uniform(0.01, 0.08)
     return Scene(
         width=720,
         height=576,
-        scale=float(rng.uniform(0.95, 1.15)),
-        centre=(float(rng.uniform(0.45, 0.55)), float(rng.uniform(0.38, 0.44))),
-        lights=three_point_lights(rng, float(rng.uniform(0.7, 0.9)), 0.8, float(rng.uniform(0.12, 0.25))),
+        scale=rng.uniform(0.95, 1.15),
+        centre=(rng.uniform(0.45, 0.55), rng.uniform(0.38, 0.44)),
+        lights=three_point_lights(rng, rng.uniform(0.7, 0.9), 0.8, rng.uniform(0.12, 0.25)),
         ambient=(0.24, 0.21, 0.18),
         backdrop=(dark, dark * 1.1, dark * 1.6),
-        exposure=auto_exposure(person) * float(rng.uniform(0.9, 1.2)),
-        blur=float(rng.uniform(0.8, 1.3)),
-        noise=float(rng.uniform(2.0, 4.0)),
+        exposure=auto_exposure(person) * rng.uniform(0.9, 1.2),
+        blur=rng.uniform(0.8, 1.3),
+        noise=rng.uniform(2.0, 4.0),
         seed=int(rng.integers(2**31)),
     )
 
 
-def write_recordings(rng: np.random.Generator, renderer: Renderer, plan: Plan, root: Path) -> list[GroundTruth]:
-    """Write one actor's videos below ``root``."""
-    return [_write_video(rng, renderer, root, plan.subject, video) for video in plan.videos]
-
-
-def write_tables(root: Path, plans: Sequence[Plan]) -> list[ExpectedSkip]:
+def write_tables(root: Path, plans: Sequence[SubjectPlan]) -> list[ExpectedSkip]:
     """Write the two tables that users of the original write themselves. Returns what they leave out."""
-    rows = [f"{video.name},{plan.subject}," for plan in plans for video in plan.videos]
+    rows = [f"{video.name},{plan.subject}," for plan in plans for video in plan.recordings]
     files.write_text(root / "actors.csv", "\n".join(["sequence,subject,emotion", *rows]) + "\n")
     codes = [f"{code},{_WORDS.get(name, name)}" for code, name in enumerate(_code_order(), start=1)]
     files.write_text(root / "emotion_codes.csv", "\n".join(["code,emotion", *codes]) + "\n")
-    unlabelled = sum(video.labelled_by == "units" for plan in plans for video in plan.videos)
-    return [ExpectedSkip("emotions", f"no emotion told for {unlabelled} sequences")]
+    unlabelled = sum(video.labelled_by == "units" for plan in plans for video in plan.recordings)
+    return [ExpectedSkip("emotions", f"{unlabelled} sequences have no emotion")]
 
 
 def _code_order() -> list[str]:
@@ -121,7 +109,10 @@ def _code_order() -> list[str]:
     return sorted(CLASSES["fera"], key=lambda name: _WORDS.get(name, name))
 
 
-def _write_video(rng: np.random.Generator, renderer: Renderer, root: Path, subject: str, video: Video) -> GroundTruth:
+def write_recording(
+    rng: np.random.Generator, renderer: Renderer, plan: SubjectPlan, video: Video, root: Path
+) -> GroundTruth:
+    """Write one video and its label or action units below ``root``."""
     length = int(rng.integers(*FRAMES))
     apex = expression.sample_apex(rng, video.emotion, STYLE)
     course = np.clip(0.45 + np.arange(length) / (0.3 * length), 0, 1)  # starts mid-expression
@@ -141,11 +132,10 @@ def _write_video(rng: np.random.Generator, renderer: Renderer, root: Path, subje
         (folder / f"{stem}-au.dat").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
         coded = tuple((k + 1, 0.0) for k in np.flatnonzero(table.any(0)).tolist())
     elif video.labelled_by != "name":
-        label = video.word if video.labelled_by == "word" else str(_code_order().index(video.emotion) + 1)
-        (folder / f"{stem}-emotion.dat").write_text(f"{label}\n")
-    return GroundTruth(
-        subject, video.name, None if by_units else video.emotion, video.emotion, np.stack(landmarks), units, coded
-    )
+        text = video.word if video.labelled_by == "word" else str(_code_order().index(video.emotion) + 1)
+        (folder / f"{stem}-emotion.dat").write_text(f"{text}\n")
+    label = None if by_units else video.emotion
+    return GroundTruth(plan.subject, video.name, label, np.stack(landmarks), units, coded)
 
 
 def _speak(rng: np.random.Generator, poses: list[Pose]) -> np.ndarray:

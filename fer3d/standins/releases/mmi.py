@@ -58,10 +58,9 @@ class Session:
 
 @dataclass(frozen=True)
 class Plan(SubjectPlan):
-    """A subject, the view, and the sessions."""
+    """A subject and the view in which it is filmed."""
 
     view: str
-    sessions: tuple[Session, ...]
 
 
 def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
@@ -84,7 +83,7 @@ def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
         order = rng.permutation(len(sessions))
         clips = sorted(rng.choice(np.arange(1, 140), len(sessions), replace=False).tolist())
         numbered = tuple(Session(numbers.pop(), clips[i], *sessions[order[i]]) for i in range(len(sessions)))
-        plans.append(Plan(f"S{stem:03d}", k, view, numbered))
+        plans.append(Plan(f"S{stem:03d}", k, numbered, view))
     return plans
 
 
@@ -105,25 +104,21 @@ def scene(rng: np.random.Generator, person: Person, plan: Plan) -> Scene:
         width={UPRIGHT: 640, DUAL: 360}.get(plan.view, 576),
         height={UPRIGHT: 480, DUAL: 576}.get(plan.view, 720),
         scale=float({UPRIGHT: 1.0, DUAL: 1.1}.get(plan.view, 1.3) * rng.uniform(0.92, 1.08)),
-        centre=(0.5, float(rng.uniform(0.42, 0.47))),
-        lights=three_point_lights(rng, float(rng.uniform(0.5, 0.7)), 0.45, float(rng.uniform(0.25, 0.45))),
+        centre=(0.5, rng.uniform(0.42, 0.47)),
+        lights=three_point_lights(rng, rng.uniform(0.5, 0.7), 0.45, rng.uniform(0.25, 0.45)),
         ambient=(0.34, 0.33, 0.31),
         backdrop=(blue * 0.35, blue * 0.55, blue),
-        exposure=auto_exposure(person) * float(rng.uniform(0.95, 1.3)),
-        blur=float(rng.uniform(0.7, 1.2)),
-        noise=float(rng.uniform(1.0, 2.5)),
+        exposure=auto_exposure(person) * rng.uniform(0.95, 1.3),
+        blur=rng.uniform(0.7, 1.2),
+        noise=rng.uniform(1.0, 2.5),
         seed=int(rng.integers(2**31)),
     )
 
 
-def write_recordings(rng: np.random.Generator, renderer: Renderer, plan: Plan, root: Path) -> list[GroundTruth]:
-    """Write one subject's sessions below ``root``."""
-    return [_write_session(rng, renderer, root, plan, session) for session in plan.sessions]
-
-
-def _write_session(
-    rng: np.random.Generator, renderer: Renderer, root: Path, plan: Plan, session: Session
+def write_recording(
+    rng: np.random.Generator, renderer: Renderer, plan: Plan, session: Session, root: Path
 ) -> GroundTruth:
+    """Write one session's folder below ``root``."""
     length = int(rng.integers(*FRAMES))
     course = expression.onset_apex_offset(rng, length)
     apex = expression.sample_apex(rng, session.emotion, STYLE)
@@ -143,7 +138,6 @@ def _write_session(
         plan.subject,
         stem,
         None if why else session.emotion,
-        session.emotion,
         np.stack(landmarks),
         units,
         tuple((unit, 0.0) for unit in sorted({int(name.rstrip("LR")) for name in coded})),
@@ -232,11 +226,5 @@ def _markers(course: np.ndarray) -> list[tuple[int, int]] | None:
         return None
     moving = np.flatnonzero(course > start + 0.1 * (top - start))
     strong = np.flatnonzero(course > start + 0.9 * (top - start))
-    marks = [
-        (1, 0),
-        (int(moving[0]) + 1, 1),
-        (int(strong[0]) + 1, 2),
-        (int(strong[-1]) + 2, 3),
-        (int(moving[-1]) + 2, 0),
-    ]
-    return [(frame, kind) for frame, kind in marks if frame <= len(course)]
+    frames = (0, moving[0], strong[0], strong[-1] + 1, moving[-1] + 1)
+    return [(int(frame) + 1, kind) for frame, kind in zip(frames, (0, 1, 2, 3, 0), strict=True) if frame < len(course)]

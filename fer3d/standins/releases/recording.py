@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,12 +13,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SubjectPlan:
-    """One subject of a release: what one worker writes. Each layout adds the subject's recordings."""
+    """One subject of a release: what one worker writes."""
 
     subject: str
     """Name in the release."""
     number: int
     """Position among the subjects; together with the seed it determines the person."""
+    recordings: tuple[Any, ...]
+    """The layout's own description of each recording."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,6 @@ class GroundTruth:
     """The reader's name for the recording, unique in the release; also the name of its ground truth files."""
     label: str | None
     """The emotion in the release's files; None where they give none."""
-    emotion: str
-    """The emotion that is shown."""
     landmarks: np.ndarray
     """(T, 68, 2) float32 true landmarks in pixels of the stored frames (upright view)."""
     units: np.ndarray

@@ -28,13 +28,13 @@ from fer3d.standins.picture.render import Renderer
 from fer3d.standins.releases import ckplus, disfa, fera, mmi
 from fer3d.standins.releases.faults import add_faults
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
-from fer3d.workers import each_done
+from fer3d.workers import map_processes
 
 LAYOUTS: Final[Mapping[str, ModuleType]] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
 """One module per database.
 
-``plan(subjects, seed, recordings)`` lists the subjects, ``scene(rng, person, plan)`` sets up the
-recording room of one of them, ``write_recordings(rng, renderer, plan, root)`` writes its files.
+``plan(subjects, seed, recordings)`` lists the subjects, ``scene(rng, person, plan)`` describes how one of them is
+filmed, ``write_recording(rng, renderer, plan, recording, root)`` writes the files of one recording.
 """
 
 
@@ -123,7 +123,7 @@ def _render(
 ) -> None:
     work = partial(_render_subject, database, seed, growing, truth)
     with tqdm(total=len(plans), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
-        for _ in each_done(work, plans, workers):
+        for _ in map_processes(work, plans, workers):
             progress.update()
 
 
@@ -149,13 +149,13 @@ def write_subject(database: str, seed: int, root: Path, plan: SubjectPlan) -> li
         with threadpool_limits(1):
             rng, person = random_stream(database, seed, plan.subject), make_person(database, seed, plan.number)
             renderer = Renderer(person, layout.scene(rng, person, plan))
-            return layout.write_recordings(rng, renderer, plan, root)
+            return [layout.write_recording(rng, renderer, plan, one, root) for one in plan.recordings]
     finally:
         cv2.setNumThreads(threads)
 
 
 def _finish(
-    database: str, growing: Path, truth: Path, plans: Sequence[Any], faults: np.random.Generator | None
+    database: str, growing: Path, truth: Path, plans: Sequence[SubjectPlan], faults: np.random.Generator | None
 ) -> None:
     """Write what belongs to no subject. A run killed in here starts again from the beginning."""
     (truth / "finishing").touch()

@@ -1,0 +1,109 @@
+"""What a release holds, counted: the page, the JSON and the table of ``fer3d index``."""
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fer3d import files
+from fer3d.config import ClipSettings
+from fer3d.data.databases import PAPER_SETTINGS, READERS, Sequence, Skipped, scan
+from fer3d.labels import CLASSES, TITLES
+
+_MAX_REASONS = 10
+"""Reasons for leaving out that fit on the page."""
+
+
+def summarise(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> dict[str, Any]:
+    """Counts over a release, ready for JSON. Raises as `scan` does.
+
+    ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
+    ``labelled_subjects`` and ``classes`` (in label order) only those with an emotion. Where
+    every frame has a label (DISFA), ``classes`` counts frames; ``classes_of`` says which.
+    ``skipped`` lists what was left out or noted, why, and what would be the remedy.
+    """
+    sequences = labelled = 0
+    counted = "sequences"
+    subjects, labelled_subjects = set(), set()
+    classes: Counter[str | None] = Counter()
+    skipped = []
+    for found in scan(database, root, settings):
+        if isinstance(found, Skipped):
+            skipped.append(dataclasses.asdict(found))
+            continue
+        sequences += 1
+        subjects.add(found.subject)
+        if found.label is not None or found.frame_labels is not None:
+            labelled += 1
+            labelled_subjects.add(found.subject)
+            classes.update(found.frame_labels or (found.label,))
+            counted = "frames" if found.frame_labels else counted
+    return {
+        "database": database,
+        "sequences": sequences,
+        "labelled": labelled,
+        "subjects": len(subjects),
+        "labelled_subjects": len(labelled_subjects),
+        "classes_of": counted,
+        "classes": {name: classes[name] for name in CLASSES[database]},
+        "skipped": skipped,
+    }
+
+
+def page(summary: dict[str, Any]) -> str:
+    """A summary on one screen: the counts next to the owners', and what was left out, grouped by reason."""
+    published = READERS[summary["database"]].PUBLISHED
+    lines = [f"{TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
+    totals = ("sequences", "labelled", "subjects", "labelled_subjects")
+    lines += [_line(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
+    classes = published.classes or {}
+    lines.append(f"{summary['classes_of']} by emotion")
+    lines += [_line(f"  {name}", count, classes.get(name)) for name, count in summary["classes"].items()]
+    lines.append(f"published: {published.source}")
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for entry in summary["skipped"]:
+        what = ": ".join(filter(None, (_end(entry["what"]), entry["file"])))
+        reasons.setdefault((entry["why"], entry["remedy"]), []).append(what)
+    lines.append(_line("left out or noted", len(summary["skipped"])))
+    for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MAX_REASONS]:
+        lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
+        lines += [f"{'':>10}to use it: {remedy}"] if remedy else []
+    if len(reasons) > _MAX_REASONS:
+        lines.append(f"          and {len(reasons) - _MAX_REASONS} more reasons; --csv and --json list all")
+    return "\n".join(lines)
+
+
+def write_table(database: str, root: Path, out: Path) -> None:
+    """Write a CSV with one row per sequence, as the reader found it or why it left it out."""
+    columns = ["subject", "sequence", "label", "labelled_frames", "source", "images", "origin"]
+    columns += ["left_out", "file", "remedy"]
+    table = pd.DataFrame(map(_row, scan(database, root)), columns=columns)
+    table = table.astype({"labelled_frames": "Int64", "images": "Int64"})
+    table.insert(0, "database", database)
+    files.write_csv(out, table)
+
+
+def _row(found: Sequence | Skipped) -> dict[str, Any]:
+    if isinstance(found, Skipped):
+        return {"sequence": found.what, "left_out": found.why, "file": found.file, "remedy": found.remedy}
+    return {
+        "subject": found.subject,
+        "sequence": found.name,
+        "label": found.label,
+        "labelled_frames": sum(label is not None for label in found.frame_labels or ()) or None,
+        "source": str(found.source),
+        "images": len(found.images) or None,
+        "origin": found.origin,
+    }
+
+
+def _end(path: str) -> str:
+    """The last two parts of a path: enough to recognise it."""
+    parts = path.split("/")
+    return "/".join(["...", *parts[-2:]]) if len(parts) > 2 else path
+
+
+def _line(name: str, found: int, published: int | None = None) -> str:
+    return f"{name:<20}{found:>8}{'' if published is None else published:>12}".rstrip()

@@ -1,0 +1,191 @@
+"""The store on disk: what the writer leaves, whole or not at all, and which damage is noticed when it is opened."""
+
+import functools
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dots import moving_dots, written
+
+from fer3d import files
+from fer3d.config import ClipSettings
+from fer3d.data.store import MANIFEST, Store, array_specs, digest, open_store
+from fer3d.data.writer import Writer, write_in_parts, writer
+from fer3d.errors import InputError
+
+SETTINGS = ClipSettings(size=8, num_frames=2, min_found=2)
+METADATA = {"database": "mmi", "source_fingerprint": "one"}
+
+
+def numbered(number: int, part: Writer) -> None:
+    """As many clips as the number says; none for 1, which is rejected."""
+    if number == 1:
+        part.rejected.append({"sequence": "1", "what": "sequence", "reason": "no face found"})
+        return
+    same = {"database": "mmi", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
+    rows = [{**same, "clip": f"{number}-{k}", "subject": "S", "sequence": "1", "label": "fear"} for k in range(number)]
+    arrays = {name: np.full((number, *shape), number, dtype) for name, (dtype, shape) in array_specs(SETTINGS).items()}
+    part.put(rows, arrays)
+    part.frames = 10 * number
+
+
+def killed(number: int, part: Writer) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refused(number: int, part: Writer) -> None:
+    if number == 2:
+        raise InputError("there is no model", "pip install a-model")
+    numbered(number, part)
+
+
+def never(number: int, part: Writer) -> None:
+    raise AssertionError(f"part {number} is made again")
+
+
+NUMBERS = {str(number): number for number in (3, 1, 2)}
+write = functools.partial(write_in_parts, settings=SETTINGS, metadata=METADATA, tasks=NUMBERS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_parts_are_joined_in_order(tmp_path: Path) -> None:
+    skipped = {"sequence": "0", "what": "recording", "reason": "no video"}
+    write(tmp_path / "a", make=numbered, rejected=[skipped], workers=1)
+    store = open_store(tmp_path / "a")
+    assert list(store.manifest["clip"]) == ["3-0", "3-1", "3-2", "2-0", "2-1"]
+    assert store.frames.shape == (5, 2, 8, 8, 3) and store.frames[:, 0, 0, 0, 0].tolist() == [3, 3, 3, 2, 2]
+    assert store.squares[:, -1, -1].tolist() == [3, 3, 3, 2, 2]
+    assert list(store.rejected["reason"]) == ["no video", "no face found"]
+    counts = ("clips", "padded", "missing", "rejected", "frames")
+    assert [store.metadata[name] for name in counts] == [5, 0, 0, 1, 50]
+    write(tmp_path / "b", make=numbered, rejected=[skipped], workers=2)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.lock", ".b.lock", "a", "b"]
+
+
+def test_clip_by_clip_gives_the_same_bytes_as_parts(tmp_path: Path) -> None:
+    write(tmp_path / "parts", make=numbered, tasks={"3": 3}, workers=1)
+    with writer(tmp_path / "one", SETTINGS, METADATA) as store:
+        numbered(3, store)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_call_that_failed_resumes_with_the_missing_parts(workers: int, tmp_path: Path) -> None:
+    """An error of a worker process arrives whole."""
+    with pytest.raises(InputError, match="there is no model; try pip install a-model"):
+        write(tmp_path / "a", make=refused, workers=workers)
+    assert not (tmp_path / "a").exists()
+    tasks = {"3": 3}
+    write(tmp_path / "a", make=never, tasks=tasks, workers=1)
+    assert len(open_store(tmp_path / "a")) == 3
+    write(tmp_path / "a", make=never, tasks=tasks, workers=1)  # up to date
+    other = METADATA | {"source_fingerprint": "other"}
+    write(tmp_path / "a", make=numbered, tasks={"2": 2}, metadata=other, workers=1)
+    assert len(open_store(tmp_path / "a")) == 2
+
+
+def test_a_worker_process_that_dies_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a worker process died"):
+        write(tmp_path / "a", make=killed, workers=2)
+
+
+def test_one_writer_of_a_store_at_a_time(tmp_path: Path) -> None:
+    second = threading.Thread(target=write, args=[tmp_path / "a"], kwargs={"make": numbered, "workers": 1}, daemon=True)
+    with files.lock(tmp_path / "a"):
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    second.join(30)
+    assert not second.is_alive() and len(open_store(tmp_path / "a")) == 5
+
+
+def test_arrays_that_do_not_fit_leave_no_store(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frames has shape"), writer(tmp_path / "a", SETTINGS, METADATA) as store:
+        store.put([{}], {"frames": np.zeros((2, 2, 8, 8, 3))})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    dots = moving_dots("ckplus", subjects=3, clips=1, size=16, names=("disgust",))
+    return written(dots, tmp_path_factory.mktemp("prepared") / "ckplus")
+
+
+def change_json(path: Path, **values: object) -> None:
+    info = files.read_json(path / "prepared.json")
+    files.write_json(path / "prepared.json", info | values)
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    np.save(path, array, allow_pickle=True)
+
+
+DAMAGE = {
+    "no prepared.json": lambda path: (path / "prepared.json").unlink(),
+    "no frames": lambda path: (path / "frames.npy").unlink(),
+    "half the frames": lambda path: os.truncate(path / "frames.npy", (path / "frames.npy").stat().st_size // 2),
+    "more than the frames": lambda path: os.truncate(path / "frames.npy", (path / "frames.npy").stat().st_size + 1),
+    "no header": lambda path: (path / "landmarks.npy").write_bytes(b""),
+    "pickled landmarks": lambda path: save(path / "landmarks.npy", np.array([{}], dtype=object)),
+    "landmarks of another kind": lambda path: save(path / "landmarks.npy", np.zeros((3, 4, 66, 2))),
+    "landmarks of other clips": lambda path: save(path / "landmarks.npy", np.zeros((4, 4, 66, 2), np.float32)),
+    "detections of other clips": lambda path: save(path / "detections.npy", np.zeros((4, 4, 2), np.float32)),
+    "no squares": lambda path: (path / "squares.npy").unlink(),
+    "another version": lambda path: change_json(path, format=99),
+    "another size": lambda path: change_json(path, settings={"size": 64}),
+    "an unknown setting": lambda path: change_json(path, settings={"colour": "red"}),
+    "an unknown database": lambda path: change_json(path, database=["ckplus"]),
+    "an incomplete prepared.json": lambda path: forget(path / "prepared.json", "fingerprint"),
+    "broken JSON": lambda path: (path / "prepared.json").write_text("{"),
+    "a list": lambda path: (path / "prepared.json").write_text("[]"),
+    "an empty manifest": lambda path: (path / "manifest.csv").write_text(",".join(MANIFEST) + "\n"),
+    "a binary manifest": lambda path: (path / "manifest.csv").write_bytes(bytes(range(256))),
+    "an unknown label": lambda path: rename(path / "manifest.csv", "disgust", "boredom"),
+    "a clip twice": lambda path: rename(path / "manifest.csv", "ckplus-1", "ckplus-0"),
+    "another known label": lambda path: rename(path / "manifest.csv", "disgust", "sadness"),
+    "a link to elsewhere": lambda path: link(path / "manifest.csv"),
+}
+
+
+def rename(table: Path, old: str, new: str) -> None:
+    assert old in table.read_text()
+    table.write_text(table.read_text().replace(old, new))
+
+
+def forget(info: Path, name: str) -> None:
+    files.write_json(info, {key: value for key, value in files.read_json(info).items() if key != name})
+
+
+def link(manifest: Path) -> None:
+    elsewhere = manifest.rename(manifest.parent.parent / "elsewhere.csv")
+    manifest.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_store_is_refused(damage: str, store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    shutil.copytree(store.path, path)
+    DAMAGE[damage](path)
+    with pytest.raises(InputError):
+        open_store(path)
+
+
+def test_a_subject_called_na_keeps_its_name(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(store.path, tmp_path / "store")
+    rename(tmp_path / "store" / "manifest.csv", ",S001,", ",NA,")
+    change_json(tmp_path / "store", manifest=digest(tmp_path / "store" / "manifest.csv"))
+    assert list(open_store(tmp_path / "store").manifest["subject"]) == ["S000", "NA", "S002"]
+
+
+def test_an_oversized_table_is_not_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer3d.data.store.MAX_TABLE_BYTES", 10)
+    with pytest.raises(InputError, match="more than 10 bytes"):
+        open_store(store.path)

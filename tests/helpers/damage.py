@@ -1,0 +1,291 @@
+"""Damaged copies of releases: small sound releases of each database, and ways to spoil one file of them.
+
+    python tests/helpers/damage.py [--mutations 2400] [--seed 0]
+
+Each mutation spoils one file, folder or name of a release, indexes it and decodes what is offered
+of the spoilt recording. It passes if every other recording comes out as before; the spoilt one
+comes out, is skipped with a reason, or the whole release is refused in one line; nothing crashes,
+takes longer than the longest search for a video's next frame, or holds too much memory; and the
+release is not written to. Runs without privileges, so that forbidden files are forbidden to it.
+Prints a line of JSON per mutation; the last one before a crash is the seed before it.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from trees import ckplus_sequence, disfa_subject, fera_sequence, mmi_session, write_text
+
+from fer3d.data import databases
+from fer3d.data.databases import Sequence, Skipped
+from fer3d.data.video import STALL_SECONDS, VideoError, read_frames
+from fer3d.errors import InputError
+
+SECONDS = STALL_SECONDS + 0.5
+"""Processor time that indexing a spoilt release may take, and decoding one spoilt recording."""
+MEMORY = 2**30
+"""Bytes that the process may ever hold."""
+NOBODY = 65534
+
+
+def build_ckplus(root: Path) -> None:
+    for number, subject in enumerate(("S005", "S010", "S999"), start=1):
+        ckplus_sequence(root, subject, "001", 3, number, shape=(48, 64), facs="   1.0   2.0\n")
+
+
+def build_mmi(root: Path) -> None:
+    for session, stem in ((2, "S001-002"), (224, "S002-106"), (1767, "S028-001")):
+        folder = mmi_session(root, session, stem, view=0)
+        write_text(folder / f"{stem}-oao_aucs.xml", '<D><ActionUnit Number="12"/></D>')
+
+
+def build_disfa(root: Path) -> None:
+    for subject in ("SN001", "SN010", "SN032"):
+        disfa_subject(root, subject, [{}, {12: 2}, {1: 1, 2: 1}], cameras=("Videos_LeftCamera/LeftVideo{}_comp.avi",))
+
+
+def build_fera(root: Path) -> None:
+    for number in (1, 20, 87):
+        fera_sequence(root, "au_training", f"train_{number:03d}", units=[[1], [12], []])
+    for number, word in ((101, "joy"), (102, "fear")):
+        fera_sequence(root, "training", f"train_{number}", label=word)
+    write_text(root / "actors.csv", "sequence,subject,emotion\ntrain_101,a,\ntrain_102,b,\n")
+
+
+BUILD = {"ckplus": build_ckplus, "mmi": build_mmi, "disfa": build_disfa, "fera": build_fera}
+
+Mutation = Callable[[Path, random.Random], None]
+
+
+# ---- any file: what disks, archives, downloads and other systems do to it ----
+
+
+def flip(path: Path, rng: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.randint(1, 64)):
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(content)
+
+
+def truncate(path: Path, rng: random.Random) -> None:
+    os.truncate(path, rng.randrange(path.stat().st_size))
+
+
+def splice(path: Path, rng: random.Random) -> None:
+    """A part cut out, repeated, or replaced by random bytes."""
+    content = path.read_bytes()
+    start, end = sorted(rng.sample(range(len(content) + 1), 2))
+    middle = rng.choice([b"", content[start:end] * rng.randint(2, 50), rng.randbytes(rng.randint(1, 4096))])
+    path.write_bytes(content[:start] + middle + content[end:])
+
+
+def empty(path: Path, _rng: random.Random) -> None:
+    path.write_bytes(b"")
+
+
+def huge(path: Path, rng: random.Random) -> None:
+    """Grown by zeros to 100 MB and more, as an interrupted download; sparse on the disk."""
+    os.truncate(path, rng.randint(100, 4000) * 2**20)
+
+
+def other_kind(path: Path, rng: random.Random) -> None:
+    """A folder, a pipe, or a link to something outside, to nothing, to itself, to an endless device."""
+    path.unlink()
+    kind = rng.choice(["folder", "pipe", "/etc/hostname", "/dev/zero", "nothing", path.name, "/", "."])
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(kind)
+
+
+def forbidden(path: Path, _rng: random.Random) -> None:
+    path.chmod(0)
+
+
+def forbidden_folder(path: Path, _rng: random.Random) -> None:
+    path.parent.chmod(0)
+
+
+def renamed(path: Path, rng: random.Random) -> None:
+    names = ["...", "-rf", "a\nb", "\x1b[31m", "\udcff\udcfe", "x" * 240, " ", "\u202e"]
+    names += [f"{name}{path.suffix}" for name in ("%05d", "con", "`id`")]
+    path.rename(path.parent / rng.choice(names))
+
+
+def neighbour(path: Path, rng: random.Random) -> None:
+    """A second file of the same number or kind."""
+    name = rng.choice([f"{path.stem}{path.suffix.upper()}", f"0{path.name}", f"{path.stem}.{path.name}"])
+    if not (path.parent / name).exists():
+        shutil.copy(path, path.parent / name)
+
+
+ANY = [flip, truncate, splice, empty, huge, other_kind, forbidden, forbidden_folder, renamed, neighbour]
+
+
+# ---- one kind of file: what a person or another program may have written ----
+
+
+def words(path: Path, rng: random.Random) -> None:
+    tokens = ["nan", "inf", "-1", "1e999", "9" * 5000, "0x10", "1_000", "٣", "1,2,3", "\0", "--", "happy", "7"]
+    path.write_text(" ".join(rng.choices(tokens, k=rng.randint(1, 4))) + "\n")
+
+
+CODECS = ["utf-16", "utf-32", "utf-8-sig", "cp037", "utf-7"]
+
+
+def recoded(path: Path, rng: random.Random) -> None:
+    path.write_bytes(path.read_text().encode(rng.choice(CODECS)))
+
+
+def values(path: Path, rng: random.Random) -> None:
+    value = rng.choice(["0", "-1", "7", "1.0", "9" * 10_000, "²", "٣", "", " ", "1\n2", "&#0;", "&lt;", "1e0", "0x1"])
+    path.write_text(
+        f'<D><track view="{value}"/><Metatag Name="Emotion" Value="{value}"/><ActionUnit Number="{value}"/></D>'
+    )
+
+
+def codec(path: Path, rng: random.Random) -> None:
+    kinds = [b"H264", b"XVID", b"HFYU", b"FFV1", b"MSVC", b"cvid", b"DIB ", b"\0\0\0\0", b"RLE ", b"png "]
+    path.write_bytes(path.read_bytes().replace(b"MJPG", rng.choice(kinds)))
+
+
+SPECIAL: dict[str, list[Mutation]] = {
+    ".txt": [words, recoded],
+    ".dat": [words, recoded],
+    ".csv": [words, recoded],
+    ".xml": [values, recoded],
+    ".avi": [codec],
+    ".png": [flip],
+}
+
+
+def outcome(database: str, sound: Path, seed: int) -> dict[str, object]:
+    """Spoil a copy of a release as ``seed`` says, read it, and return the outcome."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary, "release").resolve()
+        shutil.copytree(sound, root)
+        before = [entry for entry in databases.scan(database, root) if isinstance(entry, Sequence)]
+        target = pick_file(root, rng)
+        mutation = rng.choice(rng.choice([ANY, SPECIAL[target.suffix]]))
+        where = target.parent if mutation is forbidden_folder else target
+        spoilt = {s.name for s in before if _place(s) in f"{where}/"} or {s.name for s in before}
+        mutation(target, rng)
+        state = _state(root)
+        seconds, result, problem = [0.0], "", ""
+        try:
+            result, after = _read(database, root, spoilt, seconds)
+            if any(after.get(s.name) != _essence(s) for s in before if s.name not in spoilt):
+                problem = "another recording changed"
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        if max(seconds) > SECONDS:
+            problem = problem or f"{max(seconds):.1f} s"
+        if _state(root) != state:
+            problem = problem or "the release was written to"
+        target.parent.chmod(0o755)
+    about = {"seed": seed, "database": database, "file": target.name, "mutation": mutation.__name__}
+    return {**about, "result": result, "problem": problem, "seconds": max(seconds)}
+
+
+def pick_file(root: Path, rng: random.Random) -> Path:
+    """A file of the release, each kind of file as likely as another."""
+    files = sorted(file for file in root.rglob("*") if file.is_file())
+    suffix = rng.choice(sorted({file.suffix for file in files}))
+    return rng.choice([file for file in files if file.suffix == suffix])
+
+
+def _place(s: Sequence) -> str:
+    """The part of a path by which a file is known to belong to the recording."""
+    if s.database in ("ckplus", "disfa"):
+        return s.name.replace("_", "/") + "/" if s.database == "ckplus" else s.subject
+    return f"{s.source.parent}/"
+
+
+def _read(database: str, root: Path, spoilt: set[str], seconds: list[float]) -> tuple[str, dict[str, object]]:
+    """How it ended for the spoilt recordings, and the essence of all."""
+    try:
+        with _timed(seconds):
+            entries = list(databases.scan(database, root))
+    except InputError as error:
+        assert str(error).isprintable()
+        return "refused", {}
+    found = {entry.name: entry for entry in entries if isinstance(entry, Sequence)}
+    skipped = [entry for entry in entries if isinstance(entry, Skipped)]
+    for entry in skipped:
+        assert entry.why and (entry.what + entry.why + entry.file + entry.remedy).isprintable(), entry
+    result = "noted" if skipped else "read"
+    for name in spoilt & found.keys():
+        try:
+            with _timed(seconds):
+                collections.deque(read_frames(found[name].source, found[name].images), maxlen=0)
+        except VideoError as error:
+            assert str(error).isprintable()
+            result = "decoding refused"
+    if not spoilt <= found.keys():
+        assert skipped, "gone without a reason"
+        result = "skipped"
+    return result, {name: _essence(entry) for name, entry in found.items()}
+
+
+@contextlib.contextmanager
+def _timed(seconds: list[float]) -> Iterator[None]:
+    start = time.process_time()
+    try:
+        yield
+    finally:
+        seconds.append(time.process_time() - start)
+
+
+def _essence(s: Sequence) -> object:
+    return (s.subject, s.label, s.frame_labels, s.action_units, s.views, len(s.images), s.source.name)
+
+
+def _state(root: Path) -> object:
+    return sorted((str(p), p.lstat().st_mtime_ns, p.lstat().st_size) for p in root.rglob("*"))
+
+
+def peak_memory() -> int:
+    """Bytes that this program has held at most. (``getrusage`` would count what its parent held, too.)"""
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(peak.split()[1]) * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mutations", type=int, default=2400, help="how many (default: 2400)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first (default: 0)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:  # whatever is imported late is imported now
+        for database, build in BUILD.items():
+            build(Path(temporary))
+            for entry in databases.scan(database, Path(temporary)):
+                assert isinstance(entry, Skipped) or next(read_frames(entry.source, entry.images)) is not None
+        assert all("".encode(codec) is not None for codec in CODECS)
+    if os.getuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    with tempfile.TemporaryDirectory() as temporary:
+        sound = {database: Path(temporary, database) for database in BUILD}
+        for database, build in BUILD.items():
+            build(sound[database])
+        for seed in range(arguments.seed, arguments.seed + arguments.mutations):
+            database = list(BUILD)[seed % len(BUILD)]
+            result = outcome(database, sound[database], seed)
+            if peak_memory() > MEMORY:
+                result["problem"] = result["problem"] or f"{peak_memory() / 2**20:.0f} MiB"
+            print(json.dumps(result), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
