@@ -220,9 +220,9 @@ def predict(
     The frames after the last whole ten get no prediction.
     """
     from fer3d import predict
-    from fer3d.training import train as training
+    from fer3d.training.run import read_metrics
 
-    held_out = training.read_metrics(weights)
+    held_out = read_metrics(weights)
     if as_json:
         _print_json(list(predict.predict(video, weights)))
         return

@@ -1,4 +1,4 @@
-"""A network on one's own video: each answer stays with its clip. The whole way from a video: see test_cli."""
+"""A network on one's own video: each prediction stays with its clip. The whole way from a video: see test_cli."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,37 +13,38 @@ from fer3d.config import ClipSettings, TrainingSettings
 from fer3d.data import clips
 from fer3d.data.video import VideoError
 from fer3d.errors import InputError
-from fer3d.training import devices
-from fer3d.training import train as training
+from fer3d.training.run import TrainedModel
 
 CLASSES = ("anger", "fear", "happiness")
-PICTURES = [np.full((10, 8, 8, 3), k, np.uint8) for k in range(11)]
 
 
 def clip(k: int) -> clips.Clip:
-    """The k-th ten of a video: its pictures tell its number."""
-    return clips.Clip(10 * k, "anger", 0, PICTURES[k], np.zeros((10, 66, 2)), np.ones((10, 2)), np.zeros((10, 4)), ())
+    """The k-th ten frames of a video, in which each pixel is k."""
+    pictures = np.full((10, 8, 8, 3), k, np.uint8)
+    return clips.Clip(10 * k, "", 0, pictures, np.zeros((10, 66, 2)), np.ones((10, 2)), np.zeros((10, 4)), ())
 
 
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.DroppedClip]:
-    """Eleven tens, more than a batch; some show no face. The network answers the number of the ten, modulo 3."""
+    """Eleven tens, more than a batch; some show no face. The prediction is the number of the ten, modulo 3."""
     network = SimpleNamespace(classes=CLASSES, size=8)
-    model = training.Model(network, TrainingSettings(), ClipSettings(size=8))  # type: ignore[arg-type]
-    monkeypatch.setattr(training, "load_model", lambda run: model)
+    model = TrainedModel(network, TrainingSettings(), ClipSettings(size=8))  # type: ignore[arg-type]
 
-    class Answers:
+    class Predictor:
+        device = torch.device("cpu")
+
         def __init__(self, *_: object) -> None:
-            self.fabric = devices.alone(TrainingSettings(device="cpu"))
+            pass
 
         def __call__(self, frames: torch.Tensor, landmarks: torch.Tensor) -> np.ndarray:
             return 0.1 + 0.7 * np.eye(3)[frames[:, 0, 0, 0, 0] % 3]
 
-    monkeypatch.setattr(training, "Answers", Answers)
+    monkeypatch.setattr(predict, "load_model", lambda run: model)
+    monkeypatch.setattr(predict, "Predictor", Predictor)
     return [clips.DroppedClip(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
 
 
-def test_each_answer_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clips, "cut", lambda sequence, tracker: iter(pieces))
     rows = list(predict.predict(Path("own.avi"), Path("run")))
     assert [row["first_frame"] for row in rows] == list(range(0, 110, 10))

@@ -73,27 +73,25 @@ WAYS = (
 )
 
 
-class Trainer:
+class TimedTraining:
     """A network, its optimiser and a batch of stored clips, trained in one of the ways."""
 
     def __init__(self, way: Way, picked: config.Profile, clips: Clips, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = way.tf32
         torch.backends.cudnn.benchmark = not way.plain
-        self.settings, self.clips = picked.training, clips
         layout = torch.contiguous_format if way.plain else torch.channels_last_3d
         network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=layout)  # type: ignore
         sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=not way.plain)
-        streams = loop.Streams(network)
-        wrapped = loop.compiled(streams) if way.compiled else streams
         self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
-        self.network, self.optimiser = self.fabric.setup(wrapped, sgd)
-        self.drawn = draw(len(clips), torch.Generator().manual_seed(0))
+        settings = dataclasses.replace(picked.training, compile=way.compiled)
+        self.trainer = loop.Trainer(self.fabric, network, sgd, clips, settings)
+        self.augment_params = draw(len(clips), torch.Generator().manual_seed(0))
         self.number = 0
 
     def step(self) -> None:
-        batch = np.arange(self.settings.batch_size) + self.number * self.settings.batch_size
-        chosen = batch % len(self.clips)
-        loop.step(self.fabric, self.network, self.optimiser, self.clips, chosen, self.drawn, self.settings)
+        batch_size, clips = self.trainer.settings.batch_size, self.trainer.clips
+        chosen = (np.arange(batch_size) + self.number * batch_size) % len(clips)
+        loop.train_one_step(self.trainer, chosen, self.augment_params)
         self.number += 1
 
     def steps(self, number: int) -> float:
@@ -137,11 +135,11 @@ def ceiling(device: torch.device, side: int) -> float:
     return best
 
 
-def where(trainer: Trainer, number: int = 3) -> pd.DataFrame:
+def where(training: TimedTraining, number: int = 3) -> pd.DataFrame:
     """Shares of the time of ``number`` steps: each kind of kernel's, and the rest in which the device waits."""
-    on_gpu = trainer.fabric.device.type == "cuda"
+    on_gpu = training.fabric.device.type == "cuda"
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as watched:
-        seconds = trainer.steps(number)
+        seconds = training.steps(number)
     spent: dict[str, float] = {}
     for event in watched.key_averages():
         if (event.device_type == DeviceType.CUDA) == on_gpu and not event.is_user_annotation:  # those span kernels
@@ -164,11 +162,11 @@ def compare(
     gmac = shape_table(Network(picked.network, LABELS, picked.clips.size))["gmac"].sum()
     rows, shares = [], pd.DataFrame()
     for way in WAYS:
-        trainer = Trainer(dataclasses.replace(way, compiled=way.compiled and compiled), picked, clips, device)
-        trainer.steps(3)  # choose kernels, compile
+        training = TimedTraining(dataclasses.replace(way, compiled=way.compiled and compiled), picked, clips, device)
+        training.steps(3)  # choose kernels, compile
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
-        rate = steps * picked.training.batch_size / trainer.steps(steps)
+        rate = steps * picked.training.batch_size / training.steps(steps)
         rows.append(
             {
                 "way": way.name,
@@ -178,8 +176,8 @@ def compare(
                 "peak GiB": torch.cuda.max_memory_allocated(device) / 2**30 if on_gpu else math.nan,
             }
         )
-        shares = where(trainer)
-        del trainer
+        shares = where(training)
+        del training
         gc.collect()
         if on_gpu:
             torch.cuda.empty_cache()

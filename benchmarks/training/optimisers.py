@@ -18,7 +18,7 @@ import pandas as pd
 from fer3d import config, files, paths
 from fer3d.data.store import open_store
 from fer3d.evaluation import metrics
-from fer3d.training import train as training
+from fer3d.training.train import train
 from fer3d.workbook import pipeline
 
 CHOICES = {
@@ -41,24 +41,26 @@ def main() -> None:
     chosen = parser.parse_args()
     store = open_store(chosen.store) if chosen.store else pipeline.store("ckplus", chosen.profile)
     rows: list[dict] = []
-    answers: dict[str, list[pd.DataFrame]] = {name: [] for name in CHOICES}
+    predictions: dict[str, list[pd.DataFrame]] = {name: [] for name in CHOICES}
     for seed in chosen.seeds:
         for name, (recipe, workers) in CHOICES.items():
             given = {"epochs": chosen.epochs, "seed": seed, "async_workers": workers, "device": "cpu"}
             profile = pipeline.make_profile(chosen.profile, "3d+landmarks", recipe, **given)
             out = chosen.out / profile.name / name.replace(" ", "-") / f"seed{seed}"
-            told = of_training(training.train([store], out, profile), out, profile)
-            answers[name].append(metrics.read_predictions(out))
-            rows.append({"optimiser": name, "seed": seed, **told, **rates(answers[name][-1:], answers[DEFAULT][-1:])})
+            effort = effort_of(train([store], out, profile), out, profile)
+            predictions[name].append(metrics.read_predictions(out))
+            compared = rates(predictions[name][-1:], predictions[DEFAULT][-1:])
+            rows.append({"optimiser": name, "seed": seed, **effort, **compared})
             print(json.dumps({"benchmark": "optimisers", **rows[-1]}), flush=True)
-    rows += [{"optimiser": name, "seed": "all", **rates(tables, answers[DEFAULT])} for name, tables in answers.items()]
+    for name, tables in predictions.items():
+        rows.append({"optimiser": name, "seed": "all", **rates(tables, predictions[DEFAULT])})
     table = pd.DataFrame(rows).sort_values("optimiser", kind="stable").convert_dtypes()
     print(table.to_string(index=False))
     if chosen.csv:
         files.write_csv(chosen.csv, table)
 
 
-def of_training(figures: dict, out: Path, profile: config.Profile) -> dict:
+def effort_of(figures: dict, out: Path, profile: config.Profile) -> dict:
     """Steps, time and end of a finished training."""
     batches = -(-figures["train_clips"] // profile.training.batch_size)
     last = pd.read_csv(out / "log.csv").iloc[-1]
@@ -75,8 +77,8 @@ def of_training(figures: dict, out: Path, profile: config.Profile) -> dict:
 
 def rates(tables: list[pd.DataFrame], default: list[pd.DataFrame]) -> dict:
     """Accuracy on the test clips, and how it differs from the default's; of several seeds, each clip once a seed."""
-    answers = pd.concat(tables)
-    figures, difference = metrics.evaluate(answers), metrics.compare(answers, pd.concat(default))
+    predictions = pd.concat(tables)
+    figures, difference = metrics.evaluate(predictions), metrics.compare(predictions, pd.concat(default))
     measured = {
         "accuracy": figures["accuracy"],
         **dict(zip(("low", "high"), figures["interval"], strict=True)),

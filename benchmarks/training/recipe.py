@@ -1,16 +1,15 @@
-"""Little data: the network on held-out subjects, from scratch, with the points' motion and pre-trained.
+"""Little data: the network on held-out subjects, from scratch, with a landmark-motion stream, and pre-trained.
 
     OMP_NUM_THREADS=1 python -m benchmarks.training.recipe [STORE ...] [--folds 5] [--seeds 0 1 2] [--pretrained RUN]
 
-Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing. Of
-several, each is its own folds' only teacher, and all their answers count together. ``joint`` is the
-recipe with a second stream for how far the landmarks moved; its answers without the pictures stand in
-the last row. RUN is what ``fer3d pretrain`` left; the trainings from it are ``--epochs`` long. Beside
-them stands a linear classifier on how far the same landmarks moved between the first and the last
-frame. Folds are pooled. ``above`` says whether the 95 % interval over subjects lies wholly above the
-majority's rate; ``less ...`` is the paired difference on the same clips with its interval. The row of
-all seeds counts each clip once a seed, and draws subjects. Finished trainings stay in ``--out``, so
-that several processes can share the seeds out and a last one collects.
+Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing. Each of several
+stores is trained and tested on by itself, in folds; all their predictions are pooled. ``joint`` is the recipe with a
+second stream for the landmarks' motion; the last row holds the predictions of that stream alone. RUN is a run of
+``fer3d pretrain``; trainings that start from it are ``--epochs`` long. Beside them stands a linear classifier on how
+far the same landmarks moved between the first and the last frame. ``above`` says whether the whole 95 % interval over
+subjects lies above the majority-class rate; ``less ...`` is the paired difference on the same clips with its
+interval. The row of all seeds counts each clip once per seed, and draws subjects. Finished trainings stay in
+``--out``, so that several processes can divide the seeds and a last one collects the results.
 """
 
 import argparse
@@ -27,7 +26,9 @@ from fer3d import config, files, labels, paths
 from fer3d.data import splits
 from fer3d.data.store import Store, open_store
 from fer3d.evaluation import metrics
-from fer3d.training import train as training
+from fer3d.training.inference import predict
+from fer3d.training.run import load_model
+from fer3d.training.train import train
 from fer3d.workbook import pipeline
 
 
@@ -46,8 +47,8 @@ def main() -> None:
     stores = [open_store(path) for path in chosen.store] or [pipeline.store("ckplus", chosen.profile)]
 
     folds, many = range(chosen.folds), len(chosen.seeds)
-    answers = pd.concat([linear(store, folds, config.profile(chosen.profile).folds) for store in stores])
-    rows, of_all = [row("linear", "", [answers], {})], {"linear": pd.concat([answers] * many)}
+    predictions = pd.concat([linear(store, folds, config.profile(chosen.profile).folds) for store in stores])
+    rows, of_all = [row("linear", "", [predictions], {})], {"linear": pd.concat([predictions] * many)}
     ways: dict[str, tuple[str, Path | None, dict[str, Any]]] = {
         "from scratch": ("default", None, {}),
         "joint": ("joint", None, {}),
@@ -62,7 +63,7 @@ def main() -> None:
             done = [trained(store, profile, folds, start, chosen.out / store.path.name / runs) for store in stores]
             tables.append(pd.concat([table for table, _ in done]))
             seconds = round(sum(taken for _, taken in done), 1)
-            rows.append(row(name, str(seed), tables[-1:], {"linear": answers}) | {"seconds": seconds})
+            rows.append(row(name, str(seed), tables[-1:], {"linear": predictions}) | {"seconds": seconds})
         rows.append(row(name, "all", tables, of_all))
         of_all[name] = pd.concat(tables)
     joint = Path(chosen.profile) / chosen.variant / "joint"
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def linear(store: Store, folds: Sequence[int], of: int) -> pd.DataFrame:
-    """The linear classifier's answers for those folds."""
+    """The linear classifier's predictions for those folds."""
     classes = labels.CLASSES[store.database]
     held_out = [splits.fold_split(store.manifest, fold, of) for fold in folds]
     tables = [metrics.linear_baseline(store.manifest, store.landmarks, classes, *rows) for rows in held_out]
@@ -86,49 +87,51 @@ def linear(store: Store, folds: Sequence[int], of: int) -> pd.DataFrame:
 def trained(
     store: Store, profile: config.Profile, folds: Sequence[int], pretrained: Path | None, runs: Path
 ) -> tuple[pd.DataFrame, float]:
-    """The network's answers for those folds, and the seconds that its trainings took."""
+    """The network's predictions for those folds, and the seconds that its trainings took."""
     places = [runs / f"fold{fold}-seed{profile.training.seed}" for fold in folds]
     seconds = [
-        training.train([store], place, profile, fold=fold, pretrained=pretrained)["seconds"]
+        train([store], place, profile, fold=fold, pretrained=pretrained)["seconds"]
         for fold, place in zip(folds, places, strict=True)
     ]
     return of_store(store, metrics.pool([metrics.read_predictions(place) for place in places])), sum(seconds)
 
 
 def points_alone(store: Store, folds: Sequence[int], seed: int, runs: Path) -> pd.DataFrame:
-    """What the second stream of finished joint trainings would answer by itself."""
+    """The predictions of the landmark-motion stream alone, in finished joint trainings."""
     tables = []
     for fold in folds:
         run = runs / f"fold{fold}-seed{seed}"
-        model = training.load_model(run)
+        model = load_model(run)
         model.network.settings = dataclasses.replace(model.network.settings, appearance_weight=0.0)
-        asked = store.manifest["clip"].isin(metrics.read_predictions(run)["clip"])
-        tables.append(training.predict(model, store, np.flatnonzero(asked)))
+        tested = store.manifest["clip"].isin(metrics.read_predictions(run)["clip"])
+        tables.append(predict(model, store, np.flatnonzero(tested)))
     return of_store(store, metrics.pool(tables))
 
 
-def of_store(store: Store, answers: pd.DataFrame) -> pd.DataFrame:
-    """The answers with names that no other store's have: stand-ins call their people alike."""
-    return answers.assign(**{name: f"{store.path.name} " + answers[name] for name in ("clip", "subject")})
+def of_store(store: Store, predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with the store's name before clips and subjects: two stand-ins use the same names."""
+    return predictions.assign(**{name: f"{store.path.name} " + predictions[name] for name in ("clip", "subject")})
 
 
 def row(name: str, seed: str, tables: list[pd.DataFrame], others: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """A row of the table, printed: figures of one or all seeds, and how they differ from others' on the same clips."""
-    answers = pd.concat(tables)
-    figures = metrics.evaluate(answers)
+    """A row of the table, printed: metrics of one or all seeds, and how they differ from others' on the same clips."""
+    predictions = pd.concat(tables)
+    figures = metrics.evaluate(predictions)
     low, high = figures["interval"]
-    told = {"name": name, "seed": seed, "n": figures["n"] // len(tables), "subjects": figures["subjects"]}
-    told |= {"accuracy": figures["accuracy"], "low": low, "high": high, "uar": figures["uar"]}
-    told |= {"majority": figures["majority"], "above": low > figures["majority"]}
+    result = {"name": name, "seed": seed, "n": figures["n"] // len(tables), "subjects": figures["subjects"]}
+    result |= {"accuracy": figures["accuracy"], "low": low, "high": high, "uar": figures["uar"]}
+    result |= {"majority": figures["majority"], "above": low > figures["majority"]}
     for other, given in others.items():
-        difference = metrics.compare(answers, given)
-        told[f"less {other}"] = difference["difference"]
-        told[f"less {other} low"], told[f"less {other} high"] = difference["interval"]
+        difference = metrics.compare(predictions, given)
+        result[f"less {other}"] = difference["difference"]
+        result[f"less {other} low"], result[f"less {other} high"] = difference["interval"]
     print(
-        "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in told.items())
+        "  ".join(
+            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items()
+        )
     )
-    print(json.dumps({"benchmark": "recipe", **told}), flush=True)
-    return told
+    print(json.dumps({"benchmark": "recipe", **result}), flush=True)
+    return result
 
 
 if __name__ == "__main__":

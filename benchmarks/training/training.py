@@ -24,7 +24,7 @@ from fer3d.data.store import Store
 from fer3d.model.network import Network, grids
 from fer3d.training import loop
 from fer3d.training.augment import augment, draw
-from fer3d.training.batches import Clips, normalised
+from fer3d.training.batches import Clips, normalise_clips
 from fer3d.training.devices import best_device, best_precision
 
 spent: dict[str, float] = {}
@@ -57,7 +57,7 @@ def steps(store: Store, profile: config.Profile, number: int) -> None:
             frames, landmarks, targets = clips.batch(chosen, device)
             together = torch.stack(frames)  # on the CPU the first use reads them: here by itself, so that it is timed
         with phase("normalise"):
-            pictures = normalised(together, settings.clip_norm)
+            pictures = normalise_clips(together, settings.clip_norm)
         with phase("augment"):
             pictures, landmarks = augment(pictures, landmarks, settings, draw(len(chosen), generator))
         with phase("forward"), autocast:

@@ -1,22 +1,22 @@
 """Asynchronous SGD, the paper's own way (Section 3.3): workers that don't wait for one another.
 
-Each worker is a process that takes the next step's clips, computes a gradient from the shared
-weights as they are at that moment, and changes them at once, without a lock (Hogwild, Recht et
-al. 2011, arXiv 1106.5730). Weights, momentum and the running statistics of batch normalisation
-lie in shared memory; an update that another worker overwrites is lost. Each batch is normalised
-by its own statistics. The epochs, the number of steps, their clips, rates and augmentation are
-the synchronous training's; only the order in which steps end is left to chance.
+Each worker is a process that takes the next step's clips, computes a gradient from the shared weights as they are
+at that moment, and changes them at once, without a lock (Hogwild, Recht et al. 2011, arXiv 1106.5730). Weights,
+momentum and the running statistics of batch normalisation lie in shared memory; an update that another worker
+overwrites is lost. Each batch is normalised by its own statistics. The number of epochs and steps, the clips of
+each step, rates and augmentation are those of synchronous training; only the order in which steps end is left to
+chance.
 
-Therefore two asynchronous trainings with the same seed differ. One that was killed goes on
-after its last whole epoch, but not to the same bits. The paper does not say how many workers it had.
+Therefore two asynchronous trainings with the same seed differ. An interrupted one resumes after its last whole
+epoch, but not to the same bits. The paper does not say how many workers it had.
 """
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
@@ -27,42 +27,42 @@ from fer3d.config import TrainingSettings
 from fer3d.errors import InputError
 from fer3d.model.network import Network
 from fer3d.training import devices, loop
-from fer3d.training.batches import Clips
+from fer3d.training.batches import Clips, Location
+from fer3d.training.checkpoint import Checkpoint, state
+from fer3d.training.schedule import derive_seed, epochs
 
 
 def fit(
-    fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint: Path, run: str
+    fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint_file: Path, run_id: str
 ) -> pd.DataFrame:
     """As `loop.fit`, by ``settings.async_workers`` processes on the CPU.
 
     Raises:
         InputError: another device than the CPU, more than one process of ``torchrun``, a worker
-            that failed or died, a loss that is no number.
+            that failed or died, a loss that is not finite.
     """
     if fabric.device.type != "cpu" or fabric.world_size > 1:
         raise InputError(
-            f"async_workers = {settings.async_workers} on a GPU or under torchrun",
-            "the CPU of one machine",
-            "--device cpu without torchrun, or async_workers = 0",
+            "asynchronous workers need the CPU of one machine, without torchrun", "--device cpu, or --async-workers 0"
         )
     network.train().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     sgd = loop.optimiser(network, settings)
-    log = loop.resume(checkpoint, run, network, sgd)
+    checkpoint = Checkpoint(checkpoint_file, run_id, network, sgd)
+    log = checkpoint.resume()
     if len(log) == settings.epochs:
         return pd.DataFrame(log)
-    for tensor in loop.state(network, sgd).values():
+    for tensor in state(network, sgd).values():
         tensor.share_memory_()
     workers = _Workers(network, sgd, clips, settings, len(log))
     try:
         with loop.progress(log, clips, settings) as bar:
-            for number in range(len(log), settings.epochs):
+            for epoch in epochs(len(log), len(clips), settings):
                 started = time.perf_counter()
-                epoch = loop.Epoch.of(number, len(clips), settings)
-                for taken in workers.until_done(number):
-                    bar.update(min(number * len(epoch.batches) + taken, bar.total) - bar.n)
-                log.append(loop.row(epoch, workers.told.sum(dim=0), started))
-                loop.save(checkpoint, run, network, sgd, log)
-                workers.go_on()
+                for taken in workers.until_done(epoch.number):
+                    bar.update(min(epoch.number * len(epoch.batches) + taken, bar.total) - bar.n)
+                log.append(loop.log_row(epoch, workers.totals.sum(dim=0), started))
+                checkpoint.save(log)
+                workers.start_next_epoch()
     finally:
         workers.end()
     return pd.DataFrame(log)
@@ -82,35 +82,34 @@ class _Workers:
         self._lock = context.Lock()
         """Held to take one on, by workers only."""
         self._done = torch.zeros(count, dtype=torch.int64).share_memory_()
-        """Epochs that each worker has ended."""
+        """Number of epochs that each worker has ended."""
         self._gates = [context.Semaphore(0) for _ in range(count)]
         """Where each worker waits for the next epoch."""
-        self.told = torch.zeros(count, 2).share_memory_()
-        """Each worker's sum of losses and number of recognised clips in the epoch."""
+        self.totals = torch.zeros(count, 2).share_memory_()
+        """Each worker's sum of losses and number of correct predictions in the epoch."""
         momentum = [sgd.state[parameter]["momentum_buffer"] for parameter in network.parameters()]
         threads = max(1, torch.get_num_threads() // count)
-        shared = (self._taken, self._lock, self._done, self._gates, self.told)
-        args = (network, momentum, clips.places, settings, first, threads, shared)
+        shared = (self._taken, self._lock, self._done, self._gates, self.totals)
+        args = (network, momentum, clips.locations, settings, first, threads, shared)
         self._processes = start_processes(_work, args, count, join=False, start_method="spawn")
 
     def until_done(self, epoch: int) -> Iterator[int]:
-        """Until the last step of the epoch is done; now and then the number of steps taken on."""
+        """Until the last step of the epoch is done: now and then the number of steps taken on."""
         while int(self._done.min()) <= epoch:
             try:
                 self._processes.join(timeout=0.02)
             except (ProcessRaisedException, ProcessExitedException) as error:
                 what = str(error).strip().splitlines()[-1]
                 raise InputError(
-                    f"an asynchronous worker that ended ({what})",
-                    "memory enough for each",
-                    "the same command again, which goes on after the last epoch",
+                    f"an asynchronous worker ended ({what})",
+                    "the same command again, which resumes after the last epoch; or fewer workers",
                 ) from error
             yield self._taken.value
 
-    def go_on(self) -> None:
+    def start_next_epoch(self) -> None:
         """Let the workers begin the next epoch, or end after the last."""
         self._taken.value = 0
-        self.told.zero_()
+        self.totals.zero_()
         for gate in self._gates:
             gate.release()
 
@@ -125,7 +124,7 @@ def _work(
     rank: int,
     network: Network,
     momentum: Sequence[Tensor],
-    places: Sequence[tuple[Path, str, int, np.ndarray]],
+    locations: Sequence[Location],
     settings: TrainingSettings,
     first: int,
     threads: int,
@@ -133,25 +132,25 @@ def _work(
 ) -> None:
     """One worker: steps on the shared weights until no epoch is left. It reads the stores' memory maps itself."""
     torch.set_num_threads(threads)
-    taken, lock, done, gates, told = shared
-    clips = Clips.at(places, network.classes)
-    fabric = devices.alone(settings)
+    taken, lock, done, gates, totals = shared
+    clips = Clips.from_locations(locations, network.classes)
     sgd = loop.optimiser(network, settings)
     for parameter, buffer in zip(network.parameters(), momentum, strict=True):
         sgd.state[parameter]["momentum_buffer"] = buffer
-    wrapped, optimizer = fabric.setup(loop.Streams(network), sgd)
-    for number in range(first, settings.epochs):
-        torch.manual_seed(loop.seed(settings, number + 1, rank + 1))  # dropout
-        epoch = loop.Epoch.of(number, len(clips), settings)
-        while (mine := _next(taken, lock)) < len(epoch.batches):
-            sgd.param_groups[0]["lr"] = epoch.rates[mine]
-            told[rank] += loop.step(fabric, wrapped, optimizer, clips, epoch.batches[mine], epoch.drawn, settings)
-        done[rank] = number + 1
+    fabric = devices.single_process_fabric(settings.device, settings.precision)
+    settings = dataclasses.replace(settings, compile=False)  # each worker would compile for itself
+    trainer = loop.Trainer(fabric, network, sgd, clips, settings)
+    for epoch in epochs(first, len(clips), settings):
+        torch.manual_seed(derive_seed(settings.seed, epoch.number + 1, rank + 1))  # dropout
+        while (step := _next(taken, lock)) < len(epoch.batches):
+            trainer.optimizer.param_groups[0]["lr"] = epoch.rates[step]
+            totals[rank] += loop.train_one_step(trainer, epoch.batches[step], epoch.augment_params)
+        done[rank] = epoch.number + 1
         gates[rank].acquire()
 
 
 def _next(taken: Any, lock: Any) -> int:
-    """Take on the next step."""
+    """The number of the next step, which the caller takes on."""
     with lock:
         taken.value += 1
         return taken.value - 1

@@ -1,4 +1,4 @@
-"""What the network is fed: clips read from the stores' memory maps, a batch at a time, each normalised by itself.
+"""The network's input: clips read from the stores' memory maps, a batch at a time, each normalised by itself.
 
 Clips travel to the device as bytes. The CPU needs no copy of them: there a batch is the memory maps
 themselves, read when they become floats. No other process reads ahead, so none can hang; a process
@@ -19,62 +19,67 @@ from fer3d.config import ClipNorm
 from fer3d.data.store import Store, open_store
 from fer3d.errors import InputError
 
+Location = tuple[Path, str, int, np.ndarray]
+"""Chosen clips of a store on disk: its folder, fingerprint and number of clips, and the chosen rows."""
+
 
 class Clips:
     """Chosen clips of one or several stores: of each store the given rows of its manifest."""
 
-    def __init__(self, parts: Sequence[tuple[Store, np.ndarray]], classes: Sequence[str]) -> None:
-        self._parts, self.classes = parts, tuple(classes)
-        stored = [(_mapped(store.frames), store.landmarks, rows) for store, rows in parts]
-        self._of = [(frames, landmarks, int(row)) for frames, landmarks, rows in stored for row in rows]
-        names = [str(name) for store, rows in parts for name in store.labels[rows]]
+    def __init__(self, sources: Sequence[tuple[Store, np.ndarray]], classes: Sequence[str]) -> None:
+        self._sources, self.classes = sources, tuple(classes)
+        stored = [(_as_tensor(store.frames), store.landmarks, rows) for store, rows in sources]
+        self._clips = [(frames, landmarks, int(row)) for frames, landmarks, rows in stored for row in rows]
+        names = [str(name) for store, rows in sources for name in store.labels[rows]]
         if foreign := set(names).difference(classes):
-            raise InputError(f"clips labelled {sorted(foreign)[0]!r}", f"one of {', '.join(classes)}", "another store")
+            raise InputError(f"a clip is labelled {sorted(foreign)[0]!r}: expected one of {', '.join(classes)}")
         self.targets = torch.tensor([self.classes.index(name) for name in names])
 
     def __len__(self) -> int:
-        return len(self._of)
+        return len(self._clips)
 
     @property
-    def places(self) -> list[tuple[Path, str, int, np.ndarray]]:
-        """Where the clips lie: each store's folder, its fingerprint and length, and the chosen rows."""
+    def locations(self) -> list[Location]:
+        """Where the clips lie, for `from_locations` in another process."""
         return [
-            (store.path.absolute(), str(store.metadata["fingerprint"]), len(store), rows) for store, rows in self._parts
+            (store.path.absolute(), str(store.metadata["fingerprint"]), len(store), rows)
+            for store, rows in self._sources
         ]
 
     @classmethod
-    def at(cls, places: Sequence[tuple[Path, str, int, np.ndarray]], classes: Sequence[str]) -> Self:
+    def from_locations(cls, locations: Sequence[Location], classes: Sequence[str]) -> Self:
         """The same clips in another process, from memory maps of its own.
 
-        An `InputError` where another store lies there by now, or one of which only a part was meant.
+        Raises:
+            InputError: another store lies there by now, or the clips were of a part of the store.
         """
-        parts = []
-        for path, fingerprint, clips, rows in places:
+        sources = []
+        for path, fingerprint, clips, rows in locations:
             store = open_store(path)
             if (store.metadata["fingerprint"], len(store)) != (fingerprint, clips):
-                raise InputError(f"another store than before at {path}", "the same store", "training again")
-            parts.append((store, rows))
-        return cls(parts, classes)
+                raise InputError(f"{path} is not the store that it was when the training began", "training again")
+            sources.append((store, rows))
+        return cls(sources, classes)
 
     def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
         """Frames, B times (T, H, W, 3) uint8, landmarks (B, T, 66, 2) pixels, targets (B,), on the device.
 
         On the CPU the frames lie in the stores, opened for reading: not to be written to.
         """
-        of = [self._of[i] for i in chosen]
-        frames = [sent(frames[row], device) for frames, _, row in of]
-        landmarks = torch.from_numpy(np.stack([landmarks[row] for _, landmarks, row in of]))
-        return frames, sent(landmarks, device), sent(self.targets[chosen], device)
+        clips = [self._clips[i] for i in chosen]
+        frames = [to_device(frames[row], device) for frames, _, row in clips]
+        landmarks = torch.from_numpy(np.stack([landmarks[row] for _, landmarks, row in clips]))
+        return frames, to_device(landmarks, device), to_device(self.targets[chosen], device)
 
 
-def _mapped(frames: np.ndarray) -> Tensor:
-    """A store's frames as they lie there, nothing copied."""
+def _as_tensor(frames: np.ndarray) -> Tensor:
+    """A store's frames, not copied."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch, that they can't be written to
+        warnings.simplefilter("ignore")  # torch's warning that they can't be written to
         return torch.from_numpy(frames)
 
 
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device; a GPU fetches it from page-locked memory, at full speed and while the host goes on."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
@@ -88,11 +93,11 @@ def batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return np.array_split(order, math.ceil(len(order) / batch_size))
 
 
-def normalised(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> Tensor:
-    """(B, T, H, W, 3) uint8, or B clips of it, to the network's (B, 3, T, H, W) float, each clip by itself.
+def normalise_clips(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> Tensor:
+    """(B, T, H, W, 3) uint8, or B clips (T, H, W, 3), to the network's (B, 3, T, H, W) float, each clip by itself.
 
-    ``whole``: mean 0 and deviation 1 over all values. ``parts``: so for each pixel's mean
-    over time, and so for what is left, then added. ``none``: 0..255 becomes -1..1.
+    ``whole``: shifted and scaled to mean 0 and deviation 1 over all values. ``parts``: the same for the still picture
+    (each pixel's mean over time) and for the motion (the rest), then added. ``none``: 0..255 becomes -1..1.
     """
     clips = frames.float() if isinstance(frames, Tensor) else _floats(frames)
     if clip_norm == "whole":
@@ -112,7 +117,7 @@ def _floats(clips: Sequence[Tensor]) -> Tensor:
 
 
 def _standard(clips: Tensor) -> Tensor:
-    """Each clip (B, ...) shifted and scaled to mean 0, deviation 1; less than a grey level is no picture."""
+    """Each clip (B, ...) shifted to mean 0 and scaled to deviation 1, but noise below a grey level is not amplified."""
     values = clips.flatten(1)  # as they lie in memory: several times faster than over four dimensions
     values = values - values.mean(dim=1, keepdim=True)
     deviation = values.square().mean(dim=1, keepdim=True).sqrt()  # in a fifth of the time that torch.std takes

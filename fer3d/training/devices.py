@@ -1,14 +1,13 @@
-"""What this machine computes best with, asked and never assumed, and the Fabric that computes there.
+"""What this machine computes best with, detected at run time, and the Fabric that computes there.
 
-One path for a CPU, a GPU, several processes and several nodes: what `torchrun` started
-trains together, anything else trains alone.
+One path for a CPU, a GPU, several processes and several nodes: the processes that ``torchrun`` started train
+together; without ``torchrun`` there is one.
 """
 
 import logging
 import os
-import sys
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -16,12 +15,12 @@ from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from fer3d.config import TrainingSettings
 from fer3d.errors import InputError
 
+Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells its precision at every start
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it prints its precision at every start
 
 
 def best_device() -> torch.device:
@@ -40,44 +39,40 @@ def best_precision(device: torch.device | str) -> Precision:
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
 
 
-def alone(settings: TrainingSettings) -> Fabric:
-    """One process, on the settings' device and in their precision; an `InputError` for a device that is not there."""
-    device = best_device().type if settings.device == "auto" else settings.device
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' on a machine without one", "auto or cpu", "--device cpu")
-    if device == "cuda":
-        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; bf16 is asked for by name
-    precision = best_precision(device) if settings.precision == "auto" else settings.precision
-    return Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
+def choose(device: Device, precision: Precision | Literal["auto"]) -> tuple[str, Precision]:
+    """Device and precision where ``auto`` leaves them open; an `InputError` for a GPU that is not there."""
+    chosen = best_device().type if device == "auto" else device
+    if chosen == "cuda" and not torch.cuda.is_available():
+        raise InputError("this machine has no CUDA device", "--device cpu")
+    return chosen, best_precision(chosen) if precision == "auto" else precision
 
 
-def together(settings: TrainingSettings) -> Fabric:
-    """All processes that ``torchrun`` started, connected; without ``torchrun``, the same as `alone`."""
-    fabric = alone(settings)
+def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> Fabric:
+    """One process on that device and in that precision, by default the best here."""
+    return _fabric(device, precision, devices=1)
+
+
+def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> Fabric:
+    """All processes that ``torchrun`` started, connected; without ``torchrun``, as `single_process_fabric`."""
     if not distributed.is_torchelastic_launched():
-        return fabric
-    processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if processes == here and sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else the machine's own name must be resolved
+        return single_process_fabric(device, precision)
     # Kernels of 1 x 1 x 1 have two names for one layout, of which DDP's buckets take the other.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
     if not distributed.is_initialized():
-        _meet("nccl" if fabric.device.type == "cuda" else "gloo")
-    fabric = Fabric(
-        accelerator=fabric.device.type,
-        devices=here,
-        num_nodes=processes // here,
-        strategy="ddp",
-        precision=fabric._precision.precision,
-    )
+        # torchrun's store outlives the processes: without a name for each attempt, restarted ones wait for the dead.
+        store, rank, processes = next(rendezvous("env://"))
+        store = PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+        backend = "nccl" if choose(device, precision)[0] == "cuda" else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=processes)
+    processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    fabric = _fabric(device, precision, devices=here, num_nodes=processes // here, strategy="ddp")
     fabric.launch()
     return fabric
 
 
-def _meet(backend: str) -> None:
-    """Connect the processes. What torchrun notes about them outlives them, so each attempt has a name of its own:
-    otherwise processes that were started again would look for the dead ones."""
-    store, rank, processes = next(rendezvous("env://"))
-    attempt = PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
-    distributed.init_process_group(backend, store=attempt, rank=rank, world_size=processes)
+def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> Fabric:
+    accelerator, chosen = choose(device, precision)
+    if accelerator == "cuda":
+        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
+    return Fabric(accelerator=accelerator, precision="bf16-mixed" if chosen == "bf16" else "32-true", **processes)

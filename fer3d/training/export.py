@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from fer3d import __version__, files
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
-from fer3d.training.batches import normalised
-from fer3d.training.train import Model, load_model
+from fer3d.training.batches import normalise_clips
+from fer3d.training.run import TrainedModel, load_model
 
 TOLERANCE = 1e-4
 """Largest difference of a probability from PyTorch's, in fp32."""
@@ -31,24 +31,24 @@ TOLERANCE = 1e-4
 class FromStore(nn.Module):
     """A trained network from stored clips to probabilities."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: TrainedModel) -> None:
         super().__init__()
         self.network, self.clip_norm = model.network, model.training.clip_norm
 
     def forward(self, frames: Tensor, landmarks: Tensor) -> Tensor:
-        return self.network(normalised(frames, self.clip_norm), landmarks).softmax(dim=1)
+        return self.network(normalise_clips(frames, self.clip_norm), landmarks).softmax(dim=1)
 
 
 def export_onnx(run: Path, out: Path) -> dict[str, Any]:
     """Write the finished run's network as the ONNX file ``out``, whole or not at all.
 
-    Before the file gets its name, its answers are compared with PyTorch's on made-up clips.
+    Before the file gets its name, its probabilities are compared with PyTorch's on made-up clips.
     Returns ``{"file", "bytes", "labels", "difference"}``, the largest difference of a probability.
     Raises `InputError` for a folder without a finished run, for missing packages and for
     a difference above `TOLERANCE`.
     """
     if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
-        raise InputError(f"no package {', '.join(missing)}", "the extra onnx", "pip install 'fer3d[onnx]'")
+        raise InputError(f"the export needs {', '.join(missing)}", "pip install 'fer3d[onnx]'")
     model = load_model(run)
     network = FromStore(model).eval()
     size, classes = model.network.size, model.network.classes
@@ -61,7 +61,8 @@ def export_onnx(run: Path, out: Path) -> dict[str, Any]:
         difference = max(_difference(network, temporary, *_made_up(clips, size)) for clips in (1, 3))
         if not difference <= TOLERANCE:
             raise InputError(
-                f"probabilities {difference:.1g} away from PyTorch's", f"at most {TOLERANCE}", "another onnxruntime"
+                f"the file's probabilities differ from PyTorch's by {difference:.1g}: expected at most {TOLERANCE}",
+                "another version of onnxruntime",
             )
     return {"file": str(out), "bytes": out.stat().st_size, "labels": list(classes), "difference": difference}
 

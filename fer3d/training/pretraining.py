@@ -1,8 +1,7 @@
 """Pre-training on rendered people: weights to start from, where a database has a few hundred clips.
 
-A named option, and a departure: the paper trains from scratch on each database. What comes out
-is a run as any other, of a store that `rendered_store` renders; `training.train(..., pretrained=run)`
-starts from its weights.
+A named option, and a departure: the paper trains from scratch on each database. The result is a run like any
+other, of a store that `rendered_store` renders; `train(..., pretrained=run)` starts from its weights.
 """
 
 import dataclasses
@@ -15,14 +14,14 @@ from fer3d.standins import rendered_store
 from fer3d.training.train import train
 
 _HELD_OUT = 20
-"""One person in so many is held out and tells what was learned."""
+"""One person in so many is held out, to test what was learned."""
 
 
 def pretrain(out: Path, profile: Profile, settings: PretrainingSettings, workers: int | None = None) -> dict[str, Any]:
     """Render people into the run folder ``out`` and train on them; returns the contents of its ``metrics.json``.
 
-    An interrupted call, made again, goes on; of a finished one the same result is returned.
-    ``profile`` says how large the network and its input are. Raises `InputError` as `training.train`.
+    The same call resumes an interrupted pre-training, and returns the result of a finished one.
+    ``profile`` gives the size of the network and its input. Raises `InputError` as `train` does.
     """
     store = out / rendered_store.DATABASE
     rendered_store.write(store, settings, profile.clips, workers)

@@ -7,7 +7,6 @@ and so on) is read from there; every other one is a synthetic stand-in.
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer3d import __version__, config, files, labels, paths, standins
+from fer3d import config, files, labels, paths, standins
 from fer3d.data import preparation
 from fer3d.data.store import Store, open_store
 
@@ -140,37 +139,16 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
 
     chosen, folder = make_profile(profile, job.variant, recipe, seed=seed), job.folder(run)
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
-    made_of = {
-        "fer3d": __version__,
-        "profile": chosen.as_dict(),
-        "data": {
-            title(opened.database): {name: opened.metadata[name] for name in _COUNTS} for opened in (tested, *learned)
-        },
-    }
-    _clear_stale(folder, json.loads(json.dumps(made_of)))
-    train(learned or [tested], folder, chosen, fold=job.fold, test=tested if learned else None)
+    train(
+        learned or [tested],
+        folder,
+        chosen,
+        fold=job.fold,
+        test=tested if learned else None,
+        titles={name: title(name) for name in (job.database, *job.trained_on)},
+        replace=True,
+    )
     return folder
-
-
-_COUNTS = ("clips", "padded", "rejected", "skipped", "fingerprint")
-"""What a job's ``made_of.json`` keeps of each store that it was trained or tested on."""
-
-
-def _clear_stale(folder: Path, made_of: dict[str, Any]) -> None:
-    """Clear a job's folder that was made of something else, and write what this one is made of.
-
-    The metrics are removed first, and ``made_of.json`` and ``model.json`` last, so that a folder cleared half-way
-    is still neither finished nor up to date.
-    """
-    marker, card = folder / "made_of.json", folder / "model.json"
-    with files.lock(folder):
-        if marker.exists() and files.read_json(marker) != made_of:
-            (folder / "metrics.json").unlink(missing_ok=True)
-            for file in folder.iterdir():
-                if file.is_file() and not file.name.startswith(".") and file not in (marker, card):
-                    file.unlink()
-            card.unlink(missing_ok=True)
-        files.write_json(marker, made_of)
 
 
 def reproduce(profile: str, run: str, cores: int, full: bool) -> int:

@@ -51,7 +51,7 @@ class Result:
     over_folds: dict[str, Any]
     """See `metrics.over_folds`."""
     made_of: dict[str, Any]
-    """The settings and the data of the trainings, from ``made_of.json``."""
+    """The settings and the data of the trainings, from ``model.json``."""
     left_out: dict[str, int]
     """How many test clips are of a class that no training database has, by class."""
     stale_folds: tuple[str, ...]
@@ -138,7 +138,8 @@ def write(run: Path) -> Path:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     templates.filters["percent"] = lambda share: f"{100 * share:.1f}"
-    made_with = files.read_json(found[0].folders[0] / "model.json")["made_with"]
+    info = files.read_json(found[0].folders[0] / "model.json")
+    made_with = {"fer3d": info["fer3d"], **info["made_with"]}
     data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
     text = templates.get_template(TEMPLATE).render(run=run, results=found, data=data, pages=pages, made_with=made_with)
     files.write_text(run / "index.html", text)
@@ -157,8 +158,8 @@ def results(run: Path) -> Iterator[Result]:
 
 
 def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> Result:
-    made = {folder: files.read_json(folder / "made_of.json") for folder in finished}
-    made_of = made[max(finished, key=lambda folder: (folder / "made_of.json").stat().st_mtime)]
+    made = {folder: _made_of(folder) for folder in finished}
+    made_of = made[max(finished, key=lambda folder: (folder / "model.json").stat().st_mtime)]
     folders = tuple(folder for folder in finished if made[folder] == made_of)
     tables = [metrics.read_predictions(folder) for folder in folders]
     left_out = files.read_json(folders[0] / "metrics.json")["left_out"]
@@ -173,6 +174,14 @@ def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> R
         left_out=left_out,
         stale_folds=tuple(folder.name for folder in finished if folder not in folders),
     )
+
+
+def _made_of(folder: Path) -> dict[str, Any]:
+    """What a training was made of: program, profile, and data by printed name, the tested database first."""
+    info = files.read_json(folder / "model.json")
+    sources = [info["data"]["test"], *info["data"]["train"]]
+    data = {info["titles"][source["database"]]: source for source in sources}
+    return {"fer3d": info["fer3d"], "profile": info["profile"], "data": data}
 
 
 def table(found: list[Result]) -> pd.DataFrame:

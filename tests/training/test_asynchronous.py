@@ -15,7 +15,8 @@ from orphans import all_end, children
 
 from fer3d.data.store import open_store
 from fer3d.errors import InputError
-from fer3d.training import train as training
+from fer3d.training.run import load_model
+from fer3d.training.train import train
 
 PROFILE = with_training(async_workers=2, epochs=6, mirror=False, rotation=0.0)
 
@@ -39,47 +40,47 @@ def after_an_epoch(out, act):
     return thread
 
 
-def test_a_killed_worker_is_one_line_and_the_same_call_goes_on_and_learns(store, tmp_path):
+def test_a_killed_worker_is_one_line_and_the_same_call_resumes_and_learns(store, tmp_path):
     out = tmp_path / "run"
     after_an_epoch(out, lambda: os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL))
     with pytest.raises(InputError, match="SIGKILL") as error:
-        training.train([store], out, PROFILE)
+        train([store], out, PROFILE)
     assert "\n" not in str(error.value)
     assert not multiprocessing.active_children() and not (out / "metrics.json").exists()
 
-    metrics = training.train([store], out, PROFILE)
+    metrics = train([store], out, PROFILE)
     log = pd.read_csv(out / "log.csv")
     assert list(log["epoch"]) == list(range(1, 7))
     assert log["loss"].iloc[-1] < 0.8 * log["loss"].iloc[0]
     assert log["lr"].is_monotonic_decreasing
     steps = 6 * -(-metrics["train_clips"] // 8)
-    counted = [int(value) for name, value in training.load_model(out).network.named_buffers() if "tracked" in name]
+    counted = [int(value) for name, value in load_model(out).network.named_buffers() if "tracked" in name]
     assert all(0.8 * steps <= count <= steps for count in counted)  # two may count as one, never one as two
     assert not multiprocessing.active_children()
 
 
 def test_workers_that_fail_are_one_line(store, tmp_path):
     moved = dataclasses.replace(store, path=tmp_path / "moved")
-    with pytest.raises(InputError, match=r"worker that ended .*no store at") as error:
-        training.train([moved], tmp_path / "run", PROFILE)
+    with pytest.raises(InputError, match=r"worker ended .*no store at") as error:
+        train([moved], tmp_path / "run", PROFILE)
     assert "\n" not in str(error.value)
     assert not multiprocessing.active_children()
 
 
 def test_only_on_the_cpu_of_one_machine(monkeypatch, store, tmp_path):
     monkeypatch.setattr("lightning_fabric.Fabric.world_size", 2)
-    with pytest.raises(InputError, match="wanted the CPU of one machine"):
-        training.train([store], tmp_path / "run", PROFILE)
+    with pytest.raises(InputError, match="need the CPU of one machine"):
+        train([store], tmp_path / "run", PROFILE)
 
 
-def train(folder, out):
-    training.train([open_store(folder)], out, PROFILE)
+def train_in_a_process(folder, out):
+    train([open_store(folder)], out, PROFILE)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 def test_workers_end_with_a_killed_parent(store, tmp_path):
     out = tmp_path / "run"
-    parent = multiprocessing.get_context("spawn").Process(target=train, args=(store.path, out))
+    parent = multiprocessing.get_context("spawn").Process(target=train_in_a_process, args=(store.path, out))
     parent.start()
     after_an_epoch(out, lambda: None).join(60)
     workers = children(parent.pid)

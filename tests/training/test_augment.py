@@ -15,7 +15,7 @@ SIZE = 64
 STILL = TrainingSettings(mirror=False, rotation=0, scale=0, shift=0)
 
 
-def drawn(clips, seed=0):
+def params(clips, seed=0):
     return draw(clips, torch.Generator().manual_seed(seed))
 
 
@@ -48,7 +48,7 @@ def found(clip):
 @pytest.mark.parametrize("seed", range(4))
 def test_points_and_pixels_move_together(settings, seed):
     clips, landmarks = painted((40.0, 25.0))
-    moved, points = augment(clips, landmarks, settings, drawn(1, seed))
+    moved, points = augment(clips, landmarks, settings, params(1, seed))
     assert torch.allclose(found(moved), points[0, 0, 0], atol=0.05)
     assert settings.mirror or not torch.allclose(points, landmarks)
 
@@ -66,7 +66,7 @@ def test_one_map_by_hand(side):
 
 def test_nothing_asked_changes_nothing():
     clips, landmarks = painted((40.0, 25.0))
-    moved, points = augment(clips, landmarks, STILL, drawn(1))
+    moved, points = augment(clips, landmarks, STILL, params(1))
     assert torch.allclose(moved, clips, atol=1e-5)
     assert torch.equal(points, landmarks)
 
@@ -79,7 +79,7 @@ def test_mirror_renames_left_and_right():
     clips = torch.zeros(32, 3, 1, SIZE, SIZE)
     x = 10.0 + torch.arange(66.0)
     landmarks = torch.stack([x, torch.zeros(66)], -1).expand(32, 1, 66, 2)
-    _, points = augment(clips, landmarks, dataclasses.replace(STILL, mirror=True), drawn(32))
+    _, points = augment(clips, landmarks, dataclasses.replace(STILL, mirror=True), params(32))
     flipped = points[:, 0, 8, 0] == SIZE - 1 - x[8]
     assert 0 < flipped.sum() < 32
     assert torch.equal(points[flipped][:, 0, :, 0], (SIZE - 1 - x[list(MIRROR)]).expand(int(flipped.sum()), 66))
@@ -89,7 +89,7 @@ def test_mirror_renames_left_and_right():
 def test_one_map_a_clip_the_same_for_all_its_frames():
     clips = torch.rand(3, 3, 1, SIZE, SIZE).expand(3, 3, 5, SIZE, SIZE)
     landmarks = torch.rand(3, 1, 66, 2).expand(3, 5, 66, 2) * SIZE
-    moved, points = augment(clips, landmarks, TrainingSettings(), drawn(3))
+    moved, points = augment(clips, landmarks, TrainingSettings(), params(3))
     assert torch.allclose(moved, moved[:, :, :1].expand_as(moved))
     assert torch.allclose(points, points[:, :1].expand_as(points))
     assert not torch.allclose(points[0], points[1])
@@ -98,7 +98,7 @@ def test_one_map_a_clip_the_same_for_all_its_frames():
 def test_missing_points_stay_missing_and_the_draw_decides():
     clips, landmarks = torch.rand(2, 3, 1, SIZE, SIZE), torch.rand(2, 1, 66, 2) * SIZE
     landmarks[1] = torch.nan
-    first, again, other = (augment(clips, landmarks, TrainingSettings(), drawn(2, seed)) for seed in (5, 5, 6))
+    first, again, other = (augment(clips, landmarks, TrainingSettings(), params(2, seed)) for seed in (5, 5, 6))
     assert torch.isnan(first[1][1]).all() and torch.isfinite(first[1][0]).all()
     assert torch.equal(first[0], again[0])
     assert not torch.equal(first[0], other[0])
@@ -106,7 +106,7 @@ def test_missing_points_stay_missing_and_the_draw_decides():
 
 def test_a_clip_is_augmented_the_same_in_whatever_company():
     """So the result doesn't depend on how a batch is shared out among processes."""
-    clips, landmarks, rows = torch.rand(4, 3, 1, SIZE, SIZE), torch.rand(4, 1, 66, 2) * SIZE, drawn(4)
+    clips, landmarks, rows = torch.rand(4, 3, 1, SIZE, SIZE), torch.rand(4, 1, 66, 2) * SIZE, params(4)
     whole, points = augment(clips, landmarks, TrainingSettings(), rows)
     alone, its_points = augment(clips[2:3], landmarks[2:3], TrainingSettings(), rows[2:3])
     assert torch.allclose(alone[0], whole[2], atol=1e-6) and torch.allclose(its_points[0], points[2], atol=1e-4)

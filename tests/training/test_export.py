@@ -1,4 +1,4 @@
-"""The ONNX file gives PyTorch's answers, knows its classes, and appears whole or not at all."""
+"""The ONNX file gives PyTorch's probabilities, holds its class names, and appears whole or not at all."""
 
 import dataclasses
 import json
@@ -12,7 +12,8 @@ from fer3d.config import ClipSettings, TrainingSettings, profile
 from fer3d.errors import InputError
 from fer3d.model.network import Network
 from fer3d.training import export
-from fer3d.training.train import Model, normalised
+from fer3d.training.batches import normalise_clips
+from fer3d.training.run import TrainedModel
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -28,7 +29,7 @@ def trained(monkeypatch):
         torch.manual_seed(0)
         network = Network(dataclasses.replace(profile("tiny").network, **changes), CLASSES, 64)
         network(torch.randn(4, 3, 10, 64, 64), torch.rand(4, 10, 66, 2) * 64)
-        model = Model(network.eval(), TrainingSettings(clip_norm=clip_norm), ClipSettings(size=64))
+        model = TrainedModel(network.eval(), TrainingSettings(clip_norm=clip_norm), ClipSettings(size=64))
         monkeypatch.setattr(export, "load_model", lambda run: model)
         return model
 
@@ -36,14 +37,14 @@ def trained(monkeypatch):
 
 
 @pytest.mark.parametrize(("variant", "clip_norm"), [("2d", "none"), ("3d+landmarks", "parts"), ("joint", "parts")])
-def test_gives_the_same_answers(trained, tmp_path, variant, clip_norm):
+def test_the_file_gives_the_same_probabilities(trained, tmp_path, variant, clip_norm):
     joint = {"variant": "3d", "landmark_stream": True}
     model = trained(clip_norm, **(joint if variant == "joint" else {"variant": variant}))
-    told = export.export_onnx(tmp_path / "run", tmp_path / "network.onnx")
-    assert told["labels"] == list(CLASSES) and told["difference"] < 1e-4
+    summary = export.export_onnx(tmp_path / "run", tmp_path / "network.onnx")
+    assert summary["labels"] == list(CLASSES) and summary["difference"] < 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
 
-    session = onnxruntime.InferenceSession(told["file"], providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(summary["file"], providers=["CPUExecutionProvider"])
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["labels"]) == list(CLASSES) and about["size"] == "64"
     frames = torch.randint(0, 256, (5, 10, 64, 64, 3), dtype=torch.uint8)
@@ -51,7 +52,7 @@ def test_gives_the_same_answers(trained, tmp_path, variant, clip_norm):
     landmarks[1] = torch.nan
     (found,) = session.run(None, {"frames": frames.numpy(), "landmarks": landmarks.numpy()})
     with torch.no_grad():
-        logits = model.network(normalised(frames, model.training.clip_norm), landmarks)
+        logits = model.network(normalise_clips(frames, model.training.clip_norm), landmarks)
     assert logits.std() > 0.01
     np.testing.assert_allclose(found, logits.softmax(1), atol=1e-4)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
@@ -60,15 +61,15 @@ def test_gives_the_same_answers(trained, tmp_path, variant, clip_norm):
         assert np.abs(found - elsewhere)[[0, 2, 3, 4]].max() > 1e-4
 
 
-def test_a_file_with_other_answers_is_not_written(trained, tmp_path, monkeypatch):
+def test_a_file_with_other_probabilities_is_not_written(trained, tmp_path, monkeypatch):
     trained()
-    monkeypatch.setattr(export, "_difference", lambda *_: 0.01)
-    with pytest.raises(InputError, match="away from PyTorch's"):
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(InputError, match="differ from PyTorch's"):
         export.export_onnx(tmp_path / "run", tmp_path / "network.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_packages_are_told(tmp_path, monkeypatch):
+def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"fer3d\[onnx\]"):
         export.export_onnx(tmp_path, tmp_path / "network.onnx")

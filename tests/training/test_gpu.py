@@ -7,17 +7,18 @@ import json
 import numpy as np
 import pytest
 import torch
-from dots import moving_dots, with_training
+from dots import with_training
 from torch.nn import functional
 
 from fer3d.config import TrainingSettings, profile
 from fer3d.data import splits
 from fer3d.evaluation import metrics
 from fer3d.model.network import Network
-from fer3d.training import loop
-from fer3d.training import train as training
 from fer3d.training.augment import augment, draw
-from fer3d.training.batches import normalised
+from fer3d.training.batches import normalise_clips
+from fer3d.training.inference import predict
+from fer3d.training.run import load_model
+from fer3d.training.train import train
 
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -35,8 +36,8 @@ def test_without_a_gpu_the_benchmark_says_so(gpu, monkeypatch, capsys):
 
 def test_a_rehearsal_runs_every_way(gpu, tmp_path, capsys):
     gpu.main(["--rehearse", "--batch", "2", "--steps", "1", "--out", str(tmp_path)])
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    table, shares = (one["rows"] for one in told)
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    table, shares = (report["rows"] for report in reports)
     assert [row["way"] for row in table] == [way.name for way in gpu.WAYS]
     assert all(0 < row["of bf16 ceiling"] < 1 for row in table) and table[-1]["everything on is faster by"] == 1
     assert sum(row["share"] for row in shares) == pytest.approx(1, abs=0.01)
@@ -53,8 +54,8 @@ def gradients(device):
     frames = torch.from_numpy(rng.integers(0, 256, (4, 10, 64, 64, 3), np.uint8)).to(device)
     landmarks = torch.from_numpy(rng.uniform(0, 64, (4, 10, 66, 2)).astype(np.float32)).to(device)
     landmarks[0, 0, 0] = torch.nan
-    drawn = draw(4, torch.Generator().manual_seed(0))
-    logits = network(*augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn))
+    params = draw(4, torch.Generator().manual_seed(0))
+    logits = network(*augment(normalise_clips(frames, settings.clip_norm), landmarks, settings, params))
     functional.cross_entropy(logits, torch.tensor([0, 1, 0, 1], device=device)).backward()
     return {name: parameter.grad.cpu() for name, parameter in network.named_parameters()}
 
@@ -79,22 +80,13 @@ def test_pooling_and_every_stage_keep_bfloat16_on_the_gpu():
 
 
 @NEEDS_GPU
-def test_a_training_on_the_gpu_goes_on_and_answers_as_the_cpu_does(tmp_path, monkeypatch):
-    store, out, original, left = moving_dots(), tmp_path / "run", loop.augment, [8]
-
-    def interrupted(*given):
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-        return original(*given)
-
-    there = with_training(device="cuda")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "augment", interrupted)
-        training.train([store], out, there)
-    assert training.train([store], out, there)["epochs"] == there.training.epochs
-    told = metrics.read_predictions(out).filter(like="p_").to_numpy()
-    model = training.load_model(out)
+def test_a_training_on_the_gpu_resumes_and_predicts_as_the_cpu_does(store, tmp_path, interrupted):
+    out, there = tmp_path / "run", with_training(device="cuda")
+    with interrupted("fer3d.training.loop.augment", 8):
+        train([store], out, there)
+    assert train([store], out, there)["epochs"] == there.training.epochs
+    on_gpu = metrics.read_predictions(out).filter(like="p_").to_numpy()
+    model = load_model(out)
     model = dataclasses.replace(model, training=dataclasses.replace(model.training, device="cpu"))
     _, tested = splits.fold_split(store.manifest, 0, there.folds)
-    assert np.abs(training.predict(model, store, tested).filter(like="p_").to_numpy() - told).max() < 0.05
+    assert np.abs(predict(model, store, tested).filter(like="p_").to_numpy() - on_gpu).max() < 0.05

@@ -12,12 +12,12 @@ import torch
 from dots import PROFILE, moving_dots, results, written
 
 from fer3d.data.store import open_store
-from fer3d.training import train as training
+from fer3d.training.train import train
 
 
-def train(store, out, profile, threads):
+def train_in_a_process(store, out, profile, threads):
     torch.set_num_threads(threads)  # the bits depend on it
-    training.train([open_store(store)], out, profile)
+    train([open_store(store)], out, profile)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def start(tmp_path_factory):
     context.set_forkserver_preload(["fer3d.training.train", "dots"])
 
     def started(out, profile):
-        process = context.Process(target=train, args=(store, out, profile, torch.get_num_threads()))
+        process = context.Process(target=train_in_a_process, args=(store, out, profile, torch.get_num_threads()))
         process.start()
         while not (out / "model.json").exists() and process.is_alive():
             time.sleep(0.002)
@@ -48,7 +48,7 @@ def straight(start, tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_killed_at_a_random_moment_and_gone_on_is_the_straight_run(start, straight, tmp_path, number):
+def test_killed_at_a_random_moment_and_resumed_is_the_straight_run(start, straight, tmp_path, number):
     undisturbed, seconds = straight
     for attempt in range(20):  # another moment in every test run; one that comes too late kills nothing
         out = tmp_path / str(attempt)

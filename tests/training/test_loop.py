@@ -1,4 +1,4 @@
-"""The loop by itself: its rates, its draws, several processes."""
+"""The loop by itself: its rates, what it draws, its steps."""
 
 import copy
 import dataclasses
@@ -15,8 +15,9 @@ from fer3d.config import TrainingSettings
 from fer3d.model.network import Network
 from fer3d.training import devices
 from fer3d.training.augment import augment
-from fer3d.training.batches import Clips, normalised
-from fer3d.training.loop import Epoch, Streams, learning_rate, optimiser, row, step
+from fer3d.training.batches import Clips, normalise_clips
+from fer3d.training.loop import Trainer, log_row, optimiser, train_one_step
+from fer3d.training.schedule import Epoch, epochs, learning_rate
 
 
 def test_learning_rate_warms_up_and_falls_to_nothing():
@@ -30,15 +31,15 @@ def test_learning_rate_warms_up_and_falls_to_nothing():
     assert learning_rate(99, 100, 0, constant) == learning_rate(0, 100, 0, constant) == 0.1
 
 
-def test_every_epoch_goes_on_with_the_rates_and_draws_anew():
+def test_every_epoch_continues_the_rates_and_draws_anew():
     settings = TrainingSettings(epochs=4, batch_size=5, warmup_epochs=1.5)
-    epochs = [Epoch.of(number, 20, settings) for number in range(4)]
-    rates = [rate for epoch in epochs for rate in epoch.rates]
+    planned = list(epochs(0, 20, settings))
+    rates = [rate for epoch in planned for rate in epoch.rates]
     assert rates == [learning_rate(step, 16, 6, settings) for step in range(16)]
-    for one, other in itertools.combinations(epochs, 2):
-        assert not torch.equal(one.drawn, other.drawn)
+    for one, other in itertools.combinations(planned, 2):
+        assert not torch.equal(one.augment_params, other.augment_params)
         assert not np.array_equal(np.concatenate(one.batches), np.concatenate(other.batches))
-    for epoch in epochs:
+    for epoch in planned:
         assert sorted(np.concatenate(epoch.batches)) == list(range(20))
 
 
@@ -57,42 +58,44 @@ def test_the_optimiser_is_the_one_of_the_settings():
         assert layer.weight.item() == pytest.approx(weight)
 
 
+def set_up(network, clips, settings):
+    fabric = devices.single_process_fabric("cpu", settings.precision)
+    return Trainer(fabric, network, optimiser(network, settings), clips, settings)
+
+
 def test_a_step_follows_the_gradient_of_its_own_batch():
     store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
-    clips, fabric = Clips([(store, np.arange(16))], store.classes), devices.alone(settings)
+    clips = Clips([(store, np.arange(16))], store.classes)
     network = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
-    drawn = torch.rand(16, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    wrapped, optimizer = fabric.setup(Streams(network), optimiser(network, settings))
+    params = torch.rand(16, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    trainer = set_up(network, clips, settings)
     for batch in (np.arange(8), np.arange(8, 16)):
         before = copy.deepcopy(network)
-        loss, recognised = step(fabric, wrapped, optimizer, clips, batch, drawn, settings)
-        frames, landmarks, targets = clips.batch(batch, fabric.device)
-        logits = before(*augment(normalised(frames, settings.clip_norm), landmarks, settings, drawn[batch]))
+        loss, correct = train_one_step(trainer, batch, params)
+        frames, landmarks, targets = clips.batch(batch, trainer.fabric.device)
+        logits = before(*augment(normalise_clips(frames, settings.clip_norm), landmarks, settings, params[batch]))
         mean = functional.cross_entropy(logits, targets)
         mean.backward()
         for ours, theirs in zip(network.parameters(), before.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad)
-        assert loss.item() == pytest.approx(8 * mean.item()) and recognised == (logits.argmax(1) == targets).sum()
+        assert loss.item() == pytest.approx(8 * mean.item()) and correct == (logits.argmax(1) == targets).sum()
 
 
 def test_each_stream_learns_by_itself():
     store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
-    clips, fabric = Clips([(store, np.arange(8))], store.classes), devices.alone(settings)
+    clips = Clips([(store, np.arange(8))], store.classes)
     network = Network(with_network(dropout=0.0, landmark_stream=True).network, store.classes, store.settings.size)
     alone = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
     alone.load_state_dict(network.state_dict(), strict=False)
-    drawn, batch = torch.zeros(8, 5), np.arange(8)
     both, only = (
-        step(fabric, *fabric.setup(Streams(some), optimiser(some, settings)), clips, batch, drawn, settings)
-        for some in (network, alone)
+        train_one_step(set_up(some, clips, settings), np.arange(8), torch.zeros(8, 5)) for some in (network, alone)
     )
     for name, parameter in alone.named_parameters():
         torch.testing.assert_close(network.get_parameter(name).grad, parameter.grad)
-    assert both[0] > only[0] and all(
-        parameter.grad.abs().sum() > 0 for parameter in network.landmark_stream.parameters()
-    )
+    assert both[0] > only[0]
+    assert all(parameter.grad.abs().sum() > 0 for parameter in network.landmark_stream.parameters())
 
 
-def test_the_log_tells_means_over_clips():
-    told = row(Epoch.of(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
-    assert (told["epoch"], told["loss"], told["train_accuracy"]) == (2, 1.5, 0.25)
+def test_the_log_has_means_over_clips():
+    row = log_row(Epoch.plan(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
+    assert (row["epoch"], row["loss"], row["train_accuracy"]) == (2, 1.5, 0.25)

@@ -17,10 +17,12 @@ from fer3d import labels
 from fer3d.config import PretrainingSettings
 from fer3d.data.store import open_store
 from fer3d.errors import InputError
+from fer3d.model.network import Network
 from fer3d.standins import rendered_store
 from fer3d.standins.people.person import make_person
-from fer3d.training import train as training
 from fer3d.training.pretraining import pretrain
+from fer3d.training.run import load_model, start_from
+from fer3d.training.train import train
 
 CROWD = PretrainingSettings(people=3, recordings=7, epochs=1)
 JOINT = with_network(landmark_stream=True)
@@ -78,7 +80,7 @@ rendered_store.write(Path({out!r}), settings, ClipSettings(size=32, num_frames=4
 """
 
 
-def test_a_killed_rendering_goes_on_and_ends_the_same(pretrained, tmp_path):
+def test_a_killed_rendering_resumes_and_ends_the_same(pretrained, tmp_path):
     out, parts = tmp_path / "people", tmp_path / ".people.partial"
     running = subprocess.Popen([sys.executable, "-c", KILLED.format(out=str(out))])
     until = time.monotonic() + 60
@@ -94,12 +96,12 @@ def test_a_killed_rendering_goes_on_and_ends_the_same(pretrained, tmp_path):
 
 def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     store = moving_dots("mmi")
-    learned = training.load_model(pretrained).network
+    learned = load_model(pretrained).network
     for database in ("mmi", "disfa"):  # fewer classes, and as many
-        network = training.Network(JOINT.network, labels.CLASSES[database], 32)
+        network = Network(JOINT.network, labels.CLASSES[database], 32)
         last = [stream.linear.weight.clone() for stream in (network.head, network.landmark_stream)]
         norms = [net.block_b.residual.project[1] for net in (network, learned)]
-        training.start_from(network, pretrained)
+        start_from(network, pretrained)
         assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
         assert torch.equal(*(norm.running_var for norm in norms))
         assert torch.equal(network.landmark_stream.lstm.weight_hh_l0, learned.landmark_stream.lstm.weight_hh_l0)
@@ -109,18 +111,18 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     brief = dataclasses.replace(JOINT, training=dataclasses.replace(JOINT.training, epochs=1))
     runs = {"scratch": None, "pretrained": pretrained}
     for name, run in runs.items():
-        training.train([store], tmp_path / name, brief, pretrained=run)
-    weights = [training.load_model(tmp_path / name).network.stem[0][0].weight for name in runs]
+        train([store], tmp_path / name, brief, pretrained=run)
+    weights = [load_model(tmp_path / name).network.stem[0][0].weight for name in runs]
     assert not torch.equal(*weights)
     for name, other in (("scratch", pretrained), ("pretrained", None), ("pretrained", tmp_path / "scratch")):
         with pytest.raises(InputError, match="pretrained"):
-            training.train([store], tmp_path / name, brief, pretrained=other)
+            train([store], tmp_path / name, brief, pretrained=other)
 
 
 def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
-    network = training.Network(JOINT.network, labels.CLASSES["ckplus"], 32)
-    training.start_from(network, pretrained)
-    learned = training.load_model(pretrained).network
+    network = Network(JOINT.network, labels.CLASSES["ckplus"], 32)
+    start_from(network, pretrained)
+    learned = load_model(pretrained).network
     assert torch.equal(network.head.linear.weight, learned.head.linear.weight)
 
 
@@ -129,12 +131,12 @@ def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
 )
 def test_weights_of_another_network_are_refused(pretrained, tmp_path, change):
     with pytest.raises(InputError, match="of another network"):
-        training.train(
+        train(
             [moving_dots()], tmp_path / "run", with_network(**{"landmark_stream": True} | change), pretrained=pretrained
         )
     assert not (tmp_path / "run").exists(), "nothing that another try would stumble over"
 
 
 def test_what_is_no_run_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no readable"):
-        training.train([moving_dots()], tmp_path / "run", PROFILE, pretrained=tmp_path)
+    with pytest.raises(InputError, match=r"model\.json"):
+        train([moving_dots()], tmp_path / "run", PROFILE, pretrained=tmp_path)

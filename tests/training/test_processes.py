@@ -1,4 +1,4 @@
-"""Two processes on one batch: the result of one, and a killed one is started again."""
+"""Two processes under torchrun: the result of one, and a killed one is started again."""
 
 import os
 import subprocess
@@ -15,13 +15,12 @@ from safetensors.torch import load_file
 from together import TOGETHER
 
 from fer3d.errors import InputError
-from fer3d.training import loop
-from fer3d.training import train as training
+from fer3d.training.train import train
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """24 clips to learn from, five a step: one process has three of them, the other two."""
+    """24 clips to learn from, five per step: one process takes three of them, the other two."""
     return written(moving_dots(), tmp_path_factory.mktemp("stores") / "dots")
 
 
@@ -43,16 +42,16 @@ def torchrun(store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(torchrun):
-    """A run of two processes that nobody disturbs."""
-    out, said = torchrun("two")
-    assert "goes on" not in said
+    """An undisturbed run of two processes."""
+    out, printed = torchrun("two")
+    assert "resumes" not in printed
     return out
 
 
 def test_two_processes_give_the_weights_of_one(store, two, tmp_path):
-    """With augmentation, dropout and landmarks, to rounding. Batch normalisation: see `together.check_one_step`."""
+    """To rounding, with augmentation and the landmark stream, but without what each process does by itself."""
     one = tmp_path / "one"
-    training.train([store], one, TOGETHER)
+    train([store], one, TOGETHER)
     ours, theirs = (load_file(run / "model.safetensors") for run in (two, one))
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5, msg=name)
@@ -61,22 +60,22 @@ def test_two_processes_give_the_weights_of_one(store, two, tmp_path):
 
 
 def test_a_killed_process_is_started_again_and_the_result_is_the_same(two, torchrun):
-    out, said = torchrun("killed", "kill")
-    assert "process 0, attempt 1: goes on" in said and "process 1, attempt 1: goes on" in said
+    out, printed = torchrun("killed", "kill")
+    assert "process 0, attempt 1: resumes" in printed and "process 1, attempt 1: resumes" in printed
     assert results(out) == results(two)
 
 
-def test_a_clip_for_each_process(monkeypatch, store, tmp_path):
-    """Told before the first step, and by every process alike."""
+def test_fewer_clips_than_processes_are_one_line(monkeypatch, store, tmp_path):
+    """Before the first step, and in every process alike."""
     monkeypatch.setattr("lightning_fabric.Fabric.world_size", 2)
-    with pytest.raises(InputError, match="batches of 1 clips for 2 processes"):
-        training.train([store], tmp_path / "run", with_training(batch_size=1))
+    with pytest.raises(InputError, match="2 processes can't share batches of 1 clip"):
+        train([store], tmp_path / "run", with_training(batch_size=1))
 
 
-def test_the_others_say_in_one_line_that_a_process_ended(monkeypatch, store, tmp_path):
+def test_the_others_say_in_one_line_that_a_process_died(monkeypatch, store, tmp_path):
     def lonely(*_):
         raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer")
 
-    monkeypatch.setattr(loop, "fit", lonely)
-    with pytest.raises(InputError, match="another process that ended"):
-        training.train([store], tmp_path / "run", TOGETHER)
+    monkeypatch.setattr("fer3d.training.loop.fit", lonely)
+    with pytest.raises(InputError, match="another process of this training died"):
+        train([store], tmp_path / "run", TOGETHER)

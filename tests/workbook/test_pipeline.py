@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,8 +14,6 @@ from fer3d import config, files, paths
 from fer3d.errors import InputError
 from fer3d.workbook import pipeline
 from fer3d.workbook.pipeline import Job
-
-COUNTS = {"clips": 9, "padded": 1, "rejected": 0, "skipped": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -76,15 +73,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
     """The trainings called: the training databases, the one held out whole, the fold, the clip normalisation."""
     made: list[tuple[list[str], str | None, int, str]] = []
 
-    def store(database: str, profile: str) -> SimpleNamespace:
-        return SimpleNamespace(database=database, metadata=COUNTS | {"fingerprint": f"{database} {profile}"})
-
-    def train(stores, out, profile, *, fold=0, test=None):
+    def train(stores, out, profile, *, fold, test, titles, replace):
         learned = [store.database for store in stores]
         made.append((learned, test and test.database, fold, profile.training.clip_norm))
-        (out / "metrics.json").write_text("{}")
+        assert replace and titles == {name: pipeline.title(name) for name in {"ckplus", *learned}}
+        files.write_json(out / "metrics.json", {})
 
-    monkeypatch.setattr(pipeline, "store", store)
+    monkeypatch.setattr(pipeline, "store", lambda database, profile: SimpleNamespace(database=database))
     monkeypatch.setattr("fer3d.training.train.train", train)
     return made
 
@@ -95,62 +90,6 @@ def test_a_job_trains_on_its_databases_and_fold(calls, tmp_path: Path) -> None:
     assert calls == [(["ckplus"], None, 2, "parts"), (["mmi"], "ckplus", 0, "none")]
     assert (tmp_path / "ckplus" / "3d" / "fold2" / "metrics.json").exists()
     assert (tmp_path / "ckplus" / "3d" / "cross" / "metrics.json").exists()
-
-
-def other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = SimpleNamespace(database="ckplus", metadata=COUNTS | {"fingerprint": "of other clips"})
-    monkeypatch.setattr(pipeline, "store", lambda database, profile: other)
-
-
-CHANGES = {
-    "seed": lambda patch: {"seed": 1},
-    "recipe": lambda patch: {"recipe": "paper"},
-    "data": lambda patch: other_data(patch) or {},
-    "version": lambda patch: patch.setattr(pipeline, "__version__", "99") or {},
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_only_a_stale_job_is_trained_anew(change: str, calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = Job("ckplus", "3d")
-    folder = pipeline.run_job(job, "tiny", tmp_path)
-    (folder / "checkpoint").write_text("of this training")
-    pipeline.run_job(job, "tiny", tmp_path)
-    assert (folder / "checkpoint").exists()
-    pipeline.run_job(job, "tiny", tmp_path, **CHANGES[change](monkeypatch))
-    assert not (folder / "checkpoint").exists() and (folder / "metrics.json").exists()
-
-
-def test_a_stale_job_cleared_half_way_is_still_stale(calls, tmp_path: Path, monkeypatch) -> None:
-    job = Job("ckplus", "3d")
-    folder = pipeline.run_job(job, "tiny", tmp_path)
-    (folder / "log.csv").write_text("of the old training")
-    original, gone = Path.unlink, []
-
-    def killed(path: Path, missing_ok: bool = False) -> None:
-        if gone:
-            raise KeyboardInterrupt
-        gone.append(path.name)
-        original(path, missing_ok=missing_ok)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "unlink", killed)
-        pipeline.run_job(job, "tiny", tmp_path, seed=1)
-    assert gone == ["metrics.json"] and (folder / "log.csv").exists()
-    pipeline.run_job(job, "tiny", tmp_path, seed=1)
-    assert not (folder / "log.csv").exists() and len(calls) == 2
-
-
-def test_only_one_process_at_a_time_clears_a_stale_job(calls, tmp_path: Path) -> None:
-    job = Job("ckplus", "3d")
-    call = threading.Thread(target=pipeline.run_job, args=(job, "tiny", tmp_path), daemon=True)
-    folder = job.folder(tmp_path)
-    with files.lock(folder):
-        call.start()
-        call.join(0.5)
-        assert call.is_alive() and not calls
-    call.join(30)
-    assert calls
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:

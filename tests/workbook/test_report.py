@@ -30,9 +30,16 @@ def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data:
     subjects = [f"{job.split}_{row // 3}" for row in range(n)]
     table = predictions(truth, predicted, subjects, clip=f"{job.split}_")
     files.write_csv(folder / "predictions.csv", table)
-    files.write_json(folder / "model.json", {"made_with": {"torch": "2.13.0", "device": "cpu"}})
-    profile = pipeline.make_profile("tiny", job.variant).as_dict()
-    files.write_json(folder / "made_of.json", {"fer3d": "0", "profile": profile, "data": dict.fromkeys(data, COUNTS)})
+    names = (job.database, *job.trained_on)
+    sources = [COUNTS | {"database": name} for name in names]
+    info = {
+        "fer3d": "0",
+        "profile": pipeline.make_profile("tiny", job.variant).as_dict(),
+        "data": {"test": sources[0], "train": sources[1:] or sources},
+        "titles": dict(zip(names, data, strict=True)),
+        "made_with": {"torch": "2.13.0", "device": "cpu"},
+    }
+    files.write_json(folder / "model.json", info)
     left_out = {"contempt": 2} if job.trained_on else {}
     files.write_json(folder / "metrics.json", metrics.evaluate(table) | {"left_out": left_out})
 
@@ -185,7 +192,7 @@ def test_failed_notebooks_have_no_page(run: Path) -> None:
 def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
     for fold in range(3):
         finish(tmp_path, pipeline.Job("ckplus", "3d", fold), ["surprise"] * 6, 3, ["CK+ stand-in"])
-    old = tmp_path / "ckplus" / "3d" / "fold0" / "made_of.json"
+    old = tmp_path / "ckplus" / "3d" / "fold0" / "model.json"
     old.write_text(old.read_text().replace('"epochs": 2', '"epochs": 3'))
     os.utime(old, (1, 1))
     (row,) = report.results(tmp_path)

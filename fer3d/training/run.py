@@ -1,0 +1,152 @@
+"""A run's folder: what the run is, whether it is finished, and the network that it left.
+
+In the order in which they are written:
+
+- ``model.json``: the run's config (program version, profile, classes, data and split), and what it was made with;
+- ``checkpoint.safetensors``: what an interrupted training resumes from; removed at the end;
+- ``model.safetensors``, ``log.csv``, ``predictions.csv``;
+- ``metrics.json``: its presence means that the run is finished.
+
+The config holds all that the result depends on. Its digest is the run's identity (``run_id``), and the only one:
+the checkpoint and the weights carry it, so that those of another run are refused.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from fer3d import files
+from fer3d.config import ClipSettings, NetworkSettings, TrainingSettings
+from fer3d.errors import InputError
+from fer3d.model import weights
+from fer3d.model.network import Network
+
+CHECKPOINT = "checkpoint.safetensors"
+RESULTS = ("model.json", CHECKPOINT, "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
+"""What a run writes, in this order; all but the checkpoint stay."""
+
+_CONFIG = ("fer3d", "profile", "labels", "data")
+_METRICS = ("n", "accuracy", "uar", "majority")
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """The config of a folder's run; an `InputError` where there is none."""
+    info = files.read_json(run / "model.json")
+    try:
+        return {key: info[key] for key in _CONFIG}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run / 'model.json'} is incomplete, or of another version of fer3d") from error
+
+
+def read_metrics(run: Path) -> dict[str, Any]:
+    """A finished run's ``metrics.json``; an `InputError` where there is none that a training wrote."""
+    read = files.read_json(run / "metrics.json")
+    metrics = read if isinstance(read, dict) else {}
+    interval = metrics.get("interval")
+    numbers = [metrics.get(name) for name in _METRICS] + (interval if isinstance(interval, list) else [None])
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise InputError(f"{run / 'metrics.json'} is not the metrics of a training")
+    return metrics
+
+
+def is_finished(run: Path, config: dict[str, Any]) -> bool:
+    """Whether the folder holds this run, finished; an `InputError` where it holds another one."""
+    if not (run / "model.json").exists():
+        if others := [name for name in ("prepared.json", *RESULTS) if (run / name).exists()]:
+            raise InputError(f"{run} holds a {others[0]}, but no run", "another --out")
+        return False
+    old, new = (pd.json_normalize(each).iloc[0].to_dict() for each in (read_config(run), config))
+    changes = [f"{name} = {old.get(name)!r}, not {value!r}" for name, value in new.items() if old.get(name) != value]
+    begun = any((run / name).exists() for name in RESULTS[1:])  # a refused training leaves its model.json alone
+    if changes and begun:
+        raise InputError(f"{run} holds another run ({'; '.join(changes[:3])})", "another --out")
+    return all((run / name).exists() for name in RESULTS if name != CHECKPOINT)
+
+
+def begin(run: Path, info: dict[str, Any]) -> None:
+    """Write ``model.json`` into the folder of a run that starts or resumes, and remove what a killed one left half.
+
+    Raises:
+        InputError: the run was begun on another device or in another precision.
+    """
+    made_with = info["made_with"]
+    if (run / CHECKPOINT).exists():
+        then = files.read_json(run / "model.json").get("made_with", {})
+        if any(then.get(name) != made_with[name] for name in ("device", "precision")):
+            raise InputError(
+                f"{run} was begun in {then.get('precision')} on {then.get('device')}, and can't resume in "
+                f"{made_with['precision']} on {made_with['device']}",
+                "the device where it was begun, or another --out",
+            )
+    (run / "metrics.json").unlink(missing_ok=True)  # of a run whose weights were taken away
+    for name in RESULTS:
+        files.remove_leftovers(run / name)
+    files.write_json(run / "model.json", info)
+
+
+def remove_other(run: Path, config: dict[str, Any]) -> None:
+    """Remove the files of another run, or of an older version's, from a folder; those of this run stay.
+
+    The metrics go first and the config last: what is left by a removal that was killed is still another run.
+    """
+    if not (run / "model.json").exists():
+        return
+    with contextlib.suppress(InputError):
+        if read_config(run) == config:
+            return
+    (run / "metrics.json").unlink(missing_ok=True)
+    for file in run.iterdir():
+        if file.is_file() and not file.name.startswith(".") and file.name != "model.json":
+            file.unlink()
+    (run / "model.json").unlink()
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained network with the settings that say how its clips are cut and fed to it."""
+
+    network: Network
+    training: TrainingSettings
+    clips: ClipSettings
+
+
+def load_model(run: Path) -> TrainedModel:
+    """The network of a finished run, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: no finished run, or weights that are truncated or another run's.
+    """
+    config = read_config(run)
+    learned, _ = weights.read(run / "model.safetensors", files.fingerprint(config))
+    profile, classes = config["profile"], tuple(config["labels"])
+    clips = ClipSettings.from_params(profile["clips"])
+    with torch.device("meta"):  # weights are not drawn only to be replaced
+        network = Network(NetworkSettings.from_params(profile["network"]), classes, clips.size)
+    try:
+        network.load_state_dict(learned, assign=True)
+    except RuntimeError as error:
+        raise weights.unusable(run / "model.safetensors", "does not fit the network of its model.json") from error
+    return TrainedModel(network.eval(), TrainingSettings.from_params(profile["training"]), clips)
+
+
+def start_from(network: Network, run: Path) -> None:
+    """Give a network the weights of a finished run, except the last layer where the two learn other classes.
+
+    Raises:
+        InputError: see `load_model`; or the run is of another network.
+    """
+    learned = load_model(run).network
+    given, wanted = learned.state_dict(), network.state_dict()
+    if learned.classes != network.classes:
+        last = ("head.linear.", "landmark_stream.linear.")
+        given |= {name: value for name, value in wanted.items() if name.startswith(last)}
+    given_shapes, wanted_shapes = ({name: value.shape for name, value in some.items()} for some in (given, wanted))
+    if given_shapes != wanted_shapes:
+        raise InputError(
+            f"{run} holds the weights of another network", "a run of the same variant, recipe, width and units"
+        )
+    network.load_state_dict(given)

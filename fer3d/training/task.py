@@ -1,0 +1,89 @@
+"""What one training learns from and is tested on: a fold of one store, or whole stores against another database."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from fer3d import __version__, files, labels
+from fer3d.config import Profile
+from fer3d.data import splits
+from fer3d.data.store import Store
+from fer3d.errors import InputError
+from fer3d.training.batches import Clips
+from fer3d.training.run import read_config
+
+
+@dataclass(frozen=True)
+class Task:
+    """The clips of one training and of its test."""
+
+    classes: tuple[str, ...]
+    train: Clips
+    test_store: Store
+    test_rows: np.ndarray
+    """Which clips of the test store are tested."""
+    data: dict[str, Any]
+    """Databases, fingerprints, counts and split, for the run's config."""
+    left_out: dict[str, int]
+    """Clips of the test store whose class no training database has, by class."""
+
+    @classmethod
+    def build(cls, stores: Sequence[Store], profile: Profile, fold: int, test: Store | None) -> Self:
+        """The held-out fold of one store, or all of the stores against the test store."""
+        _check_alike([*stores, *([test] if test else [])], profile)
+        left_out: dict[str, int] = {}
+        split: dict[str, Any]
+        if test is not None:
+            classes, tested, left_out = splits.cross_split([store.manifest for store in stores], test.manifest)
+            learned, test_store = [(store, np.arange(len(store))) for store in stores], test
+            split = {"kind": "cross-database"}
+        elif len(stores) == 1:
+            test_store = stores[0]
+            classes = labels.CLASSES[test_store.database]
+            rows, tested = splits.fold_split(test_store.manifest, fold, profile.folds)
+            learned, split = [(test_store, rows)], {"kind": "fold", "fold": fold, "folds": profile.folds}
+        else:
+            raise InputError(f"{len(stores)} stores to train on need another one to test on", "--test STORE")
+        data = {"train": [_source(store) for store in stores], "test": _source(test_store), "split": split}
+        return cls(classes, Clips(learned, classes), test_store, tested, data, left_out)
+
+    def config(self, profile: Profile, pretrained: Path | None) -> dict[str, Any]:
+        """All that the result depends on, JSON-ready: the run's config (see `run`)."""
+        start = files.fingerprint(read_config(pretrained)) if pretrained else None
+        config = {
+            "fer3d": __version__,
+            "profile": replace(profile, clips=self.test_store.settings).as_dict(),
+            "labels": self.classes,
+            "data": {**self.data, "pretrained": start},
+        }
+        return json.loads(json.dumps(config))
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What ``metrics.json`` says of the clips, beside the metrics."""
+        present = set(self.train.targets.tolist())
+        never_seen = [name for k, name in enumerate(self.classes) if k not in present]
+        return {"train_clips": len(self.train), "left_out": self.left_out, "never_seen": never_seen}
+
+
+def _source(store: Store) -> dict[str, Any]:
+    counts = {name: store.metadata.get(name, 0) for name in ("clips", "padded", "rejected", "skipped")}
+    return {"database": store.database, "fingerprint": store.metadata["fingerprint"], **counts}
+
+
+def _check_alike(stores: Sequence[Store], profile: Profile) -> None:
+    """An `InputError` for stores of another size than the profile's, or cut in different ways."""
+    for store in stores:
+        if store.settings.size != profile.clips.size:
+            raise InputError(
+                f"the clips of {store.path} have {store.settings.size} pixels, those of profile {profile.name} "
+                f"{profile.clips.size}",
+                f"fer3d prepare with --profile {profile.name}",
+            )
+        if unlike := sorted(store.settings.as_dict().items() - stores[0].settings.as_dict().items()):
+            setting = ", ".join(f"{name} = {value}" for name, value in unlike)
+            raise InputError(f"only {store.path} was prepared with {setting}", "preparing all stores alike")
