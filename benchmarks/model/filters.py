@@ -31,7 +31,7 @@ def by_pixels(points: np.ndarray, size: int, grid: int, half: int, slope: float)
         for row in range(grid):
             for column in range(grid):
                 for x, y in frame:
-                    dx, dy = abs(column - int(x * grid // size)), abs(row - int(y * grid // size))
+                    dx, dy = abs(column - int((x + 0.5) * grid // size)), abs(row - int((y + 0.5) * grid // size))
                     if dx <= half and dy <= half:
                         cells[row, column] = max(cells[row, column], 1 - slope * (dx + dy))
     return filled
@@ -42,7 +42,7 @@ def by_windows(points: np.ndarray, size: int, grid: int, half: int, slope: float
     filled = np.zeros((len(points), grid, grid), np.float32)
     for frame, cells in zip(points, filled, strict=True):
         for x, y in frame:
-            column, row = int(x * grid // size), int(y * grid // size)
+            column, row = int((x + 0.5) * grid // size), int((y + 0.5) * grid // size)
             for dy in range(-half, half + 1):
                 for dx in range(-half, half + 1):
                     r, c = row + dy, column + dx

@@ -6,7 +6,7 @@
 Without STORE, CK+'s (its stand-in where no licensed copy is named), written where it is missing. Fold 0
 is held out; each training has the same number of steps. ``less default`` is the accuracy less that of the
 default with the same seed, on the same clips, with its paired interval over subjects; a last row of each optimiser
-is of all seeds. Notebook 04 shows the table that ``--csv`` writes.
+is of all seeds, its interval over subjects and seeds. Notebook 04 shows the table that ``--csv`` writes.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
             profile = pipeline.make_profile(chosen.profile, "3d+landmarks", recipe, **given)
             out = chosen.out / profile.name / name.replace(" ", "-") / f"seed{seed}"
             effort = effort_of(train([store], out, profile), out, profile)
-            predictions[name].append(metrics.read_predictions(out))
+            predictions[name].append(metrics.read_predictions(out).assign(seed=seed))
             compared = rates(predictions[name][-1:], predictions[DEFAULT][-1:])
             rows.append({"optimiser": name, "seed": seed, **effort, **compared})
             print(json.dumps({"benchmark": "optimisers", **rows[-1]}), flush=True)

@@ -8,7 +8,8 @@ second stream for the landmarks' motion; the last row holds the predictions of t
 ``fer3d pretrain``; trainings that start from it are ``--epochs`` long. Beside them stands a linear classifier on how
 far the same landmarks moved between the first and the last frame. ``above`` says whether the whole 95 % interval over
 subjects lies above the majority-class rate; ``less ...`` is the paired difference on the same clips with its
-interval. The row of all seeds counts each clip once per seed, and draws subjects. Finished trainings stay in
+interval. The row of all seeds counts each clip once per seed; the intervals of its
+differences are over subjects and seeds. Finished trainings stay in
 ``--out``, so that several processes can divide the seeds and a last one collects the results.
 """
 
@@ -46,9 +47,10 @@ def main() -> None:
     chosen = parser.parse_args()
     stores = [open_store(path) for path in chosen.store] or [pipeline.store("ckplus", chosen.profile)]
 
-    folds, many = range(chosen.folds), len(chosen.seeds)
+    folds = range(chosen.folds)
     predictions = pd.concat([linear(store, folds, config.profile(chosen.profile).folds) for store in stores])
-    rows, of_all = [row("linear", "", [predictions], {})], {"linear": pd.concat([predictions] * many)}
+    rows = [row("linear", "", [predictions], {})]
+    of_all = {"linear": pd.concat([predictions.assign(seed=seed) for seed in chosen.seeds])}
     ways: dict[str, tuple[str, Path | None, dict[str, Any]]] = {
         "from scratch": ("default", None, {}),
         "joint": ("joint", None, {}),
@@ -61,14 +63,16 @@ def main() -> None:
         for seed in chosen.seeds:
             profile = pipeline.make_profile(chosen.profile, chosen.variant, recipe, seed=seed, **given)
             done = [trained(store, profile, folds, start, chosen.out / store.path.name / runs) for store in stores]
-            tables.append(pd.concat([table for table, _ in done]))
+            tables.append(pd.concat([table for table, _ in done]).assign(seed=seed))
             seconds = round(sum(taken for _, taken in done), 1)
             rows.append(row(name, str(seed), tables[-1:], {"linear": predictions}) | {"seconds": seconds})
         rows.append(row(name, "all", tables, of_all))
         of_all[name] = pd.concat(tables)
     joint = Path(chosen.profile) / chosen.variant / "joint"
     tables = [
-        pd.concat([points_alone(store, folds, seed, chosen.out / store.path.name / joint) for store in stores])
+        pd.concat([points_alone(store, folds, seed, chosen.out / store.path.name / joint) for store in stores]).assign(
+            seed=seed
+        )
         for seed in chosen.seeds
     ]
     rows.append(row("joint's points alone", "all", tables, of_all))

@@ -2,8 +2,8 @@
 
 Section 4.2 of the paper reports the recognition rate (accuracy) as mean and standard
 deviation over five folds. This module adds the unweighted average recall (UAR), the
-majority-class baseline, and bootstrap intervals that resample subjects, not clips. All of
-them are computed from pooled predictions.
+majority-class baseline, and intervals over subjects, not clips (`intervals`). All of them are
+computed from pooled predictions.
 
 A predictions table has one row per clip: clip, subject, database, label, prediction, and
 ``p_<emotion>`` for each learned class in label order.
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import make_pipeline
@@ -24,16 +23,22 @@ from sklearn.preprocessing import StandardScaler
 from fer3d import files, labels
 from fer3d.data.splits import subjects_of
 from fer3d.errors import InputError
+from fer3d.evaluation.intervals import difference_interval, rate_interval
 
 COLUMNS = ("clip", "subject", "database", "label", "prediction")
-RESAMPLES = 5000
-"""Bootstrap resamples of an interval."""
 MAX_BYTES = 2**30
 """Size of the largest ``predictions.csv`` that is read."""
 
 
 def predictions_table(manifest: pd.DataFrame, classes: Sequence[str], probabilities: np.ndarray) -> pd.DataFrame:
-    """The predictions table for the N clips of a manifest, from (N, K) probabilities in label order."""
+    """The predictions table for the N clips of a manifest, from (N, K) probabilities in label order.
+
+    Raises:
+        InputError: a probability that is not a number, as a network gives that was trained with too high a rate.
+    """
+    if not np.isfinite(probabilities).all():
+        broken = manifest["clip"].iloc[int(np.argmin(np.isfinite(probabilities).all(axis=1)))]
+        raise InputError(f"the network's probabilities for clip {broken} are not numbers", "training with a smaller lr")
     table = manifest[["clip", "subject", "database", "label"]].reset_index(drop=True)
     table["prediction"] = np.asarray(classes)[probabilities.argmax(axis=1)]
     return pd.concat([table, pd.DataFrame(probabilities, columns=[f"p_{name}" for name in classes])], axis=1)
@@ -100,52 +105,58 @@ def pool(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pooled
 
 
-def evaluate(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
+def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
     """Metrics of one predictions table, ready for JSON. Rates are shares from 0 to 1.
 
     Returns:
         ``n`` clips of ``subjects`` subjects; ``accuracy``, the paper's recognition rate;
         ``uar``, the mean recall over the classes that occur; ``majority``, the accuracy of
         always predicting the most frequent class of these clips; ``interval`` and
-        ``uar_interval``, their 95 % bootstrap intervals over subjects (5000 resamples,
-        percentiles); ``labels``; ``confusion``, clips by true class (rows) and predicted
-        class (columns).
+        ``uar_interval``, their 95 % intervals over subjects (`intervals.rate_interval`);
+        ``labels``; ``confusion``, clips by true class (rows) and predicted class (columns).
     """
-    classes = classes_of(predictions)
+    classes, subjects = classes_of(predictions), subjects_of(predictions).to_numpy()
     confusion = confusion_matrix(predictions["label"], predictions["prediction"], labels=list(classes))
-    hits, clips = _counts_by_subject(predictions)
+    hits = (predictions["prediction"] == predictions["label"]).to_numpy(float)
+    accuracy, uar = rate_interval(hits, subjects), rate_interval(hits, subjects, predictions["label"].to_numpy(str))
     return {
         "n": len(predictions),
-        "subjects": len(clips),
-        "accuracy": float(_accuracy(hits, clips)),
-        "uar": float(_uar(hits, clips)),
+        "subjects": len(np.unique(subjects)),
+        "accuracy": accuracy.estimate,
+        "uar": uar.estimate,
         "majority": float(confusion.sum(axis=1).max() / confusion.sum()),
-        "interval": _interval(_accuracy, [hits, clips], (0.0, 1.0), seed),
-        "uar_interval": _interval(_uar, [hits, clips], (0.0, 1.0), seed),
+        "interval": [accuracy.low, accuracy.high],
+        "uar_interval": [uar.low, uar.high],
         "labels": list(classes),
         "confusion": confusion.tolist(),
     }
 
 
-def compare(first: pd.DataFrame, second: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-    """Accuracy of ``first`` minus that of ``second`` on the same clips, with its paired interval over subjects.
+def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy of ``first`` minus that of ``second`` on the same clips, with its paired interval.
+
+    The interval is over subjects. Where both tables have a column ``seed`` with several values, it is over subjects
+    and seeds; otherwise it holds for these two trainings, not for their recipes.
+
+    Returns:
+        ``n`` clips, ``seeds`` trainings of each, ``difference`` and ``interval``, shares from -1 to 1.
 
     Raises:
-        InputError: the two tables have different clips or different true labels.
+        InputError: the tables have different clips, or differ about a clip's subject, true label or seed.
     """
-    keys = ["database", "clip", "label"]
-    if sorted(map(tuple, first[keys].to_numpy())) != sorted(map(tuple, second[keys].to_numpy())):
-        raise InputError("the two runs predict different clips: expected the same", "runs of the same fold")
-    (hits, clips), (other_hits, _) = _counts_by_subject(first), _counts_by_subject(second)
-
-    def difference(hits: np.ndarray, other: np.ndarray, clips: np.ndarray) -> np.ndarray:
-        return _accuracy(hits, clips) - _accuracy(other, clips)
-
-    return {
-        "n": len(first),
-        "difference": float(difference(hits, other_hits, clips)),
-        "interval": _interval(difference, [hits, other_hits, clips], (-1.0, 1.0), seed),
-    }
+    keys = ["database", "clip", "subject", "label", *(["seed"] if "seed" in first and "seed" in second else [])]
+    both = first.merge(second, on=keys, suffixes=("", "_other"), validate="one_to_one")
+    if not len(both) == len(first) == len(second):
+        raise InputError(
+            "the two tables have different clips, or differ about a clip's subject or label: expected the same clips",
+            "runs of the same fold and data",
+        )
+    hits, other_hits = (both[name] == both["label"] for name in ("prediction", "prediction_other"))
+    values: np.ndarray = hits.to_numpy(float) - other_hits.to_numpy(float)
+    seeds = both["seed"].to_numpy() if "seed" in keys else np.zeros(len(both))
+    difference, low, high = difference_interval(values, subjects_of(both).to_numpy(), seeds)
+    trainings = len(np.unique(seeds))
+    return {"n": len(both) // trainings, "seeds": trainings, "difference": difference, "interval": [low, high]}
 
 
 def over_folds(tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
@@ -178,48 +189,3 @@ def linear_baseline(
     probabilities = np.zeros((len(test), len(classes)))
     probabilities[:, [list(classes).index(name) for name in model.classes_]] = model.predict_proba(moved[test])
     return predictions_table(manifest.iloc[test], classes, probabilities)
-
-
-def _counts_by_subject(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Correct clips and all clips, each (subjects, K) by true class; subjects in alphabetical order."""
-    hits = pd.DataFrame(
-        {
-            "subject": subjects_of(predictions),
-            "label": pd.Categorical(predictions["label"], list(classes_of(predictions))),
-            "hit": predictions["prediction"] == predictions["label"],
-        }
-    )
-    counts = hits.groupby(["subject", "label"], observed=False)["hit"].agg(["sum", "count"]).unstack()
-    return counts["sum"].to_numpy(), counts["count"].to_numpy()
-
-
-def _accuracy(hits: np.ndarray, clips: np.ndarray) -> np.ndarray:
-    """Share of correct clips, from counts (..., subjects, K)."""
-    return hits.sum(axis=(-2, -1)) / clips.sum(axis=(-2, -1))
-
-
-def _uar(hits: np.ndarray, clips: np.ndarray) -> np.ndarray:
-    """Mean recall over the classes that occur, from counts (..., subjects, K)."""
-    support = clips.sum(axis=-2)
-    recall = hits.sum(axis=-2) / np.maximum(support, 1)
-    return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
-
-
-def _interval(statistic: Any, counts: list[np.ndarray], limits: tuple[float, float], seed: int) -> list[float]:
-    """95 % bootstrap interval of a statistic of counts (subjects, K); the statistic's limits for a single subject."""
-    if len(counts[0]) < 2:
-        return list(limits)
-
-    def resampled(subjects: np.ndarray, axis: int) -> np.ndarray:
-        return statistic(*(table[subjects.astype(int)] for table in counts))
-
-    result = bootstrap(
-        (np.arange(len(counts[0])),),
-        resampled,
-        n_resamples=RESAMPLES,
-        batch=500,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = result.confidence_interval
-    return [float(low), float(high)]

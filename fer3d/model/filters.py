@@ -5,7 +5,10 @@ with d their Manhattan distance in cells of the grid that the filter is multipli
 
 The paper leaves open what follows; each line is tested.
 
-- A landmark at x pixels of a crop of ``size`` pixels lies in cell ``floor(x * grid / size)``.
+- The crop is "resized to the filter's size": a landmark at x pixels of a crop of ``size`` pixels, counted from the
+  middle of the first one, lies in cell ``floor((x + 0.5) * grid / size)``. So the filter of a mirrored face is the
+  mirrored filter. (A feature map's cells see places up to half a cell further left and up, since its convolutions
+  pad evenly and step from the first pixel.)
 - Cells outside all windows weigh 0.
 - Where windows overlap, the larger weight counts (``overlap="max"``), or their sum (``"sum"``).
 - A landmark outside the crop keeps its window: those cells of it that lie inside the grid count.
@@ -25,11 +28,12 @@ from fer3d.config import Distance, Overlap
 def landmark_cells(landmarks: Tensor, size: int, grid: int) -> Tensor:
     """The grid's cell of each landmark: (..., 2) pixels of a ``size`` x ``size`` crop to (..., 2) float cells (x, y).
 
-    Whole numbers, below 0 or from ``grid`` on outside the crop; NaN stays NaN. In double
-    precision the product of single precision coordinates is exact and no quotient is rounded up
-    to a whole number, so that every device finds the same cell for a landmark on a cell's edge.
+    A pixel's middle has whole coordinates, so that the crop reaches from -0.5 to ``size`` - 0.5. The cells are whole
+    numbers, below 0 or from ``grid`` on outside the crop; NaN stays NaN. In double precision the product of single
+    precision coordinates is exact and no quotient is rounded up to a whole number, so that every device finds the
+    same cell for a landmark on a cell's edge.
     """
-    return landmarks.double().mul(grid).div_(size).floor_()
+    return landmarks.double().add(0.5).mul_(grid).div_(size).floor_()
 
 
 @torch.no_grad()

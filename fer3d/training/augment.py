@@ -52,7 +52,7 @@ def augment(clips: Tensor, landmarks: Tensor, settings: TrainingSettings, params
     grid = functional.affine_grid(theta, [B, C * T, H, W], align_corners=False)
     moved = functional.grid_sample(clips.reshape(B, C * T, H, W), grid, align_corners=False)
 
-    centre = landmarks.new_tensor([(W - 1) / 2, (H - 1) / 2])
+    centre = (W - 1) / 2  # of a square; a plain number, since a tensor would have to be copied to the GPU
     moves = (turn, shift, mirrored, torch.tensor(MIRROR))
     turn, shift, mirrored, names = (to_device(values, landmarks.device) for values in moves)
     points = torch.einsum("bij,btlj->btli", turn, landmarks - centre)

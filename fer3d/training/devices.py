@@ -7,6 +7,7 @@ together; without ``torchrun`` there is one.
 import logging
 import os
 import warnings
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,8 @@ from torch.distributed.rendezvous import rendezvous
 from fer3d.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
+TIMEOUT = timedelta(hours=6)
+"""The processes wait for the first one while it tests; of one that died they hear at once, without a timeout."""
 Precision = Literal["fp32", "bf16"]
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it prints its precision at every start
@@ -63,7 +66,7 @@ def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -
         store, rank, processes = next(rendezvous("env://"))
         store = PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
         backend = "nccl" if choose(device, precision)[0] == "cuda" else "gloo"
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=processes)
+        distributed.init_process_group(backend, timeout=TIMEOUT, store=store, rank=rank, world_size=processes)
     processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = _fabric(device, precision, devices=here, num_nodes=processes // here, strategy="ddp")
     fabric.launch()

@@ -48,6 +48,8 @@ class Task:
             learned, split = [(test_store, rows)], {"kind": "fold", "fold": fold, "folds": profile.folds}
         else:
             raise InputError(f"{len(stores)} stores to train on need another one to test on", "--test STORE")
+        # Another release of scikit-learn may draw other folds from the same call: the test clips themselves count.
+        split["test_clips"] = files.fingerprint(sorted(test_store.manifest["clip"].iloc[tested]))
         data = {"train": [_source(store) for store in stores], "test": _source(test_store), "split": split}
         return cls(classes, Clips(learned, classes), test_store, tested, data, left_out)
 

@@ -27,7 +27,7 @@ def by_loops(landmarks, size, grid, window=7, slope=0.1, distance="manhattan", o
         for x, y in landmarks[b, t].tolist():
             if not (math.isfinite(x) and math.isfinite(y)):
                 continue
-            dx, dy = column - math.floor(x * grid / size), row - math.floor(y * grid / size)
+            dx, dy = column - math.floor((x + 0.5) * grid / size), row - math.floor((y + 0.5) * grid / size)
             if abs(dx) <= half and abs(dy) <= half:
                 found.append(float(np.float32(max(0.0, 1 - slope * measure(dx, dy)))))
         if found:
@@ -67,7 +67,7 @@ def test_equals_the_loop_at_the_papers_size():
 
 def one_in_the_middle(grid, **options):
     """The filter of a single landmark in the middle of the grid."""
-    return landmark_filter(torch.full((1, 1, 1, 2), grid / 2), grid, grid, **options)[0, 0, 0]
+    return landmark_filter(torch.full((1, 1, 1, 2), (grid - 1) / 2), grid, grid, **options)[0, 0, 0]
 
 
 def test_the_weights_of_the_paper():
@@ -93,7 +93,7 @@ def test_a_landmark_outside_keeps_the_part_of_its_window_that_lies_inside():
 
 
 def test_overlapping_windows_give_the_nearer_landmarks_weight_or_the_sum():
-    points = torch.tensor([[[[2.5, 4.5], [4.5, 4.5]]]])  # columns 2 and 4, one cell between them
+    points = torch.tensor([[[[2.0, 4.0], [4.0, 4.0]]]])  # columns 2 and 4, one cell between them
     row = landmark_filter(points, size=9, grid=9, window=5)[0, 0, 0, 4]
     assert row.tolist() == torch.tensor([0.8, 0.9, 1.0, 0.9, 1.0, 0.9, 0.8, 0.0, 0.0]).tolist()
     total = landmark_filter(points, size=9, grid=9, window=5, overlap="sum")[0, 0, 0, 4]
@@ -110,9 +110,23 @@ def test_a_weight_is_never_negative():
 
 
 def test_a_landmark_on_the_last_pixels_edge():
-    cells = landmark_cells(torch.tensor([[299.0, 298.99], [0.0, -0.001]]), 299, 38)
+    cells = landmark_cells(torch.tensor([[298.5, 298.49], [-0.5, -0.501]]), 299, 38)
     assert cells.tolist() == [[38, 37], [0, -1]]
-    assert landmark_cells(torch.tensor([[2.0, 4.0]]), 98, 49).tolist() == [[1, 2]]  # not 1 / 49 * 49, which is below 1
+    assert landmark_cells(torch.tensor([[1.5, 3.5]]), 98, 49).tolist() == [[1, 2]]  # not 1 / 49 * 49, which is below 1
+
+
+@pytest.mark.parametrize(("size", "grid"), [(64, 16), (64, 7), (299, 38), (299, 18)])
+def test_the_filter_of_a_mirrored_face_is_the_mirrored_filter(size, grid):
+    """But for landmarks on the line between two cells, of which the right one counts."""
+    landmarks = torch.rand(1, 20, 66, 2, generator=torch.Generator().manual_seed(0)) * 1.2 * size - 0.1 * size
+    mirrored = torch.stack([size - 1 - landmarks[..., 0], landmarks[..., 1]], -1)
+    assert torch.equal(landmark_filter(mirrored, size, grid), landmark_filter(landmarks, size, grid).flip(-1))
+
+
+def test_every_pixel_belongs_to_the_cell_that_resizing_puts_it_in():
+    """The crop's edges are the grid's edges: each cell of a 4 x 4 grid takes 16 columns of 64 pixels."""
+    cells = landmark_cells(torch.arange(64.0)[:, None].repeat(1, 2), 64, 4)[:, 0]
+    assert torch.equal(cells, torch.arange(4.0).double().repeat_interleave(16))
 
 
 def test_coverage():

@@ -1,5 +1,6 @@
 """The loop by itself: its rates, what it draws, its steps."""
 
+import contextlib
 import copy
 import dataclasses
 import itertools
@@ -99,3 +100,19 @@ def test_each_stream_learns_by_itself():
 def test_the_log_has_means_over_clips():
     row = log_row(Epoch.plan(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
     assert (row["epoch"], row["loss"], row["train_accuracy"]) == (2, 1.5, 0.25)
+
+
+@pytest.mark.parametrize("clip_norm", ["parts", "whole", "none"])
+def test_a_whole_step_stays_on_the_device_of_its_clips(clip_norm, monkeypatch):
+    """Traced on PyTorch's meta device, which refuses tensors of any other, as a GPU does."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # which the meta device lacks
+    meta, profile = torch.device("meta"), with_network(landmark_stream=True)
+    network = Network(profile.network, ("fear", "anger"), 32).to(meta)
+    frames = [torch.empty(4, 32, 32, 3, dtype=torch.uint8, device=meta)] * 6
+    landmarks, targets = torch.empty(6, 4, 66, 2, device=meta), torch.empty(6, dtype=torch.long, device=meta)
+    moved = augment(normalise_clips(frames, clip_norm), landmarks, profile.training, torch.zeros(6, 5))
+    streams = network.stream_logits(*moved)
+    loss = functional.cross_entropy(streams.flatten(0, 1), targets.repeat(len(streams)))
+    loss.backward()
+    gradients = [parameter.grad for parameter in network.parameters()]
+    assert {tensor.device for tensor in (*moved, streams, loss, *gradients)} == {meta}
