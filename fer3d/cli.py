@@ -219,14 +219,14 @@ def predict(
 
     The frames after the last whole ten get no prediction.
     """
-    from fer3d import predict
+    from fer3d import own_video
     from fer3d.training.run import read_metrics
 
     held_out = read_metrics(weights)
     if as_json:
-        _print_json(list(predict.predict(video, weights)))
+        _print_json(list(own_video.predict_rows(video, weights)))
         return
-    for row in predict.predict(video, weights):
+    for row in own_video.predict_rows(video, weights):
         outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
         print(f"from frame {row['first_frame']}: {outcome}", flush=True)
     print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")

@@ -77,8 +77,9 @@ class Store:
         return labels.ordered(self.manifest["label"])
 
 
-def open_store(path: Path) -> Store:
+def open_store(path: Path | str) -> Store:
     """Open a prepared store; an `InputError` for one that is missing, foreign, damaged or of another version."""
+    path = Path(path)
     if not path.is_dir():
         raise InputError(f"there is no store at {path}", "fer3d prepare, which writes one")
     arrays = [f"{name}.npy" for name in array_specs(ClipSettings())]

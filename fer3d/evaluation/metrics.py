@@ -49,7 +49,7 @@ def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
     return tuple(str(name).removeprefix("p_") for name in predictions.columns if str(name).startswith("p_"))
 
 
-def read_predictions(run: Path) -> pd.DataFrame:
+def read_predictions(run: Path | str) -> pd.DataFrame:
     """Read and check a run's ``predictions.csv``.
 
     Args:
@@ -58,6 +58,7 @@ def read_predictions(run: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, too large or not a predictions table.
     """
+    run = Path(run)
     path = run / "predictions.csv" if run.is_dir() else run
     hint = "the folder given to fer3d train --out"
     try:

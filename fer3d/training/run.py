@@ -114,12 +114,13 @@ class TrainedModel:
     clips: ClipSettings
 
 
-def load_model(run: Path) -> TrainedModel:
+def load_model(run: Path | str) -> TrainedModel:
     """The network of a finished run, in evaluation mode on the CPU.
 
     Raises:
         InputError: no finished run, or weights that are truncated or another run's.
     """
+    run = Path(run)
     config = read_config(run)
     learned, _ = weights.read(run / "model.safetensors", files.fingerprint(config))
     profile, classes = config["profile"], tuple(config["labels"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer3d import predict
+from fer3d import own_video
 from fer3d.config import ClipSettings, TrainingSettings
 from fer3d.data import clips
 from fer3d.data.video import VideoError
@@ -39,14 +39,14 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.DroppedCl
         def __call__(self, frames: torch.Tensor, landmarks: torch.Tensor) -> np.ndarray:
             return 0.1 + 0.7 * np.eye(3)[frames[:, 0, 0, 0, 0] % 3]
 
-    monkeypatch.setattr(predict, "load_model", lambda run: model)
-    monkeypatch.setattr(predict, "Predictor", Predictor)
+    monkeypatch.setattr(own_video, "load_model", lambda run: model)
+    monkeypatch.setattr(own_video, "Predictor", Predictor)
     return [clips.DroppedClip(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
 
 
 def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clips, "cut", lambda sequence, tracker: iter(pieces))
-    rows = list(predict.predict(Path("own.avi"), Path("run")))
+    rows = list(own_video.predict_rows(Path("own.avi"), Path("run")))
     assert [row["first_frame"] for row in rows] == list(range(0, 110, 10))
     assert [row.get("prediction") for row in rows] == [
         CLASSES[k % 3] if isinstance(piece, clips.Clip) else None for k, piece in enumerate(pieces)
@@ -65,4 +65,4 @@ def test_a_video_that_breaks_late_is_one_line(pieces: list, monkeypatch: pytest.
 
     monkeypatch.setattr(clips, "cut", cut)
     with pytest.raises(InputError, match="broken video"):
-        list(predict.predict(Path("own.avi"), Path("run")))
+        list(own_video.predict_rows(Path("own.avi"), Path("run")))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from fer3d.data import clips
@@ -25,8 +26,26 @@ from fer3d.training.run import load_model
 _BATCH = 8
 
 
-def predict(video: Path, run: Path) -> Iterator[dict[str, Any]]:
-    """A run's predictions for each ten frames of a video.
+def predict(video: Path | str, run: Path | str) -> pd.DataFrame:
+    """The predictions of a finished run's network for a video, one row for every ten frames.
+
+    Args:
+        video: any video that OpenCV reads.
+        run: the folder of a finished run.
+
+    Returns:
+        ``first_frame`` (from 0), ``n_faces``, ``score`` (the detector's smallest in the ten frames, above 0),
+        ``prediction`` and ``p_<emotion>`` (0 to 1) in label order. Where no face was found, these are empty and
+        ``reason`` says why.
+
+    Raises:
+        InputError: a video that cannot be read, or no finished run.
+    """
+    return pd.DataFrame(predict_rows(Path(video), Path(run)))
+
+
+def predict_rows(video: Path, run: Path) -> Iterator[dict[str, Any]]:
+    """The rows of `predict` one by one, while the video is being read.
 
     Yields rows with ``first_frame`` (counted from 0), ``n_faces``, ``score`` (the detector's
     smallest confidence), ``prediction`` and ``p_<emotion>`` in label order; or, where no face
