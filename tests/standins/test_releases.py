@@ -43,10 +43,10 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, digest: Digest) 
 
 def test_a_finished_release_and_a_foreign_folder_are_left_alone(tmp_path: Path) -> None:
     release, foreign = tmp_path / "ckplus", tmp_path / "foreign"
-    standins.write("ckplus", release, subjects=1, seed=5, hostile=True, workers=1)
+    standins.write("ckplus", release, subjects=1, seed=5, workers=1)
     image = next(release.rglob("*.png"))
     before = image.stat().st_mtime_ns
-    standins.write("ckplus", release, subjects=1, seed=5, hostile=True, workers=1)
+    standins.write("ckplus", release, subjects=1, seed=5, workers=1)
     assert image.stat().st_mtime_ns == before
     foreign.mkdir()
     (foreign / "mine.txt").write_text("precious")

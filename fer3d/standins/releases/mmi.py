@@ -25,7 +25,7 @@ from fer3d.standins.people.person import ACTION_UNITS, Person, Pose, random_stre
 from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
-from fer3d.standins.releases.recording import ExpectedSkip, GroundTruth, SubjectPlan
+from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 
 FPS = 24
 FRAMES = (20, 30)
@@ -133,25 +133,16 @@ def write_recording(
     coded = _coded_units(units) if rng.random() < 0.6 else {}
     if coded:
         (folder / f"{stem}-oao_aucs.xml").write_text(_units_xml(coded, stem))
-    why = _skip_reason(plan, session)
+    usable = session.code in MMI_CODES and plan.view != PROFILE
     return GroundTruth(
         plan.subject,
         stem,
-        None if why else session.emotion,
+        session.emotion if usable else None,
         np.stack(landmarks),
         units,
         tuple((unit, 0.0) for unit in sorted({int(name.rstrip("LR")) for name in coded})),
-        skip=ExpectedSkip(f"{session.number}/{stem}.avi", why) if why else None,
+        usable=usable,
     )
-
-
-def _skip_reason(plan: Plan, session: Session) -> str:
-    """Why a session cannot be used; empty if it can."""
-    if session.code is None:
-        return "no Emotion tag"
-    if session.code not in MMI_CODES:
-        return f"emotion code '{session.code}'"
-    return "profile view only" if plan.view == PROFILE else ""
 
 
 def _stored_frames(
