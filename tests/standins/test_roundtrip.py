@@ -3,7 +3,6 @@
 Renderer and face detector have their own tests; here both are replaced by fast stubs, except in the last test.
 """
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,32 +156,6 @@ def stores(releases: Releases, tmp_path_factory: pytest.TempPathFactory) -> dict
         for database in labels.TITLES:
             preparation.prepare(database, releases[database], root / database, SETTINGS, workers=1)
     return {database: open_store(root / database) for database in labels.TITLES}
-
-
-def clips_by_hand(database: str, row: dict[str, Any]) -> list[tuple[int, str, int]]:
-    """First frame, label and padding of each clip of a recording, from its ground truth."""
-    n = row["frames"]
-    if database == "ckplus":
-        return [(max(n - 10, 0), row["label"], max(10 - n, 0))] if row["label"] else []
-    if database != "disfa":
-        return [(first, row["label"], 0) for first in range(0, n - 9, 10)] if row["label"] else []
-    made, start = [], 0
-    for label, run in itertools.groupby(row["frame_labels"]):
-        length = len(list(run))
-        made += [(start + first, label, 0) for first in range(0, length - 9, 10)] if label else []
-        start += length
-    return made
-
-
-@each_database
-def test_clips_are_those_cut_by_hand_from_the_ground_truth(
-    releases: Releases, stores: dict[str, Store], database: str
-) -> None:
-    columns = ["subject", "sequence", "first_frame", "label", "padded"]
-    truth = standins.ground_truth(releases[database])
-    expected = [(row["subject"], row["name"], *clip) for row in truth for clip in clips_by_hand(database, row)]
-    assert sorted(stores[database].manifest[columns].itertuples(index=False, name=None)) == sorted(expected)
-    assert database != "ckplus" or any(padded for *_, padded in expected), "no clip is padded"
 
 
 @each_database

@@ -64,21 +64,20 @@ class FirstFrameRenderer:
     seen: dict[int, tuple[Person, Scene, np.ndarray, np.ndarray]]
 
     def __init__(self, person: Person, scene: Scene) -> None:
-        self.person, self.scene, self.made = person, scene, None
+        self.person, self.scene = person, scene
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         black = np.zeros((1, 1, 3), np.uint8), np.zeros((68, 2), np.float32)
         if pose is self.recordings[-1][0]:
-            first = self._small().frame(pose) if self.renders else black
+            first = self._small.frame(pose) if self.renders else black
             self.seen[id(pose)] = (self.person, self.scene, *first)
         return black
 
+    @functools.cached_property
     def _small(self) -> Renderer:
         size = {"width": self.scene.width // SMALL, "height": self.scene.height // SMALL}
         small = dataclasses.replace(self.scene, **size, scale=self.scene.scale / SMALL, blur=self.scene.blur / SMALL)
-        if self.made is None or self.made.scene != small:
-            self.made = Renderer(self.person, small)
-        return self.made
+        return Renderer(self.person, small)
 
 
 @functools.cache

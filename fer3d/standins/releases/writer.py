@@ -71,10 +71,18 @@ def write(
     arguments = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed}
     arguments["code"] = source_digest()
     with files.lock(out):
-        if _is_written(out, truth, arguments):
+        ours = (truth / "plan.json").exists()
+        if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"{out} holds other things: expected a new or empty folder", "another --out")
+        begun = ours and files.read_json(truth / "plan.json") == arguments
+        if begun and out.exists() and (truth / "counts.json").exists():
             return files.read_json(truth / "counts.json")
         growing = out.parent / f".{out.name}.growing"
-        _clear_stale(truth, growing, arguments)
+        if not (begun and growing.exists()):
+            shutil.rmtree(growing, ignore_errors=True)
+            shutil.rmtree(truth, ignore_errors=True)
+            growing.mkdir(parents=True, exist_ok=True)
+            files.write_json(truth / "plan.json", arguments)
         plans = layout.plan(subjects, seed, recordings)
         missing = [plan for plan in plans if not (truth / "subjects" / f"{plan.subject}.json").exists()]
         try:
@@ -94,25 +102,6 @@ def write(
 def truth_folder(out: Path) -> Path:
     """Folder of the ground truth of the release at ``out``."""
     return out.parent / f"{out.name}.truth"
-
-
-def _is_written(out: Path, truth: Path, arguments: dict[str, Any]) -> bool:
-    """Whether ``out`` is exactly this release; an `InputError` if it is something else."""
-    ours = (truth / "plan.json").exists()
-    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds other things: expected a new or empty folder", "another --out")
-    complete = out.exists() and ours and (truth / "counts.json").exists()
-    return complete and files.read_json(truth / "plan.json") == arguments
-
-
-def _clear_stale(truth: Path, growing: Path, arguments: dict[str, Any]) -> None:
-    """Delete what an earlier run began, unless it can be resumed."""
-    if (truth / "plan.json").exists() and files.read_json(truth / "plan.json") == arguments and growing.exists():
-        return
-    shutil.rmtree(growing, ignore_errors=True)
-    shutil.rmtree(truth, ignore_errors=True)
-    growing.mkdir(parents=True, exist_ok=True)
-    files.write_json(truth / "plan.json", arguments)
 
 
 def _render(
