@@ -167,10 +167,11 @@ def animate(
     turns = rng.normal([0, yaw, 0], [2.0, 2.0, 1.5]) + swayed
     shifts = np.stack([smooth_noise(rng, frames, fps) * style.drift for _ in range(2)], 1)
     gazes = np.stack([smooth_noise(rng, frames, fps) * 2.0 for _ in range(2)], 1)
-    motion = zip(
-        blinks(rng, frames, fps).tolist(), *(map(tuple, m.tolist()) for m in (gazes, turns, shifts)), strict=True
-    )
-    return [Pose(shown, *moved) for shown, moved in zip(units, motion, strict=True)]
+    blink = blinks(rng, frames, fps)
+    return [
+        Pose(units[t], float(blink[t]), tuple(gazes[t].tolist()), tuple(turns[t].tolist()), tuple(shifts[t].tolist()))
+        for t in range(frames)
+    ]
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray:

@@ -79,9 +79,7 @@ _INNER_LIP_DISPLACEMENTS: Final[Mapping[int, tuple[float, float]]] = {
 
 
 def _mirror(point: int | str) -> int | str:
-    if isinstance(point, str):
-        return point[:-2] + "_r"
-    return int(head.MIRROR[point])
+    return point[:-2] + "_r" if isinstance(point, str) else int(head.MIRROR[point])
 
 
 def _displacement_array() -> np.ndarray:

@@ -158,8 +158,6 @@ class Renderer:
 
     def _draw_clothes(self, picture: np.ndarray) -> None:
         top = int(np.argmax(self._clothes_cover.any(1)))
-        if not self._clothes_cover.any():
-            return
         under = picture[top:]
         under += (self._clothes[top:] - under) * self._clothes_cover[top:, :, None]
 

@@ -62,7 +62,7 @@ def write(
     Raises:
         InputError: an unknown database, no subject or recording, a full disk, or a folder with other contents.
     """
-    layout = LAYOUTS[labels.check_database(database)]
+    labels.check_database(database)
     for name, number in (("subjects", subjects), ("recordings", recordings)):
         if number < 1:
             raise InputError(f"{number} {name} requested: expected at least 1", f"--{name} 3")
@@ -78,17 +78,14 @@ def write(
         if begun and out.exists() and (truth / "counts.json").exists():
             return files.read_json(truth / "counts.json")
         growing = out.parent / f".{out.name}.growing"
-        if not (begun and growing.exists()):
+        if not (begun and growing.exists()):  # nothing to resume
             shutil.rmtree(growing, ignore_errors=True)
             shutil.rmtree(truth, ignore_errors=True)
             growing.mkdir(parents=True, exist_ok=True)
             files.write_json(truth / "plan.json", arguments)
-        plans = layout.plan(subjects, seed, recordings)
-        missing = [plan for plan in plans if not (truth / "subjects" / f"{plan.subject}.json").exists()]
+        plans = LAYOUTS[database].plan(subjects, seed, recordings)
         try:
-            _render(database, seed, missing, growing, truth, workers)
-            if database == "fera":
-                fera.write_tables(growing, plans)
+            _render(database, seed, plans, growing, truth, workers)
         except OSError as error:
             raise InputError(f"{out} cannot be written: {error.strerror}", "another --out") from error
         if out.exists():
@@ -107,10 +104,14 @@ def truth_folder(out: Path) -> Path:
 def _render(
     database: str, seed: int, plans: Sequence[SubjectPlan], growing: Path, truth: Path, workers: int | None
 ) -> None:
+    """Write the subjects that are missing, and what belongs to no subject."""
+    missing = [plan for plan in plans if not (truth / "subjects" / f"{plan.subject}.json").exists()]
     work = partial(_render_subject, database, seed, growing, truth)
-    with tqdm(total=len(plans), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
-        for _ in map_processes(work, plans, workers):
+    with tqdm(total=len(missing), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
+        for _ in map_processes(work, missing, workers):
             progress.update()
+    if database == "fera":
+        fera.write_tables(growing, plans)
 
 
 def _render_subject(database: str, seed: int, growing: Path, truth: Path, plan: SubjectPlan) -> None:
@@ -151,14 +152,11 @@ def ground_truth(out: Path) -> list[dict[str, Any]]:
 
 def _counts(database: str, recordings: list[dict[str, Any]]) -> dict[str, Any]:
     rows = [row for row in recordings if row["usable"]]
-    by_sequence = [row["label"] for row in rows if row["label"] is not None]
-    labelled_by_frame = [row["frame_labels"] for row in rows if row["frame_labels"] is not None]
-    by_frame = [label for frame_labels in labelled_by_frame for label in frame_labels if label is not None]
-    given = by_sequence + by_frame
+    given = [label for row in rows for label in row["frame_labels"] or [row["label"]] if label is not None]
     return {
         "database": database,
         "sequences": len(rows),
-        "labelled": len(by_sequence) + len(labelled_by_frame),
+        "labelled": sum(bool(row["label"] or row["frame_labels"]) for row in rows),
         "subjects": len({row["subject"] for row in rows}),
         "frames": sum(row["frames"] for row in rows),
         "classes": {name: given.count(name) for name in labels.ordered(given)},
