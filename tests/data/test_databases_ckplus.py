@@ -292,6 +292,13 @@ def test_look_alikes_are_refused_by_name(tmp_path: Path, database: str, files: l
         databases.scan(database, tmp_path)
 
 
+def test_a_look_alike_inside_a_release_is_left_alone(release: Path) -> None:
+    write_image(release / "CK+48/anger/S010_004_00000017.png")
+    write_text(release / "ckextended.csv", "emotion,pixels,Usage\n6,36 39 35,Training\n")
+    sequences, skipped = read(release)
+    assert len(sequences) == 9 and not skipped
+
+
 def test_refused_by_name(tmp_path: Path) -> None:
     def refusal(root: Path) -> str:
         with pytest.raises(InputError) as refused:

@@ -201,7 +201,10 @@ def test_letter_case_nesting_and_strays(tmp_path: Path) -> None:
         labels="ActionUnit_Labels/ActionUnit_Labels",
     )
     (tmp_path / "ActionUnit_Labels/ActionUnit_Labels/SN002").rename(tmp_path / "ActionUnit_Labels/sn002")
+    rows = tmp_path / "ActionUnit_Labels/sn002/SN002_au1.txt"
+    write_text(rows, rows.read_bytes().replace(b"\n", b"\r\n"))
     write_text(tmp_path / "ActionUnit_Labels/sn002/._SN002_au1.txt", b"\0")
+    write_image(tmp_path / "DISFA+/Images/SN002/A1_AU1_TrailNo_1/00000.jpg")
     write_text(tmp_path / "disfa/VIDEOS_LEFTCAMERA/.DS_Store", b"\0")
     sequences, skipped = read(tmp_path)
     assert sequences["SN002_left"].frame_labels == EMOTIONS and not skipped

@@ -26,7 +26,7 @@ def release(tmp_path: Path) -> Path:
     fera_sequence(root, "au_training", "train_001", units=[[1, 2], [1, 2, 25, "speech"], []])
     fera_sequence(root, "au_training", "train_087", units=[[12]])
     fera_sequence(root, "emotion_training", "train_001", label="anger\n")
-    fera_sequence(root, "emotion_training", "train_002", label=" Joy")
+    fera_sequence(root, "emotion_training", "train_002", label="\ufeff JOY\r\n")
     fera_sequence(root, "emotion_training", "train_003", label="4\n")
     fera_sequence(root, "emotion_training", "train_004-fear")
     fera_sequence(root, "emotion_training/sadness", "train_005")
