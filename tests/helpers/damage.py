@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trees import ckplus_sequence, disfa_subject, fera_sequence, mmi_session, write_text
+from trees import BUILD
 
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
@@ -35,32 +35,6 @@ MEMORY = 2**30
 """Bytes that the process may ever hold."""
 NOBODY = 65534
 
-
-def build_ckplus(root: Path) -> None:
-    for number, subject in enumerate(("S005", "S010", "S999"), start=1):
-        ckplus_sequence(root, subject, "001", 3, number, shape=(48, 64), facs="   1.0   2.0\n")
-
-
-def build_mmi(root: Path) -> None:
-    for session, stem in ((2, "S001-002"), (224, "S002-106"), (1767, "S028-001")):
-        folder = mmi_session(root, session, stem, view=0)
-        write_text(folder / f"{stem}-oao_aucs.xml", '<D><ActionUnit Number="12"/></D>')
-
-
-def build_disfa(root: Path) -> None:
-    for subject in ("SN001", "SN010", "SN032"):
-        disfa_subject(root, subject, [{}, {12: 2}, {1: 1, 2: 1}], cameras=("Videos_LeftCamera/LeftVideo{}_comp.avi",))
-
-
-def build_fera(root: Path) -> None:
-    for number in (1, 20, 87):
-        fera_sequence(root, "au_training", f"train_{number:03d}", units=[[1], [12], []])
-    for number, word in ((101, "joy"), (102, "fear")):
-        fera_sequence(root, "training", f"train_{number}", label=word)
-    write_text(root / "actors.csv", "sequence,subject,emotion\ntrain_101,a,\ntrain_102,b,\n")
-
-
-BUILD = {"ckplus": build_ckplus, "mmi": build_mmi, "disfa": build_disfa, "fera": build_fera}
 
 Mutation = Callable[[Path, random.Random], None]
 

@@ -6,6 +6,21 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from fer3d.config import ClipSettings
+from fer3d.data import databases
+from fer3d.data.databases import Sequence, Skipped
+
+
+def read(
+    database: str, root: Path, settings: ClipSettings = databases.PAPER_SETTINGS
+) -> tuple[dict[str, Sequence], dict[str, str]]:
+    """The sequences of a release by their names, and the reasons by what was left out."""
+    found = list(databases.scan(database, root, settings))
+    return (
+        {s.name: s for s in found if isinstance(s, Sequence)},
+        {s.what: s.why for s in found if isinstance(s, Skipped)},
+    )
+
 
 def write_image(path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0) -> Path:
     """A picture of noise."""
@@ -106,3 +121,31 @@ def fera_sequence(
         rows = [" ".join(str(int(unit in row)) for unit in (*range(1, 47), "speech")) for row in units]
         write_text(root / folder / name / f"{name}-au.dat", "\n".join(rows) + "\n")
     return root / folder / name
+
+
+def build_ckplus(root: Path) -> None:
+    for number, subject in enumerate(("S005", "S010", "S999"), start=1):
+        ckplus_sequence(root, subject, "001", 3, number, shape=(48, 64), facs="   1.0   2.0\n")
+
+
+def build_mmi(root: Path) -> None:
+    for session, stem in ((2, "S001-002"), (224, "S002-106"), (1767, "S028-001")):
+        folder = mmi_session(root, session, stem, view=0)
+        write_text(folder / f"{stem}-oao_aucs.xml", '<D><ActionUnit Number="12"/></D>')
+
+
+def build_disfa(root: Path) -> None:
+    for subject in ("SN001", "SN010", "SN032"):
+        disfa_subject(root, subject, [{}, {12: 2}, {1: 1, 2: 1}], cameras=("Videos_LeftCamera/LeftVideo{}_comp.avi",))
+
+
+def build_fera(root: Path) -> None:
+    for number in (1, 20, 87):
+        fera_sequence(root, "au_training", f"train_{number:03d}", units=[[1], [12], []])
+    for number, word in ((101, "joy"), (102, "fear")):
+        fera_sequence(root, "training", f"train_{number}", label=word)
+    write_text(root / "actors.csv", "sequence,subject,emotion\ntrain_101,a,\ntrain_102,b,\n")
+
+
+BUILD = {"ckplus": build_ckplus, "mmi": build_mmi, "disfa": build_disfa, "fera": build_fera}
+"""Small sound releases of each database."""
