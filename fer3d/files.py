@@ -111,15 +111,10 @@ def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[i
                 fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
             raise _explained(error, path) from error
-        remove_leftovers(path)
+        for end in ("part", "old"):
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"):  # see `tempfile`
+                _remove(leftover)
         yield handle.fileno()
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files and folders of writers of ``path`` that were killed. Only for who holds the lock."""
-    for end in ("part", "old"):
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"):  # see `tempfile`
-            _remove(leftover)
 
 
 def fingerprint(value: Any) -> str:
@@ -152,23 +147,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-_ANOTHER_PATH = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EEXIST,
-    errno.ENOENT,
-    errno.EBUSY,
-}
-"""Errors that another path would avoid."""
-
-
-def _explained(error: OSError, path: Path) -> Exception:
-    """An `OSError` that the user can correct as an `InputError`; any other as it is."""
+def _explained(error: OSError, path: Path) -> InputError:
+    """What the user can do about an `OSError`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")
-    if error.errno in _ANOTHER_PATH:
-        return InputError(f"{path} cannot be written: {error.strerror}", "another path")
-    return error
+    return InputError(f"{path} cannot be written: {error.strerror or error}", "another path")

@@ -119,12 +119,8 @@ def test_other_layouts(tmp_path: Path) -> None:
     write_text(root / "flat/train_10-emotion.txt", "fear")
     write_text(root / "actors.csv", "sequence,subject\nclip,a\ntrain_1,b\ntrain_10,c\n")
     sequences, skipped = read("fera", root)
-    assert {name: s.label for name, s in sequences.items()} == {
-        "train_1": "happiness",
-        "train_10": "fear",
-        "clip": "relief",
-    }
-    assert not skipped
+    labels = {name: s.label for name, s in sequences.items()}
+    assert labels == {"train_1": "happiness", "train_10": "fear", "clip": "relief"} and not skipped
 
 
 def test_the_innermost_word_counts(release: Path) -> None:

@@ -22,10 +22,14 @@ def read(
     )
 
 
-def write_image(path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0) -> Path:
-    """A picture of noise."""
+def write_image(
+    path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0, picture: np.ndarray | None = None
+) -> Path:
+    """The picture, or one of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, shape, np.uint8)).save(path)
+    if picture is None:
+        picture = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
+    Image.fromarray(picture).save(path, compress_level=1)
     return path
 
 
@@ -49,22 +53,23 @@ def ckplus_sequence(
     root: Path,
     subject: str,
     number: str,
-    frames: int,
+    frames: int | list[np.ndarray],
     emotion: int | None = None,
     shape: tuple[int, ...] = (12, 16),
     images: str = "cohn-kanade-images",
     labels: str = "Emotion",
     facs: str | None = None,
 ) -> Path:
-    """One CK+ sequence; returns its folder of images."""
+    """One CK+ sequence of the given frames, or of that many of noise; returns its folder of images."""
     stem = f"{subject}_{number}"
     folder = root / images / subject / number
-    for frame in range(1, frames + 1):
-        write_image(folder / f"{stem}_{frame:08d}.png", shape, frame)
+    pictures = [None] * frames if isinstance(frames, int) else frames
+    for frame, picture in enumerate(pictures, start=1):
+        write_image(folder / f"{stem}_{frame:08d}.png", shape, frame, picture)
     if emotion is not None:
-        write_text(root / labels / subject / number / f"{stem}_{frames:08d}_emotion.txt", f"   {emotion:.7e}\n")
+        write_text(root / labels / subject / number / f"{stem}_{len(pictures):08d}_emotion.txt", f"   {emotion:.7e}\n")
     if facs is not None:
-        write_text(root / "FACS" / subject / number / f"{stem}_{frames:08d}_facs.txt", facs)
+        write_text(root / "FACS" / subject / number / f"{stem}_{len(pictures):08d}_facs.txt", facs)
     return folder
 
 
