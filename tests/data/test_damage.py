@@ -117,14 +117,6 @@ def test_emfacs_knows_its_emotions(units: set[int]) -> None:
     assert emfacs(units) in (None, *EMOTIONS) and (emfacs(units) == "neutral") == (not units)
 
 
-@pytest.mark.parametrize("database", damage.BUILD)
-@pytest.mark.parametrize("root", ["x" * 300, "a\0b", "no\nfolder", "~"])
-def test_odd_roots(database: str, root: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as refused:
-        databases.scan(database, tmp_path / root)
-    assert str(refused.value).isprintable()
-
-
 @pytest.mark.slow
 def test_damaged_releases() -> None:
     """A part of what ``python tests/helpers/damage.py`` does, in a process of its own: a crash is seen there."""
