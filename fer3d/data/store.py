@@ -30,7 +30,8 @@ recording that the reader could not use."""
 MAX_TABLE_BYTES = 2**28
 """Size of one table."""
 
-_REQUIRED = {"database", "settings", "source_fingerprint", "fingerprint", "manifest"}
+_COUNTS = {"clips", "padded", "rejected", "frames"}
+_REQUIRED = {"database", "settings", "source_fingerprint", "fingerprint", "manifest"} | _COUNTS
 
 
 @dataclass(frozen=True)
