@@ -30,8 +30,8 @@ recording that the reader could not use."""
 MAX_TABLE_BYTES = 2**28
 """Size of one table."""
 
-_COUNTS = {"clips", "padded", "rejected", "frames"}
-_REQUIRED = {"database", "settings", "source_fingerprint", "fingerprint", "manifest"} | _COUNTS
+_REQUIRED = {"database", "settings", "source_fingerprint", "fingerprint", "manifest"}
+_REQUIRED |= {"clips", "padded", "rejected", "frames"}
 
 
 @dataclass(frozen=True)
