@@ -74,16 +74,13 @@ def standins(
     subjects: Annotated[int, typer.Option(min=1, max=2000, help="Synthetic people.")] = 12,
     recordings: Annotated[int, typer.Option(min=1, help="Most recordings of a person; CK+ keeps its own number.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
-    hostile: Annotated[
-        bool, typer.Option("--hostile", help="With the peculiarities and faults of real copies.")
-    ] = False,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Write a stand-in: synthetic people, rendered and written in the layout of a licensed database."""
     from fer3d import standins
 
-    _print_values(standins.write(database, out, subjects, seed, hostile, workers, recordings), as_json)
+    _print_values(standins.write(database, out, subjects, seed, workers, recordings), as_json)
 
 
 @app.command()

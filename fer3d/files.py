@@ -152,23 +152,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-_ANOTHER_PATH = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EEXIST,
-    errno.ENOENT,
-    errno.EBUSY,
-}
-"""Errors that another path would avoid."""
-
-
-def _explained(error: OSError, path: Path) -> Exception:
-    """An `OSError` that the user can correct as an `InputError`; any other as it is."""
+def _explained(error: OSError, path: Path) -> InputError:
+    """What the user can do about an `OSError`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")
-    if error.errno in _ANOTHER_PATH:
-        return InputError(f"{path} cannot be written: {error.strerror}", "another path")
-    return error
+    return InputError(f"{path} cannot be written: {error.strerror or error}", "another path")

@@ -10,17 +10,7 @@ from typing import Final
 
 from fer3d.errors import InputError
 
-EMOTIONS = (
-    "anger",
-    "contempt",
-    "disgust",
-    "fear",
-    "happiness",
-    "sadness",
-    "surprise",
-    "neutral",
-    "relief",
-)
+EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "relief")
 """Every class of any database, in the one order that tables, figures and logits follow."""
 
 TITLES: Final[Mapping[str, str]] = {"ckplus": "CK+", "mmi": "MMI", "fera": "FERA", "disfa": "DISFA"}

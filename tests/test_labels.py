@@ -27,12 +27,6 @@ def test_codes_of_the_owners() -> None:
     ]  # fmt: skip
 
 
-def test_other_words_of_fera() -> None:
-    others = {word: emotion for word, emotion in labels.FERA_WORDS.items() if word != emotion}
-    assert others == {"angry": "anger", "happy": "happiness", "joy": "happiness", "sad": "sadness"}
-    assert set(labels.FERA_WORDS.values()) == set(labels.CLASSES["fera"])
-
-
 @pytest.mark.parametrize(
     ("test", "left_out"), [("ckplus", {"contempt"}), ("mmi", set()), ("fera", {"relief"}), ("disfa", {"neutral"})]
 )

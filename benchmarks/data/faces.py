@@ -77,8 +77,8 @@ def speeds(folder: Path, sequences: list[databases.Sequence], count: int) -> Non
     every = dataclasses.replace(SETTINGS, track=False)
     works: dict[str, Callable[[Iterator[np.ndarray]], object]] = {
         "decoding": exhaust,
-        "tracked": lambda frames: exhaust(FaceTracker(SETTINGS).track(frames)),
-        "every frame": lambda frames: exhaust(FaceTracker(every).track(frames)),
+        "tracked": lambda frames: exhaust(map(FaceTracker(SETTINGS).step, frames)),
+        "every frame": lambda frames: exhaust(map(FaceTracker(every).step, frames)),
     }
     works["tracked"](read_frames(*pictures[0]))  # loads the models
     print(f"{'frames/s':<10}" + "".join(f"{name:>14}" for name in works) + f"{'ratio':>8}")

@@ -78,10 +78,6 @@ class FaceTracker:
         self.face: Face | None = None
         self.frames = 0
 
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[Face | Rejected]:
-        """A face or a rejection for each frame (H, W, 3) uint8 RGB."""
-        return map(self.step, frames)
-
     def step(self, frame: np.ndarray) -> Face | Rejected:
         """The face of the next frame (H, W, 3) uint8 RGB, or why there is none."""
         index, self.frames = self.frames, self.frames + 1

@@ -72,10 +72,7 @@ def part_key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
     """A digest of all that a sequence's clips depend on: settings, labels, and size and time of its files."""
 
     def state(file: Path) -> tuple[str, int, int]:
-        try:
-            found = file.stat()
-        except OSError:
-            return os.path.relpath(file, root), -1, -1
+        found = file.stat()
         return os.path.relpath(file, root), found.st_size, found.st_mtime_ns
 
     record = dataclasses.asdict(dataclasses.replace(sequence, source=Path(), images=()))

@@ -1,7 +1,7 @@
 """Asynchronous SGD, the paper's own way (Section 3.3): workers that don't wait for one another.
 
-Each worker is a process that takes the next step's clips, computes a gradient from the shared weights as they are
-at that moment, and changes them at once, without a lock (Hogwild, Recht et al. 2011, arXiv 1106.5730). Weights,
+Each worker is a process that takes every n-th step: it computes a gradient from the shared weights as they are at
+that moment, and changes them at once, without a lock (Hogwild, Recht et al. 2011, arXiv 1106.5730). Weights,
 momentum and the running statistics of batch normalisation lie in shared memory; an update that another worker
 overwrites is lost. Each batch is normalised by its own statistics. The number of epochs and steps, the clips of
 each step, rates and augmentation are those of synchronous training; only the order in which steps end is left to
@@ -13,7 +13,7 @@ epoch, but not to the same bits. The paper does not say how many workers it had.
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,13 @@ def fit(
         with loop.progress(log, clips, settings) as bar:
             for epoch in epochs(len(log), len(clips), settings):
                 started = time.perf_counter()
-                for taken in workers.until_done(epoch.number):
-                    bar.update(min(epoch.number * len(epoch.batches) + taken, bar.total) - bar.n)
-                log.append(loop.log_row(epoch, workers.totals.sum(dim=0), started))
+                while (done := workers.steps_done()) < len(epoch.batches):
+                    bar.update(epoch.number * len(epoch.batches) + done - bar.n)
+                    workers.watch(seconds=0.02)
+                log.append(loop.log_row(epoch, workers.totals.sum(dim=0)[:2], started))
                 checkpoint.save(log)
                 workers.start_next_epoch()
+            bar.update(bar.total - bar.n)
     finally:
         workers.end()
     return pd.DataFrame(log)
@@ -77,38 +79,32 @@ class _Workers:
         # Spawned, not forked: the caller may hold threads. PyTorch ends them when the caller is killed.
         context, count = multiprocessing.get_context("spawn"), settings.async_workers
         # The caller waits for nothing that a killed worker could hold: it reads, and it opens gates.
-        self._taken = context.Value("q", 0, lock=False)
-        """Steps of the epoch that a worker has taken on."""
-        self._lock = context.Lock()
-        """Held to take one on, by workers only."""
-        self._done = torch.zeros(count, dtype=torch.int64).share_memory_()
-        """Number of epochs that each worker has ended."""
+        self.totals = torch.zeros(count, 3).share_memory_()
+        """Each worker's sum of losses, number of correct predictions and number of steps in the epoch."""
         self._gates = [context.Semaphore(0) for _ in range(count)]
         """Where each worker waits for the next epoch."""
-        self.totals = torch.zeros(count, 2).share_memory_()
-        """Each worker's sum of losses and number of correct predictions in the epoch."""
         momentum = [sgd.state[parameter]["momentum_buffer"] for parameter in network.parameters()]
         threads = max(1, torch.get_num_threads() // count)
-        shared = (self._taken, self._lock, self._done, self._gates, self.totals)
-        args = (network, momentum, clips.locations, settings, first, threads, shared)
+        args = (network, momentum, clips.locations, settings, first, threads, self.totals, self._gates)
         self._processes = start_processes(_work, args, count, join=False, start_method="spawn")
 
-    def until_done(self, epoch: int) -> Iterator[int]:
-        """Until the last step of the epoch is done: now and then the number of steps taken on."""
-        while int(self._done.min()) <= epoch:
-            try:
-                self._processes.join(timeout=0.02)
-            except (ProcessRaisedException, ProcessExitedException) as error:
-                what = str(error).strip().splitlines()[-1]
-                raise InputError(
-                    f"an asynchronous worker ended ({what})",
-                    "the same command again, which resumes after the last epoch; or fewer workers",
-                ) from error
-            yield self._taken.value
+    def steps_done(self) -> int:
+        """Steps of the epoch that all workers have done."""
+        return int(self.totals[:, 2].sum())
+
+    def watch(self, seconds: float) -> None:
+        """Wait so long; an `InputError` where a worker ended."""
+        try:
+            self._processes.join(timeout=seconds)
+        except (ProcessRaisedException, ProcessExitedException) as error:
+            what = str(error).strip().splitlines()[-1]
+            raise InputError(
+                f"an asynchronous worker ended ({what})",
+                "the same command again, which resumes after the last epoch; or fewer workers",
+            ) from error
 
     def start_next_epoch(self) -> None:
         """Let the workers begin the next epoch, or end after the last."""
-        self._taken.value = 0
         self.totals.zero_()
         for gate in self._gates:
             gate.release()
@@ -128,11 +124,11 @@ def _work(
     settings: TrainingSettings,
     first: int,
     threads: int,
-    shared: tuple[Any, Any, Tensor, Any, Tensor],
+    totals: Tensor,
+    gates: Sequence[Any],
 ) -> None:
-    """One worker: steps on the shared weights until no epoch is left. It reads the stores' memory maps itself."""
+    """One worker: every n-th step, on the shared weights, until no epoch is left. It opens the stores itself."""
     torch.set_num_threads(threads)
-    taken, lock, done, gates, totals = shared
     clips = Clips.from_locations(locations, network.classes)
     sgd = loop.optimiser(network, settings)
     for parameter, buffer in zip(network.parameters(), momentum, strict=True):
@@ -142,15 +138,8 @@ def _work(
     trainer = loop.Trainer(fabric, network, sgd, clips, settings)
     for epoch in epochs(first, len(clips), settings):
         torch.manual_seed(derive_seed(settings.seed, epoch.number + 1, rank + 1))  # dropout
-        while (step := _next(taken, lock)) < len(epoch.batches):
-            trainer.optimizer.param_groups[0]["lr"] = epoch.rates[step]
-            totals[rank] += loop.train_one_step(trainer, epoch.batches[step], epoch.augment_params)
-        done[rank] = epoch.number + 1
+        for batch, rate in list(zip(epoch.batches, epoch.rates, strict=True))[rank :: len(gates)]:
+            trainer.optimizer.param_groups[0]["lr"] = rate
+            totals[rank, :2] += loop.train_one_step(trainer, batch, epoch.augment_params)
+            totals[rank, 2] += 1
         gates[rank].acquire()
-
-
-def _next(taken: Any, lock: Any) -> int:
-    """The number of the next step, which the caller takes on."""
-    with lock:
-        taken.value += 1
-        return taken.value - 1

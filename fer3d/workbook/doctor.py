@@ -66,7 +66,7 @@ def _detectors() -> tuple[bool, str]:
     from fer3d.config import ClipSettings
     from fer3d.data import faces
 
-    (found,) = faces.FaceTracker(ClipSettings()).track([astronaut()])
+    found = faces.FaceTracker(ClipSettings()).step(astronaut())
     ok = isinstance(found, faces.Face)
     return ok, "OpenCV and dlib find the face and its 66 landmarks" if ok else "no face found in a sample photograph"
 

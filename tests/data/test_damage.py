@@ -111,14 +111,6 @@ def test_every_name_sorts_and_fits_a_line(names: list[str]) -> None:
     assert all(printable(name).isprintable() and len(printable(name)) == len(name) for name in names)
 
 
-@pytest.mark.parametrize("database", damage.BUILD)
-@pytest.mark.parametrize("root", ["x" * 300, "a\0b", "no\nfolder", "~"])
-def test_odd_roots(database: str, root: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as refused:
-        databases.scan(database, tmp_path / root)
-    assert str(refused.value).isprintable()
-
-
 @pytest.mark.slow
 def test_damaged_releases() -> None:
     """A part of what ``python tests/helpers/damage.py`` does, in a process of its own: a crash is seen there."""

@@ -1,14 +1,12 @@
 """Preparing a release: the paper's ten frames, what is left out, the same bytes whatever happened on the way."""
 
 import dataclasses
-import errno
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from collections.abc import Sequence as Several
 from pathlib import Path
 
 import cv2
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 import scenes
 from orphans import all_end, children
+from trees import ckplus_sequence
 
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, preparation
@@ -27,31 +26,16 @@ from fer3d.errors import InputError
 SETTINGS = ClipSettings(size=48)
 
 
-def write_image(path: Path, picture: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-
-
-def write_sequence(root: Path, subject: str, number: str, pictures: Several[np.ndarray], code: int | None) -> None:
-    """One CK+ sequence in the owner's layout."""
-    for i, picture in enumerate(pictures, start=1):
-        write_image(root / "cohn-kanade-images" / subject / number / f"{subject}_{number}_{i:08d}.png", picture)
-    labels = root / "Emotion" / subject / number
-    labels.mkdir(parents=True, exist_ok=True)
-    if code is not None:
-        (labels / f"{subject}_{number}_{len(pictures):08d}_emotion.txt").write_text(f"   {code:.7e}\n")
-
-
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("release")
-    write_sequence(root, "S001", "001", scenes.walk(12), 3)
-    write_sequence(root, "S001", "002", scenes.walk(10), None)
-    write_sequence(root, "S002", "001", scenes.walk(7), 2)
-    write_sequence(root, "S003", "001", [scenes.COFFEE] * 10, 5)
-    write_sequence(root, "S004", "001", scenes.walk(11, blank=(4, 5)), 7)
-    write_sequence(root, "S005", "001", scenes.walk(10, blank=(1, 3, 5)), 1)
-    write_sequence(root, "S006", "001", scenes.walk(10), 5)
+    ckplus_sequence(root, "S001", "001", scenes.walk(12), 3)
+    ckplus_sequence(root, "S001", "002", scenes.walk(10), None)
+    ckplus_sequence(root, "S002", "001", scenes.walk(7), 2)
+    ckplus_sequence(root, "S003", "001", [scenes.COFFEE] * 10, 5)
+    ckplus_sequence(root, "S004", "001", scenes.walk(11, blank=(4, 5)), 7)
+    ckplus_sequence(root, "S005", "001", scenes.walk(10, blank=(1, 3, 5)), 1)
+    ckplus_sequence(root, "S006", "001", scenes.walk(10), 5)
     broken = root / "cohn-kanade-images" / "S006" / "001" / "S006_001_00000006.png"
     broken.write_bytes(broken.read_bytes()[:4000])  # the header is whole, the picture is not
     return root
@@ -73,12 +57,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_last_ten_frames_of_ckplus(store: Store) -> None:
     first = store.manifest.iloc[0]
     assert list(store.manifest.columns) == list(MANIFEST)
-    assert (first["clip"], first["subject"], first["label"], first["first_frame"]) == (
-        "S001_001_00002",
-        "S001",
-        "disgust",
-        2,
-    )
+    columns = ["clip", "subject", "label", "first_frame"]
+    assert first[columns].tolist() == ["S001_001_00002", "S001", "disgust", 2]
     assert store.frames.shape == (3, 10, 48, 48, 3) and store.frames.dtype == np.uint8
     assert store.landmarks.shape == (3, 10, 66, 2) and store.landmarks.dtype == np.float32
     assert list(store.manifest["sequence"]) == ["S001_001", "S002_001", "S004_001"]
@@ -128,14 +108,6 @@ def test_what_is_left_out_is_listed_with_its_reason(store: Store) -> None:
     assert "broken image" in reasons["S006_001"]
 
 
-def test_a_second_call_returns_at_once(store: Store, release: Path) -> None:
-    before = store.path.stat().st_ino
-    counts = preparation.prepare("ckplus", release, store.path, SETTINGS)
-    assert counts["clips"] == 3 and counts["frames"] == 52
-    assert store.path.stat().st_ino == before, "written anew"
-    assert not store.path.with_name(".ckplus.partial").exists()
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_it_goes_on_and_ends_with_the_same_bytes(
     workers: int, store: Store, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -169,39 +141,28 @@ def finished(partial: Path) -> set[str]:
     return {part.name for part in partial.iterdir() if part.name[0] != "."} if partial.exists() else set()
 
 
-def test_other_settings_or_another_release_make_a_new_store(release: Path, tmp_path: Path) -> None:
+def test_other_settings_labels_or_recordings_make_a_new_store(release: Path, tmp_path: Path) -> None:
     root, out = tmp_path / "release", tmp_path / "out"
     for folder in ("cohn-kanade-images", "Emotion"):
         shutil.copytree(release / folder / "S002", root / folder / "S002")
-    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
-    before = open_store(out).metadata
+
+    def prepared(root: Path = root, settings: ClipSettings = SETTINGS) -> Store:
+        preparation.prepare("ckplus", root, out, settings, workers=1)
+        return open_store(out)
+
+    first, written = prepared(), out.stat().st_ino
     shutil.copytree(root, tmp_path / "moved")
-    assert preparation.prepare("ckplus", tmp_path / "moved", out, SETTINGS, workers=1)["clips"] == 1
-    assert open_store(out).metadata == before
-    preparation.prepare("ckplus", root, out, dataclasses.replace(SETTINGS, size=32), workers=1)
-    smaller = open_store(out)
-    assert smaller.frames.shape[-2] == 32 and smaller.settings.size == 32
-    assert smaller.metadata["fingerprint"] != before["fingerprint"]
-    write_sequence(root, "S002", "002", scenes.walk(10), 1)
-    assert preparation.prepare("ckplus", root, out, SETTINGS, workers=1)["clips"] == 2
-
-
-def test_other_labels_or_another_thing_left_out_make_a_new_store(release: Path, tmp_path: Path) -> None:
-    root, out = tmp_path / "release", tmp_path / "out"
-    for folder in ("cohn-kanade-images", "Emotion"):
-        shutil.copytree(release / folder / "S002", root / folder / "S002")
-    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
-    before = open_store(out)
-    write_sequence(root, "S009", "001", [], 1)
-    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
-    assert list(open_store(out).rejected["reason"]) == ["no images"]
+    assert prepared(tmp_path / "moved").metadata == first.metadata and out.stat().st_ino == written, "written anew"
+    smaller = prepared(settings=dataclasses.replace(SETTINGS, size=32))
+    assert smaller.frames.shape[-2] == smaller.settings.size == 32
+    ckplus_sequence(root, "S009", "001", 0, 1)
+    left_out = prepared()
+    assert list(left_out.rejected["reason"]) == ["no images"] and list(left_out.labels) == ["contempt"]
     next((root / "Emotion" / "S002").rglob("*.txt")).write_text("6")
-    preparation.prepare("ckplus", root, out, SETTINGS, workers=1)
-    after = open_store(out)
-    assert list(before.labels) == ["contempt"] and list(after.labels) == ["sadness"]
-    assert (
-        np.array_equal(before.frames, after.frames) and before.metadata["fingerprint"] != after.metadata["fingerprint"]
-    )
+    labelled_anew = prepared()
+    assert list(labelled_anew.labels) == ["sadness"] and np.array_equal(labelled_anew.frames, first.frames)
+    stores = (first, smaller, left_out, labelled_anew)
+    assert len({store.metadata["fingerprint"] for store in stores}) == len(stores)
 
 
 def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
@@ -224,28 +185,6 @@ def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
     assert len({key(), *others}) == 8 and key() == key()
 
 
-@pytest.mark.parametrize("file", ["rows.json", "rejected.csv"])
-def test_a_full_disk_leaves_nothing_half_written(
-    file: str, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither a part nor the store; what is finished serves only the same settings."""
-
-    def full(descriptor: int) -> None:
-        if file in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    out, partial = tmp_path / "out", tmp_path / ".out.partial"
-    (partial / ".left by a killed run.part").mkdir(parents=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(InputError, match="full disk"):
-            preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
-    assert not out.exists()
-    assert not any(file.name.startswith(".") for file in partial.iterdir())
-    preparation.prepare("ckplus", release, out, dataclasses.replace(SETTINGS, size=32), workers=1)
-    assert open_store(out).frames.shape == (3, 10, 32, 32, 3)
-
-
 def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a whole clip."""
 
@@ -254,7 +193,9 @@ def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypa
         if source.name == "broken":
             raise VideoError("broken image")
 
-    sequences = [Sequence("mmi", "S1", name, Path(name), label="fear") for name in ("broken", "sound")]
+    sequences = [Sequence("mmi", "S1", name, tmp_path / name, label="fear") for name in ("broken", "sound")]
+    for sequence in sequences:
+        sequence.source.touch()
     monkeypatch.setattr(databases, "scan", lambda *_: iter(sequences))
     monkeypatch.setattr(clips, "read_frames", frames)
     preparation.prepare("mmi", tmp_path, tmp_path / "out", SETTINGS, workers=1)
@@ -264,34 +205,10 @@ def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypa
 
 
 def test_a_release_without_faces_says_so(tmp_path: Path) -> None:
-    write_sequence(tmp_path / "release", "S003", "001", [scenes.COFFEE] * 10, 5)
+    ckplus_sequence(tmp_path / "release", "S003", "001", [scenes.COFFEE] * 10, 5)
     with pytest.raises(InputError, match="no clip could be cut: 1 x no face found"):
         preparation.prepare("ckplus", tmp_path / "release", tmp_path / "out", SETTINGS, workers=1)
-    write_sequence(tmp_path / "unlabelled", "S003", "001", [scenes.COFFEE] * 10, None)
+    ckplus_sequence(tmp_path / "unlabelled", "S003", "001", [scenes.COFFEE] * 10, None)
     with pytest.raises(InputError, match=r"no sequence in .* has a label"):
         preparation.prepare("ckplus", tmp_path / "unlabelled", tmp_path / "out", SETTINGS, workers=1)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("kind", ["folder", "file", "release"])
-def test_what_is_no_store_is_never_replaced(kind: str, release: Path, tmp_path: Path) -> None:
-    out = {"folder": tmp_path / "mine", "file": tmp_path / "mine.txt", "release": release}[kind]
-    if kind == "folder":
-        out.mkdir()
-        (out / "thesis.txt").write_text("years of work")
-    elif kind == "file":
-        out.write_text("years of work")
-    before = sorted(release.rglob("*"))
-    with pytest.raises(InputError, match="is not a prepared store"):
-        preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
-    assert sorted(release.rglob("*")) == before
-    if kind != "release":
-        assert (out / "thesis.txt" if kind == "folder" else out).read_text() == "years of work"
-
-
-def test_a_store_that_lost_its_frames_is_made_anew(store: Store, release: Path, tmp_path: Path) -> None:
-    path = tmp_path / "store"
-    shutil.copytree(store.path, path)
-    (path / "frames.npy").unlink()
-    preparation.prepare("ckplus", release, path, SETTINGS, workers=1)
-    assert contents(path) == contents(store.path)

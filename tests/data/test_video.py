@@ -1,8 +1,6 @@
 """Frames of folders and videos: what is decoded, and what is refused before it is."""
 
 import os
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,18 +11,6 @@ from trees import write_image, write_text, write_video
 
 from fer3d.data import video
 from fer3d.data.video import VideoError, View, read_frames, upright
-
-
-def png(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size that its one byte of data does not hold."""
-    chunks = b""
-    for kind, body in (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress(b"\0")),
-        (b"IEND", b""),
-    ):
-        chunks += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "I;16"])
@@ -72,8 +58,8 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "No such file" in reason(tmp_path / "no.png")
     assert "zero bytes" in reason(write_text(tmp_path / "zero.png", ""))
     assert "not a readable image" in reason(write_text(tmp_path / "text.png", "text"))
-    assert "claims" in reason(write_text(tmp_path / "bomb.png", png(60_000, 60_000)))
-    assert "claims 5000 x 5000" in reason(write_text(tmp_path / "large.png", png(5000, 5000)))
+    Image.new("1", (5000, 5000)).save(tmp_path / "large.png")
+    assert "claims 5000 x 5000" in reason(tmp_path / "large.png")
     cut = write_image(tmp_path / "cut.png", (100, 100))
     cut.write_bytes(cut.read_bytes()[:5000])
     assert "broken image" in reason(cut)

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trees import ckplus_sequence, disfa_subject, fera_sequence, mmi_session, write_text
+from trees import BUILD
 
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
@@ -35,32 +35,6 @@ MEMORY = 2**30
 """Bytes that the process may ever hold."""
 NOBODY = 65534
 
-
-def build_ckplus(root: Path) -> None:
-    for number, subject in enumerate(("S005", "S010", "S999"), start=1):
-        ckplus_sequence(root, subject, "001", 3, number, shape=(48, 64), facs="   1.0   2.0\n")
-
-
-def build_mmi(root: Path) -> None:
-    for session, stem in ((2, "S001-002"), (224, "S002-106"), (1767, "S028-001")):
-        folder = mmi_session(root, session, stem, view=0)
-        write_text(folder / f"{stem}-oao_aucs.xml", '<D><ActionUnit Number="12"/></D>')
-
-
-def build_disfa(root: Path) -> None:
-    for subject in ("SN001", "SN010", "SN032"):
-        disfa_subject(root, subject, [{}, {12: 2}, {1: 1, 2: 1}], cameras=("Videos_LeftCamera/LeftVideo{}_comp.avi",))
-
-
-def build_fera(root: Path) -> None:
-    for number in (1, 20, 87):
-        fera_sequence(root, "au_training", f"train_{number:03d}", units=[[1], [12], []])
-    for number, word in ((101, "joy"), (102, "fear")):
-        fera_sequence(root, "training", f"train_{number}", label=word)
-    write_text(root / "actors.csv", "sequence,subject,emotion\ntrain_101,a,\ntrain_102,b,\n")
-
-
-BUILD = {"ckplus": build_ckplus, "mmi": build_mmi, "disfa": build_disfa, "fera": build_fera}
 
 Mutation = Callable[[Path, random.Random], None]
 
@@ -132,41 +106,9 @@ def neighbour(path: Path, rng: random.Random) -> None:
 ANY = [flip, truncate, splice, empty, huge, other_kind, forbidden, forbidden_folder, renamed, neighbour]
 
 
-# ---- one kind of file: what a person or another program may have written ----
-
-
-def words(path: Path, rng: random.Random) -> None:
-    tokens = ["nan", "inf", "-1", "1e999", "9" * 5000, "0x10", "1_000", "٣", "1,2,3", "\0", "--", "happy", "7"]
-    path.write_text(" ".join(rng.choices(tokens, k=rng.randint(1, 4))) + "\n")
-
-
-CODECS = ["utf-16", "utf-32", "utf-8-sig", "cp037", "utf-7"]
-
-
-def recoded(path: Path, rng: random.Random) -> None:
-    path.write_bytes(path.read_text().encode(rng.choice(CODECS)))
-
-
-def values(path: Path, rng: random.Random) -> None:
-    value = rng.choice(["0", "-1", "7", "1.0", "9" * 10_000, "²", "٣", "", " ", "1\n2", "&#0;", "&lt;", "1e0", "0x1"])
-    path.write_text(
-        f'<D><track view="{value}"/><Metatag Name="Emotion" Value="{value}"/><ActionUnit Number="{value}"/></D>'
-    )
-
-
 def codec(path: Path, rng: random.Random) -> None:
     kinds = [b"H264", b"XVID", b"HFYU", b"FFV1", b"MSVC", b"cvid", b"DIB ", b"\0\0\0\0", b"RLE ", b"png "]
     path.write_bytes(path.read_bytes().replace(b"MJPG", rng.choice(kinds)))
-
-
-SPECIAL: dict[str, list[Mutation]] = {
-    ".txt": [words, recoded],
-    ".dat": [words, recoded],
-    ".csv": [words, recoded],
-    ".xml": [values, recoded],
-    ".avi": [codec],
-    ".png": [flip],
-}
 
 
 def outcome(database: str, sound: Path, seed: int) -> dict[str, object]:
@@ -177,7 +119,7 @@ def outcome(database: str, sound: Path, seed: int) -> dict[str, object]:
         shutil.copytree(sound, root)
         before = [entry for entry in databases.scan(database, root) if isinstance(entry, Sequence)]
         target = pick_file(root, rng)
-        mutation = rng.choice(rng.choice([ANY, SPECIAL[target.suffix]]))
+        mutation = rng.choice([*ANY, codec] if target.suffix == ".avi" else ANY)
         where = target.parent if mutation is forbidden_folder else target
         spoilt = {s.name for s in before if _place(s) in f"{where}/"} or {s.name for s in before}
         mutation(target, rng)
@@ -271,7 +213,6 @@ def main() -> None:
             build(Path(temporary))
             for entry in databases.scan(database, Path(temporary)):
                 assert isinstance(entry, Skipped) or next(read_frames(entry.source, entry.images)) is not None
-        assert all("".encode(codec) is not None for codec in CODECS)
     if os.getuid() == 0:
         os.setgid(NOBODY)
         os.setuid(NOBODY)

@@ -6,11 +6,30 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from fer3d.config import ClipSettings
+from fer3d.data import databases
+from fer3d.data.databases import Sequence, Skipped
 
-def write_image(path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0) -> Path:
-    """A picture of noise."""
+
+def read(
+    database: str, root: Path, settings: ClipSettings = databases.PAPER_SETTINGS
+) -> tuple[dict[str, Sequence], dict[str, str]]:
+    """The sequences of a release by their names, and the reasons by what was left out."""
+    found = list(databases.scan(database, root, settings))
+    return (
+        {s.name: s for s in found if isinstance(s, Sequence)},
+        {s.what: s.why for s in found if isinstance(s, Skipped)},
+    )
+
+
+def write_image(
+    path: Path, shape: tuple[int, ...] = (12, 16), seed: int = 0, picture: np.ndarray | None = None
+) -> Path:
+    """The picture, or one of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, shape, np.uint8)).save(path)
+    if picture is None:
+        picture = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
+    Image.fromarray(picture).save(path, compress_level=1)
     return path
 
 
@@ -34,22 +53,23 @@ def ckplus_sequence(
     root: Path,
     subject: str,
     number: str,
-    frames: int,
+    frames: int | list[np.ndarray],
     emotion: int | None = None,
     shape: tuple[int, ...] = (12, 16),
     images: str = "cohn-kanade-images",
     labels: str = "Emotion",
     facs: str | None = None,
 ) -> Path:
-    """One CK+ sequence; returns its folder of images."""
+    """One CK+ sequence of the given frames, or of that many of noise; returns its folder of images."""
     stem = f"{subject}_{number}"
     folder = root / images / subject / number
-    for frame in range(1, frames + 1):
-        write_image(folder / f"{stem}_{frame:08d}.png", shape, frame)
+    pictures = [None] * frames if isinstance(frames, int) else frames
+    for frame, picture in enumerate(pictures, start=1):
+        write_image(folder / f"{stem}_{frame:08d}.png", shape, frame, picture)
     if emotion is not None:
-        write_text(root / labels / subject / number / f"{stem}_{frames:08d}_emotion.txt", f"   {emotion:.7e}\n")
+        write_text(root / labels / subject / number / f"{stem}_{len(pictures):08d}_emotion.txt", f"   {emotion:.7e}\n")
     if facs is not None:
-        write_text(root / "FACS" / subject / number / f"{stem}_{frames:08d}_facs.txt", facs)
+        write_text(root / "FACS" / subject / number / f"{stem}_{len(pictures):08d}_facs.txt", facs)
     return folder
 
 
@@ -106,3 +126,31 @@ def fera_sequence(
         rows = [" ".join(str(int(unit in row)) for unit in (*range(1, 47), "speech")) for row in units]
         write_text(root / folder / name / f"{name}-au.dat", "\n".join(rows) + "\n")
     return root / folder / name
+
+
+def build_ckplus(root: Path) -> None:
+    for number, subject in enumerate(("S005", "S010", "S999"), start=1):
+        ckplus_sequence(root, subject, "001", 3, number, shape=(48, 64), facs="   1.0   2.0\n")
+
+
+def build_mmi(root: Path) -> None:
+    for session, stem in ((2, "S001-002"), (224, "S002-106"), (1767, "S028-001")):
+        folder = mmi_session(root, session, stem, view=0)
+        write_text(folder / f"{stem}-oao_aucs.xml", '<D><ActionUnit Number="12"/></D>')
+
+
+def build_disfa(root: Path) -> None:
+    for subject in ("SN001", "SN010", "SN032"):
+        disfa_subject(root, subject, [{}, {12: 2}, {1: 1, 2: 1}], cameras=("Videos_LeftCamera/LeftVideo{}_comp.avi",))
+
+
+def build_fera(root: Path) -> None:
+    for number in (1, 20, 87):
+        fera_sequence(root, "au_training", f"train_{number:03d}", units=[[1], [12], []])
+    for number, word in ((101, "joy"), (102, "fear")):
+        fera_sequence(root, "training", f"train_{number}", label=word)
+    write_text(root / "actors.csv", "sequence,subject,emotion\ntrain_101,a,\ntrain_102,b,\n")
+
+
+BUILD = {"ckplus": build_ckplus, "mmi": build_mmi, "disfa": build_disfa, "fera": build_fera}
+"""Small sound releases of each database."""

@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 
 from fer3d.standins.people import head
-from fer3d.standins.people.person import (
-    ACTION_UNITS,
-    BEARDS,
-    GLASSES,
-    HAIR_STYLES,
-    Pose,
-    make_person,
-    neutral_units,
-)
+from fer3d.standins.people.person import ACTION_UNITS, BEARDS, GLASSES, HAIR_STYLES, Pose, make_person, neutral_units
 from fer3d.standins.picture import glasses, hair, surroundings, wrinkles
 from fer3d.standins.picture.raster import rasterise
 from fer3d.standins.picture.render import Renderer

@@ -1,6 +1,6 @@
 """No shortcuts: in a stand-in, nothing but the expression predicts the class of a recording.
 
-Tested are the first frame, the background, the colours, the person, the head's pose and the
+Tested are the first frame, the background, the person, the head's pose and the
 recording's length. Each database's plan is recorded by a camera that renders only the first
 frame of each recording, small and with the same skin for everyone; features that need no
 picture are tested on many more people. A linear classifier gets a feature, and its difference
@@ -64,21 +64,20 @@ class FirstFrameRenderer:
     seen: dict[int, tuple[Person, Scene, np.ndarray, np.ndarray]]
 
     def __init__(self, person: Person, scene: Scene) -> None:
-        self.person, self.scene, self.made = person, scene, None
+        self.person, self.scene = person, scene
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         black = np.zeros((1, 1, 3), np.uint8), np.zeros((68, 2), np.float32)
         if pose is self.recordings[-1][0]:
-            first = self._small().frame(pose) if self.renders else black
+            first = self._small.frame(pose) if self.renders else black
             self.seen[id(pose)] = (self.person, self.scene, *first)
         return black
 
+    @functools.cached_property
     def _small(self) -> Renderer:
         size = {"width": self.scene.width // SMALL, "height": self.scene.height // SMALL}
         small = dataclasses.replace(self.scene, **size, scale=self.scene.scale / SMALL, blur=self.scene.blur / SMALL)
-        if self.made is None or self.made.scene != small:
-            self.made = Renderer(self.person, small)
-        return self.made
+        return Renderer(self.person, small)
 
 
 @functools.cache
@@ -140,16 +139,11 @@ def head(take: Take) -> list[float]:
     return [*pose.turn, *pose.shift, *pose.gaze, pose.blink]
 
 
-def colours(take: Take) -> np.ndarray:
-    return np.concatenate([take.picture.mean((0, 1)), take.picture.std((0, 1))])
-
-
 def background(take: Take) -> np.ndarray:
     """The upper corners, which no head reaches."""
     side = take.picture.shape[1] // 6
-    return np.concatenate(
-        [corner.reshape(-1, 3).mean(0) for corner in (take.picture[:side, :side], take.picture[:side, -side:])]
-    )
+    corners = take.picture[:side, :side], take.picture[:side, -side:]
+    return np.concatenate([corner.mean((0, 1)) for corner in corners])
 
 
 def first_frame(take: Take) -> np.ndarray:
@@ -175,7 +169,7 @@ def length(take: Take) -> np.ndarray:
 
 
 WITHOUT_PICTURE = (lights, person, head, length)
-OF_PICTURE = (colours, background, first_frame, first_crop, first_landmarks)
+OF_PICTURE = (background, first_frame, first_crop, first_landmarks)
 AT_REST = ("ckplus", "mmi")
 CASES = [(database, what) for database in PEOPLE for what in WITHOUT_PICTURE if (database, what) != ("disfa", length)]
 CASES += [(database, what) for database in PEOPLE for what in OF_PICTURE if database in AT_REST or what is background]

@@ -109,15 +109,7 @@ def test_one_training_at_a_time_in_a_folder(store, straight):
     assert not second.is_alive()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda d: d[: len(d) // 2],
-        lambda d: d[:4],
-        lambda d: b"",
-        lambda d: b"PK" * 99,
-    ],
-)
+@pytest.mark.parametrize("damage", [lambda d: d[: len(d) // 2], lambda d: d[:4], lambda d: b"", lambda d: b"PK" * 99])
 def test_damaged_checkpoint_is_one_line(store, tmp_path, interrupted, damage):
     out = tmp_path / "run"
     with interrupted("fer3d.training.loop.augment", 5):

@@ -25,15 +25,7 @@ PUBLISHED = Published(
     subjects=123,
     labelled=327,
     labelled_subjects=118,
-    classes={
-        "anger": 45,
-        "contempt": 18,
-        "disgust": 59,
-        "fear": 25,
-        "happiness": 69,
-        "sadness": 28,
-        "surprise": 83,
-    },
+    classes={"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83},
     source="Lucey et al. 2010 and the release's read-me",
 )
 

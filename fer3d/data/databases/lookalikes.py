@@ -26,7 +26,9 @@ def recognise(root: Path) -> str | None:
         for level in release.walk(_EMOTION_FOLDER)
     ):
         return "single images sorted by emotion, such as CK+48 or FER: no sequences"
-    if _is_disfa_plus(release):
+    # Folders of subjects whose subfolders hold images; DISFA's hold label files.
+    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.matched_dirs)
+    if any(_has_images(release, release.listing(subject)[0]) for subject in subjects):
         return "DISFA+, folders of single images: another release than DISFA"
     return None
 
@@ -43,12 +45,6 @@ def _pixel_table(file: Path) -> str | None:
     if b"emotion" in head and b"pixels" in head:
         return f"a table of single images as in FER2013 ({printable(file.name)}): no sequences"
     return None
-
-
-def _is_disfa_plus(release: Release) -> bool:
-    """Folders of subjects whose subfolders hold images; DISFA's hold label files."""
-    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.matched_dirs)
-    return any(_has_images(release, release.listing(subject)[0]) for subject in subjects)
 
 
 def _has_images(release: Release, folders: list[Path]) -> bool:

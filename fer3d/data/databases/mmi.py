@@ -62,16 +62,10 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every session with one of the six emotions, in the order of the session numbers."""
     release = Release(root)
     overrides = _overrides(release.root)
-    earlier: list[Path] = []
     for level in release.walk(_SESSION):
         for session in level.matched_dirs:
-            if any((folder / session.name).is_dir() for folder in earlier):
-                yield Skipped(release.shown(session), "the same session is in an earlier folder")
-                continue
             yield from _session(release, session, overrides.get(session.name))
             yield from release.take_skipped()
-        if level.matched_dirs:
-            earlier.append(level.folder)
 
 
 def _session(release: Release, folder: Path, override: View | None) -> Iterator[Sequence | Skipped]:

@@ -163,19 +163,13 @@ def animate(
         units[:, :, k] = rest[:, k] + (np.maximum(apex[:, k], rest[:, k]) - rest[:, k])[None] * progress[:, None]
     units += rng.normal(0, 0.04, units.shape) * (units > 0.2)
     units = units.clip(0, 5)
-    turns = [smooth_noise(rng, frames, fps) * style.sway * f for f in (0.8, 1.0, 0.7)]
-    base = rng.normal([0, yaw, 0], [2.0, 2.0, 1.5])
-    shifts = [smooth_noise(rng, frames, fps) * style.drift for _ in range(2)]
-    gaze = [smooth_noise(rng, frames, fps) * 2.0 for _ in range(2)]
+    swayed = np.stack([smooth_noise(rng, frames, fps) * style.sway * f for f in (0.8, 1.0, 0.7)], 1)
+    turns = rng.normal([0, yaw, 0], [2.0, 2.0, 1.5]) + swayed
+    shifts = np.stack([smooth_noise(rng, frames, fps) * style.drift for _ in range(2)], 1)
+    gazes = np.stack([smooth_noise(rng, frames, fps) * 2.0 for _ in range(2)], 1)
     blink = blinks(rng, frames, fps)
     return [
-        Pose(
-            units=units[t],
-            blink=float(blink[t]),
-            gaze=(float(gaze[0][t]), float(gaze[1][t])),
-            turn=(float(base[0] + turns[0][t]), float(base[1] + turns[1][t]), float(base[2] + turns[2][t])),
-            shift=(float(shifts[0][t]), float(shifts[1][t])),
-        )
+        Pose(units[t], float(blink[t]), tuple(gazes[t].tolist()), tuple(turns[t].tolist()), tuple(shifts[t].tolist()))
         for t in range(frames)
     ]
 

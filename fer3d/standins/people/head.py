@@ -169,10 +169,15 @@ def _ear() -> np.ndarray:
 @cache
 def template() -> np.ndarray:
     """(ROWS, COLS, 3) the average head without ears and hair, which are added along the normals."""
+    return with_features(dict.fromkeys(feature_heights(), 1.0))
+
+
+def with_features(strengths: Mapping[str, float]) -> np.ndarray:
+    """(ROWS, COLS, 3) the smooth head with features of the given strengths, but without ears."""
     grid = smooth_head().copy()
     for name, height in feature_heights().items():
         if name != "ears":
-            grid[..., 2] += height
+            grid[..., 2] += height * strengths[name]
     return grid
 
 

@@ -15,6 +15,9 @@ import numpy as np
 
 from fer3d.standins.people import head
 
+Vector = tuple[float, float, float]
+"""Three coordinates (x, y, z) or a colour (red, green, blue)."""
+
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 25, 26, 27)
 """The action units that a face can show, in the order of all intensity arrays."""
 
@@ -76,9 +79,7 @@ _INNER_LIP_DISPLACEMENTS: Final[Mapping[int, tuple[float, float]]] = {
 
 
 def _mirror(point: int | str) -> int | str:
-    if isinstance(point, str):
-        return point[:-2] + "_r"
-    return int(head.MIRROR[point])
+    return point[:-2] + "_r" if isinstance(point, str) else int(head.MIRROR[point])
 
 
 def _displacement_array() -> np.ndarray:
@@ -103,16 +104,16 @@ class Person:
     seed: int
     age: float
     """Years, 18 to 75."""
-    skin: tuple[float, float, float]
+    skin: Vector
     shape: np.ndarray
     """(CONTROLS, 3) displacement of the control points from the template."""
     features: Mapping[str, float]
     """Factor on each of `head.feature_heights`; 1 is average."""
-    proportions: tuple[float, float, float]
+    proportions: Vector
     """Scale of the head in x, y, z."""
-    lips: tuple[float, float, float]
-    iris: tuple[float, float, float]
-    hair: tuple[float, float, float]
+    lips: Vector
+    iris: Vector
+    hair: Vector
     style: str
     """One of `HAIR_STYLES`."""
     hairline: np.ndarray
@@ -121,7 +122,7 @@ class Person:
     """Factor on the thickness of the hair."""
     beard: str
     """One of `BEARDS`."""
-    brow: tuple[float, float, float]
+    brow: Vector
     """Thickness (mm), density (0..1), darkness relative to the hair."""
     glasses: str
     """One of `GLASSES`."""
@@ -131,9 +132,9 @@ class Person:
     """(2, units) factor on each unit's displacement, left and right of the picture."""
     lip_volume: float
     freckles: float
-    frame_colour: tuple[float, float, float]
+    frame_colour: Vector
     """Of the glasses."""
-    clothes_colour: tuple[float, float, float]
+    clothes_colour: Vector
     garment: str
     """One of `GARMENTS`."""
 
@@ -144,16 +145,16 @@ GLASSES = ("none", "round", "square", "oval", "half", "heavy")
 GARMENTS = ("crew", "vee", "scoop", "shirt", "polo")
 
 # Colours as linear RGB. A person's colour is interpolated between two neighbours.
-SKIN_TONES: Final[Mapping[str, tuple[float, float, float]]] = {
+SKIN_TONES: Final[Mapping[str, Vector]] = {
     "very light": (0.79, 0.54, 0.42), "light": (0.70, 0.455, 0.33), "medium light": (0.60, 0.375, 0.255),
     "medium": (0.46, 0.265, 0.165), "medium dark": (0.30, 0.16, 0.095), "dark": (0.17, 0.088, 0.055),
     "very dark": (0.10, 0.053, 0.036),
 }  # fmt: skip
-HAIR_COLOURS: Final[Mapping[str, tuple[float, float, float]]] = {
+HAIR_COLOURS: Final[Mapping[str, Vector]] = {
     "black": (0.012, 0.010, 0.009), "dark brown": (0.035, 0.02, 0.012), "brown": (0.09, 0.045, 0.022),
     "dark blond": (0.22, 0.12, 0.05), "blond": (0.42, 0.28, 0.13), "red": (0.20, 0.06, 0.02),
 }  # fmt: skip
-IRIS_COLOURS: Final[Mapping[str, tuple[float, float, float]]] = {
+IRIS_COLOURS: Final[Mapping[str, Vector]] = {
     "dark brown": (0.05, 0.025, 0.012), "brown": (0.10, 0.05, 0.02), "hazel": (0.13, 0.12, 0.05),
     "green": (0.09, 0.17, 0.13), "blue": (0.12, 0.22, 0.34),
 }  # fmt: skip
@@ -215,7 +216,7 @@ def make_person(*name: object) -> Person:
     )
 
 
-def _colour(rgb: np.ndarray) -> tuple[float, float, float]:
+def _colour(rgb: np.ndarray) -> Vector:
     r, g, b = (float(v) for v in np.clip(rgb, 0.004, 0.95))
     return r, g, b
 
@@ -226,7 +227,7 @@ def _interpolate(scale: np.ndarray, at: float) -> np.ndarray:
     return scale[low] * (1 - (at - low)) + scale[low + 1] * (at - low)
 
 
-def _hair_colour(rng: np.random.Generator, tone: float, age: float) -> tuple[float, float, float]:
+def _hair_colour(rng: np.random.Generator, tone: float, age: float) -> Vector:
     colour = _interpolate(_HAIR, rng.uniform(0, 1.2)) if tone > 2.2 else _interpolate(_HAIR, rng.uniform(0, 4.9))
     grey = np.clip((age - rng.uniform(38, 70)) / 15, 0, 1)
     return _colour(colour * (1 - grey) + _GREY_HAIR * grey * rng.uniform(0.7, 1.3))
@@ -317,7 +318,7 @@ class Pose:
     """0 open, 1 closed."""
     gaze: tuple[float, float] = (0.0, 0.0)
     """Degrees right and down in the picture."""
-    turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    turn: Vector = (0.0, 0.0, 0.0)
     """Degrees of pitch (down), yaw (to the right of the picture), roll (clockwise)."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Millimetres right and down in the picture."""

@@ -14,6 +14,9 @@ import numpy as np
 from fer3d.standins.people.person import Person
 from fer3d.standins.picture.raster import f32
 
+Projection = Callable[[np.ndarray], np.ndarray]
+"""Maps (N, 3) millimetres to (N, 2) pixels."""
+
 _SHARP = 4
 """Fractional bits of the line coordinates given to OpenCV."""
 
@@ -78,12 +81,7 @@ def fit(person: Person, landmarks: np.ndarray) -> FittedGlasses:
 
 
 def draw(
-    picture: np.ndarray,
-    person: Person,
-    fitted: FittedGlasses,
-    project: Callable[[np.ndarray], np.ndarray],
-    yaw: float,
-    scale: float,
+    picture: np.ndarray, person: Person, fitted: FittedGlasses, project: Projection, yaw: float, scale: float
 ) -> None:
     """Draw glasses over a face, in place.
 
@@ -93,7 +91,7 @@ def draw(
         picture: (H, W, 3) float32, 0..255.
         person: who wears the glasses.
         fitted: the glasses in millimetres.
-        project: maps (N, 3) millimetres to (N, 2) pixels.
+        project: of the head and the camera.
         yaw: of the head, in degrees.
         scale: pixels per millimetre.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fer3d.standins.people.person import Person, Pose
+from fer3d.standins.people.person import Person, Pose, Vector
 from fer3d.standins.picture.raster import f32
 
 _EYES = (((36, 37, 38, 39), (36, 41, 40, 39)), ((42, 43, 44, 45), (42, 47, 46, 45)))
@@ -113,14 +113,7 @@ def _between(v: np.ndarray, top: np.ndarray, bottom: np.ndarray, soft: float = 1
     return np.clip((v - top) / soft + 0.5, 0, 1) * np.clip((bottom - v) / soft + 0.5, 0, 1)
 
 
-def eyes(
-    picture: np.ndarray,
-    person: Person,
-    landmarks: np.ndarray,
-    pose: Pose,
-    key: tuple[float, float, float],
-    scale: float,
-) -> None:
+def eyes(picture: np.ndarray, person: Person, landmarks: np.ndarray, pose: Pose, key: Vector, scale: float) -> None:
     """Paint both eyes, in place. ``landmarks`` (68, 2) pixels; ``key`` towards the main light; ``scale`` pixels/mm."""
     flat = _extend_corners(landmarks, ((36, 39, 3.9), (39, 36, 1.2), (42, 45, 1.2), (45, 42, 3.9)), scale)
     far = int(pose.turn[1] > 0)  # the eye on the far side of a turned head
@@ -134,14 +127,7 @@ def eyes(
 
 
 def _eye(
-    slit: _Slit,
-    person: Person,
-    upper: np.ndarray,
-    lower: np.ndarray,
-    pose: Pose,
-    key: tuple[float, float, float],
-    s: float,
-    inner: float,
+    slit: _Slit, person: Person, upper: np.ndarray, lower: np.ndarray, pose: Pose, key: Vector, s: float, inner: float
 ) -> None:
     v = slit.across
     top = slit.edge(upper)
@@ -150,7 +136,7 @@ def _eye(
     light = max(float(slit.under.mean()), 12.0) / (np.sqrt(np.mean(person.skin)) * 255)
     lit = float(np.clip(0.38 + 0.75 * light, 0.6, 1.2))
     shade = (1 - 0.34 * np.exp(-np.clip(v - top, 0, None) / (1.8 * s))) * (1 - 0.25 * np.abs(2 * slit.along - 1) ** 3)
-    ball = _eyeball(slit, person, _middle(slit, upper, lower), shade, lit, pose, key, s, inner)
+    ball = _eyeball(slit, person.iris, _middle(slit, upper, lower), shade, lit, pose, key, s, inner)
     _over(slit.under, ball, _between(v, top, bottom) * open_eye)
     ends = np.clip((slit.along + 0.02) / 0.05, 0, 1) * np.clip((1.02 - slit.along) / 0.05, 0, 1)
     outwards = np.clip(1 - slit.along if inner > 0.5 else slit.along, 0, 1)
@@ -177,12 +163,12 @@ def _middle(slit: _Slit, upper: np.ndarray, lower: np.ndarray) -> float:
 
 def _eyeball(
     slit: _Slit,
-    person: Person,
+    iris: Vector,
     middle: float,
     shade: np.ndarray,
     lit: float,
     pose: Pose,
-    key: tuple[float, float, float],
+    key: Vector,
     s: float,
     inner: float,
 ) -> np.ndarray:
@@ -194,7 +180,7 @@ def _eyeball(
     r = np.hypot(px, py) / s
     ring = np.clip(1.25 - 0.55 * np.abs(r / _IRIS - 0.55), 0.3, 1.3) * (1 - 0.6 * np.clip((r - 4.7) / 1.2, 0, 1))
     glow = ring * (0.8 + 0.35 * np.clip(py / (6 * s), -1, 1)) * (0.45 + 0.55 * shade)
-    _over(ball, np.sqrt(f32(person.iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
+    _over(ball, np.sqrt(f32(iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
     ball *= 1 - 0.93 * np.clip((_PUPIL - r) * s + 0.5, 0, 1)[..., None]
     spark = _line(px / s - 2.4 * key[0], 0.8) * _line(py / s - 2.6 * key[1], 0.8)
     return ball + (190 * spark * min(lit, 1.0))[..., None]

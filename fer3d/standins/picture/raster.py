@@ -20,14 +20,17 @@ def f32(values: ArrayLike) -> np.ndarray:
 
 def normals(grid: np.ndarray) -> np.ndarray:
     """(rows, cols, 3) outward unit normals of a grid (rows, cols, 3)."""
-    down = np.empty_like(grid)
-    across = np.empty_like(grid)
-    down[1:-1], across[:, 1:-1] = grid[2:] - grid[:-2], grid[:, 2:] - grid[:, :-2]
-    down[0], down[-1], across[:, 0], across[:, -1] = down[1], down[-2], across[:, 1], across[:, -2]
+    across, down = _differences(grid)
     (ax, ay, az), (dx, dy, dz) = np.moveaxis(across, -1, 0), np.moveaxis(down, -1, 0)
     normal = np.stack([ay * dz - az * dy, az * dx - ax * dz, ax * dy - ay * dx], axis=-1)
     normal /= np.sqrt((normal * normal).sum(-1, keepdims=True)) + 1e-6
     return normal
+
+
+def _differences(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each vertex's next neighbour minus its last, across and down; at an edge, that of the vertex beside it."""
+    across = np.pad(grid[:, 2:] - grid[:, :-2], ((0, 0), (1, 1), (0, 0)), mode="edge")
+    return across, np.pad(grid[2:] - grid[:-2], ((1, 1), (0, 0), (0, 0)), mode="edge")
 
 
 def rotation(turn: tuple[float, float, float]) -> np.ndarray:
@@ -66,12 +69,8 @@ def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray
     places = _refined(nearest, dense.reshape(-1, 3), slope, on_screen.shape[1], low)
     cover = np.clip(2 * cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8) - 1, 0, 1)
     full = (width * 2, height * 2)
-    corner = int(low[0]), int(low[1])
-    return (
-        cv2.resize(places, full, interpolation=cv2.INTER_LINEAR),
-        cv2.resize(cover, full, interpolation=cv2.INTER_LINEAR),
-        corner,
-    )
+    places, cover = (cv2.resize(values, full, interpolation=cv2.INTER_LINEAR) for values in (places, cover))
+    return places, cover, (int(low[0]), int(low[1]))
 
 
 def _splat(dense: np.ndarray, drawn: np.ndarray, low: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -102,10 +101,7 @@ def _refined(nearest: np.ndarray, dense: np.ndarray, slope: np.ndarray, cols: in
 
 def _slope(on_screen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(rows * cols, 4) change of grid column and row per pixel right and down; (rows, cols) uint8 facing the camera."""
-    flat = on_screen[..., :2]
-    across, down = np.empty_like(flat), np.empty_like(flat)
-    across[:, 1:-1], down[1:-1] = (flat[:, 2:] - flat[:, :-2]) / 2, (flat[2:] - flat[:-2]) / 2
-    across[:, 0], across[:, -1], down[0], down[-1] = across[:, 1], across[:, -2], down[1], down[-2]
+    across, down = (difference / 2 for difference in _differences(on_screen[..., :2]))
     area = across[..., 0] * down[..., 1] - down[..., 0] * across[..., 1]
     facing = (area > -0.05).astype(np.uint8)
     area = np.where(np.abs(area) < 0.02, 0.02, area)

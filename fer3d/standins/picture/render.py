@@ -11,6 +11,7 @@ multiply.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -63,20 +64,14 @@ class Renderer:
         """One frame (height, width, 3) uint8 RGB, and its true landmarks (68, 2) float32 in pixels."""
         grid, points, lift = self.deform(pose)
         turned, on_screen = self.project(grid, pose)
-        _, marks = self.project(points, pose)
+        marks = self._pixels(points, pose)
         picture = self._wall.copy()
-        self._draw_head(picture, on_screen, self._lit(turned, pose), pose, marks[:, :2], lift)
+        self._draw_head(picture, on_screen, self._lit(turned, pose), pose, marks, lift)
         self._draw_clothes(picture)
         if self.person.glasses != "none":
-            glasses.draw(
-                picture,
-                self.person,
-                self._glasses,
-                lambda line: self.project(line, pose)[1][:, :2],
-                pose.turn[1],
-                self.scene.scale,
-            )
-        return self._photograph(picture), marks[:, :2].astype(np.float32)
+            project = partial(self._pixels, pose=pose)
+            glasses.draw(picture, self.person, self._glasses, project, pose.turn[1], self.scene.scale)
+        return self._photograph(picture), marks.astype(np.float32)
 
     def deform(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
         """The head with an expression: vertices (ROWS, COLS, 3), landmarks (68, 3), lift of the upper lip, in mm."""
@@ -90,11 +85,8 @@ class Renderer:
         for lip, outer in ((61, 50), (62, 51), (63, 52), (67, 58), (66, 57), (65, 56)):
             fall = inner[0] if lip < 64 else inner[1]
             side = 1.0 if lip in (62, 66) else 0.92
-            points[lip] += (
-                moved[outer, 0],
-                fall * side + 0.5 * (moved[48, 1] + moved[54, 1]) * (1 - side),
-                moved[outer, 2],
-            )
+            down = fall * side + 0.5 * (moved[48, 1] + moved[54, 1]) * (1 - side)
+            points[lip] += (moved[outer, 0], down, moved[outer, 2])
         points[60] += moved[48] * 0.97
         points[64] += moved[54] * 0.97
         return grid, points, -float(inner[0])
@@ -117,6 +109,10 @@ class Renderer:
         centre = f32([self.scene.centre[0] * self.scene.width, self.scene.centre[1] * self.scene.height])
         pixels = turned[..., :2] * (near * f32(self.scene.scale)) + centre
         return turned, np.concatenate([pixels, turned[..., 2:]], axis=-1)
+
+    def _pixels(self, points: np.ndarray, pose: Pose) -> np.ndarray:
+        """Points (N, 3) in millimetres, projected to (N, 2) pixels."""
+        return self.project(points, pose)[1][:, :2]
 
     def _lit(self, grid: np.ndarray, pose: Pose) -> np.ndarray:
         """(ROWS, COLS, 4) square root of the diffuse light (red, green, blue) for albedo 1, and the highlight."""
@@ -162,8 +158,6 @@ class Renderer:
 
     def _draw_clothes(self, picture: np.ndarray) -> None:
         top = int(np.argmax(self._clothes_cover.any(1)))
-        if not self._clothes_cover.any():
-            return
         under = picture[top:]
         under += (self._clothes[top:] - under) * self._clothes_cover[top:, :, None]
 
@@ -189,10 +183,7 @@ def render_frames(renderer: Renderer, poses: Sequence[Pose], landmarks: list[np.
 
 def _rest_shape(person: Person, texture: skin.Skin) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (ROWS, COLS, 3), hair included, and landmarks (68, 3) of a person at rest."""
-    grid = head.smooth_head().copy()
-    for name, height in head.feature_heights().items():
-        if name != "ears":
-            grid[..., 2] += height * person.features[name]
+    grid = head.with_features(person.features)
     places = head.grid_positions()[:68]
     change = (person.shape.astype(np.float32).T @ head.influence()).T
     grid += change[:-68].reshape(grid.shape)

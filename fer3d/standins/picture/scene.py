@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer3d.standins.people.person import Person
+from fer3d.standins.people.person import Person, Vector
 
 
 @dataclass(frozen=True)
 class Light:
     """A distant light."""
 
-    towards: tuple[float, float, float]
+    towards: Vector
     """Unit vector from the face to the light (x right, y down, z to the camera)."""
-    colour: tuple[float, float, float]
+    colour: Vector
     """Linear RGB strength."""
 
 
@@ -31,8 +31,8 @@ class Scene:
     centre: tuple[float, float] = (0.5, 0.46)
     """Position of the point between the eyes, as shares of width and height."""
     lights: tuple[Light, ...] = (Light((-0.4, -0.5, 0.77), (0.9, 0.9, 0.9)),)
-    ambient: tuple[float, float, float] = (0.28, 0.28, 0.3)
-    backdrop: tuple[float, float, float] = (0.2, 0.2, 0.2)
+    ambient: Vector = (0.28, 0.28, 0.3)
+    backdrop: Vector = (0.2, 0.2, 0.2)
     """Linear RGB of the wall."""
     clutter: float = 0.0
     """Amount of objects in front of the wall, 0 to 1."""
@@ -72,7 +72,7 @@ def auto_exposure(person: Person, level: float = 0.43) -> float:
     return float((level / np.mean(person.skin)) ** 0.6)
 
 
-def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+def _unit(x: float, y: float, z: float) -> Vector:
     """The vector scaled to length 1."""
     length = float(np.sqrt(x * x + y * y + z * z))
     return x / length, y / length, z / length

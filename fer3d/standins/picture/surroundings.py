@@ -109,11 +109,8 @@ def _hems(person: Person, ax: np.ndarray, y: np.ndarray, top: np.ndarray) -> np.
         flap = np.interp(ax, [0, 6, 40, 72, 90], [190, 214, 236, 178, 150]) - y
         button = np.exp(-(((ax / 2.6) ** 2 + ((y % 34 - 17) / 2.6) ** 2) ** 2))
         placket = 0.25 * np.exp(-(((ax - 9) / 0.9) ** 2)) + 0.4 * button
-        return (
-            edge
-            * (1 + 0.12 * ramp(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2)))
-            * (1 - placket * (flap < 0))
-        )
+        collar = 1 + 0.12 * ramp(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2))
+        return edge * collar * (1 - placket * (flap < 0))
     if person.garment == "polo":
         return edge * (1 - 0.2 * np.exp(-(((under - 26) / 3.5) ** 2)) * (ax < 62))
     return edge * (1 - 0.3 * np.exp(-(((under - 9) / 1.2) ** 2)) * (ax < 100))

@@ -14,7 +14,6 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -25,11 +24,12 @@ from fer3d.standins.people.person import ACTION_UNITS, Person, Pose, random_stre
 from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
-from fer3d.standins.releases.recording import ExpectedSkip, GroundTruth, SubjectPlan
+from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 
 FPS = 24
 FRAMES = (20, 30)
 """Length of a recording: at least, and less than."""
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _CODES = {name: code for code, name in MMI_CODES.items()}
 _OTHER_CODES = (7, 8, 9)
 """Scream, bored, sleepy: not emotions of the paper."""
@@ -133,25 +133,16 @@ def write_recording(
     coded = _coded_units(units) if rng.random() < 0.6 else {}
     if coded:
         (folder / f"{stem}-oao_aucs.xml").write_text(_units_xml(coded, stem))
-    why = _skip_reason(plan, session)
+    usable = session.code in MMI_CODES and plan.view != PROFILE
     return GroundTruth(
         plan.subject,
         stem,
-        None if why else session.emotion,
+        session.emotion if usable else None,
         np.stack(landmarks),
         units,
         tuple((unit, 0.0) for unit in sorted({int(name.rstrip("LR")) for name in coded})),
-        skip=ExpectedSkip(f"{session.number}/{stem}.avi", why) if why else None,
+        usable=usable,
     )
-
-
-def _skip_reason(plan: Plan, session: Session) -> str:
-    """Why a session cannot be used; empty if it can."""
-    if session.code is None:
-        return "no Emotion tag"
-    if session.code not in MMI_CODES:
-        return f"emotion code '{session.code}'"
-    return "profile view only" if plan.view == PROFILE else ""
 
 
 def _stored_frames(
@@ -175,11 +166,10 @@ def _stored_frames(
 
 def _session_xml(plan: Plan, session: Session, stem: str) -> str:
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<session sessionId="{session.number}">\n'
+        f'{_XML}<session sessionId="{session.number}">\n'
         f' <subject id="{int(plan.subject[1:])}"/>\n'
-        f' <track trackNum="0" type="Video" filename={quoteattr(stem + ".avi")} view="{plan.view.strip()}">\n'
-        f"  <annotation type={quoteattr('AUCS')} filename={quoteattr(stem + '-oao_aucs.xml')}/>\n"
+        f' <track trackNum="0" type="Video" filename="{stem}.avi" view="{plan.view.strip()}">\n'
+        f'  <annotation type="AUCS" filename="{stem}-oao_aucs.xml"/>\n'
         " </track>\n</session>\n"
     )
 
@@ -188,8 +178,8 @@ def _metatags_xml(session: Session, stem: str) -> str:
     tags = {"SessionId": session.number, "Filename": f"{stem}.avi"}
     if session.code is not None:
         tags["Emotion"] = session.code
-    rows = "".join(f' <Metatag Name="{name}" Value={quoteattr(str(value))}/>\n' for name, value in tags.items())
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Metatags>\n{rows}</Metatags>\n'
+    rows = "".join(f' <Metatag Name="{name}" Value="{value}"/>\n' for name, value in tags.items())
+    return f"{_XML}<Metatags>\n{rows}</Metatags>\n"
 
 
 def _coded_units(units: np.ndarray) -> dict[str, list[tuple[int, int]]]:
@@ -204,11 +194,7 @@ def _units_xml(coded: dict[str, list[tuple[int, int]]], stem: str) -> str:
     for name, marks in coded.items():
         lines = "".join(f'  <Marker Frame="{frame}" Type="{kind}"/>\n' for frame, kind in marks)
         rows.append(f' <ActionUnit Number="{name}">\n{lines} </ActionUnit>\n')
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Annotation Filename={quoteattr(stem + ".avi")}>\n'
-        + "".join(rows)
-        + "</Annotation>\n"
-    )
+    return "".join([f'{_XML}<Annotation Filename="{stem}.avi">\n', *rows, "</Annotation>\n"])
 
 
 def _sides(unit: int, course: np.ndarray) -> list[tuple[str, np.ndarray]]:

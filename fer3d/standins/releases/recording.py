@@ -24,16 +24,6 @@ class SubjectPlan:
 
 
 @dataclass(frozen=True)
-class ExpectedSkip:
-    """What a reader must leave out of a release, or report about it."""
-
-    what: str
-    """The end of its path in the release, or its name."""
-    why: str
-    """The beginning of the reason."""
-
-
-@dataclass(frozen=True)
 class GroundTruth:
     """What a reader must find for one recording."""
 
@@ -50,8 +40,8 @@ class GroundTruth:
     """The coded action units (unit, largest intensity); intensity 0 where only presence is coded."""
     frame_labels: tuple[str | None, ...] | None = None
     """One emotion per frame (DISFA)."""
-    skip: ExpectedSkip | None = None
-    """Why no reader can use the recording; None where it can."""
+    usable: bool = True
+    """False for a recording that a reader must leave out, as the original has them."""
 
 
 def write_video(path: Path, frames: Iterator[np.ndarray], fps: float, quality: int = 90) -> None:

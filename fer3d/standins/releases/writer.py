@@ -26,7 +26,6 @@ from fer3d.errors import InputError
 from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
 from fer3d.standins.releases import ckplus, disfa, fera, mmi
-from fer3d.standins.releases.faults import add_faults
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 from fer3d.workers import map_processes
 
@@ -43,7 +42,6 @@ def write(
     out: Path,
     subjects: int,
     seed: int = 0,
-    hostile: bool = False,
     workers: int | None = None,
     recordings: int = StandinSettings.recordings,
 ) -> dict[str, Any]:
@@ -54,7 +52,6 @@ def write(
         out: folder of the release; left as it is if it already holds this release.
         subjects: number of synthetic people.
         seed: of the random numbers.
-        hostile: add the quirks and faults that real copies of the database have.
         workers: rendering processes (default: one per core).
         recordings: at most so many per person (see `StandinSettings`).
 
@@ -65,30 +62,36 @@ def write(
     Raises:
         InputError: an unknown database, no subject or recording, a full disk, or a folder with other contents.
     """
-    layout = LAYOUTS[labels.check_database(database)]
+    labels.check_database(database)
     for name, number in (("subjects", subjects), ("recordings", recordings)):
         if number < 1:
             raise InputError(f"{number} {name} requested: expected at least 1", f"--{name} 3")
     out = Path(out)
     truth = truth_folder(out)
-    arguments = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed, "hostile": hostile}
+    arguments = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed}
     arguments["code"] = source_digest()
     with files.lock(out):
-        if _is_written(out, truth, arguments):
+        ours = (truth / "plan.json").exists()
+        if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"{out} holds other things: expected a new or empty folder", "another --out")
+        begun = ours and files.read_json(truth / "plan.json") == arguments
+        if begun and out.exists() and (truth / "counts.json").exists():
             return files.read_json(truth / "counts.json")
         growing = out.parent / f".{out.name}.growing"
-        _clear_stale(truth, growing, arguments)
-        plans = layout.plan(subjects, seed, recordings)
-        missing = [plan for plan in plans if not (truth / "subjects" / f"{plan.subject}.json").exists()]
+        if not (begun and growing.exists()):  # nothing to resume
+            shutil.rmtree(growing, ignore_errors=True)
+            shutil.rmtree(truth, ignore_errors=True)
+            growing.mkdir(parents=True, exist_ok=True)
+            files.write_json(truth / "plan.json", arguments)
+        plans = LAYOUTS[database].plan(subjects, seed, recordings)
         try:
-            _render(database, seed, missing, growing, truth, workers)
+            _render(database, seed, plans, growing, truth, workers)
         except OSError as error:
             raise InputError(f"{out} cannot be written: {error.strerror}", "another --out") from error
-        counts = _counts(database, ground_truth(out))
-        _finish(database, growing, truth, plans, random_stream("hostile", database, seed) if hostile else None)
         if out.exists():
             shutil.rmtree(out)
         growing.rename(out)
+        counts = _counts(database, ground_truth(out))
         files.write_json(truth / "counts.json", counts)
         return counts
 
@@ -98,33 +101,17 @@ def truth_folder(out: Path) -> Path:
     return out.parent / f"{out.name}.truth"
 
 
-def _is_written(out: Path, truth: Path, arguments: dict[str, Any]) -> bool:
-    """Whether ``out`` is exactly this release; an `InputError` if it is something else."""
-    ours = (truth / "plan.json").exists()
-    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds other things: expected a new or empty folder", "another --out")
-    complete = out.exists() and ours and (truth / "counts.json").exists()
-    return complete and files.read_json(truth / "plan.json") == arguments
-
-
-def _clear_stale(truth: Path, growing: Path, arguments: dict[str, Any]) -> None:
-    """Delete what an earlier run began, unless it can be resumed."""
-    begun = (truth / "plan.json").exists() and files.read_json(truth / "plan.json") == arguments and growing.exists()
-    if begun and not (truth / "finishing").exists():
-        return
-    shutil.rmtree(growing, ignore_errors=True)
-    shutil.rmtree(truth, ignore_errors=True)
-    growing.mkdir(parents=True, exist_ok=True)
-    files.write_json(truth / "plan.json", arguments)
-
-
 def _render(
     database: str, seed: int, plans: Sequence[SubjectPlan], growing: Path, truth: Path, workers: int | None
 ) -> None:
+    """Write the subjects that are missing, and what belongs to no subject."""
+    missing = [plan for plan in plans if not (truth / "subjects" / f"{plan.subject}.json").exists()]
     work = partial(_render_subject, database, seed, growing, truth)
-    with tqdm(total=len(plans), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
-        for _ in map_processes(work, plans, workers):
+    with tqdm(total=len(missing), desc=f"{labels.TITLES[database]} stand-in", unit="subject", disable=None) as progress:
+        for _ in map_processes(work, missing, workers):
             progress.update()
+    if database == "fera":
+        fera.write_tables(growing, plans)
 
 
 def _render_subject(database: str, seed: int, growing: Path, truth: Path, plan: SubjectPlan) -> None:
@@ -154,45 +141,22 @@ def write_subject(database: str, seed: int, root: Path, plan: SubjectPlan) -> li
         cv2.setNumThreads(threads)
 
 
-def _finish(
-    database: str, growing: Path, truth: Path, plans: Sequence[SubjectPlan], faults: np.random.Generator | None
-) -> None:
-    """Write what belongs to no subject. A run killed in here starts again from the beginning."""
-    (truth / "finishing").touch()
-    skips = fera.write_tables(growing, plans) if database == "fera" else []
-    if faults is not None:
-        skips += add_faults(database, growing, faults)
-    files.write_json(truth / "skips.json", [dataclasses.asdict(skip) for skip in skips])
-
-
 def ground_truth(out: Path) -> list[dict[str, Any]]:
-    """What a reader must find in the release at ``out``: one dictionary per recording.
+    """The recordings of the release at ``out``, those that a reader must leave out included.
 
     The fields are those of `GroundTruth`, with ``frames`` (their number) in place of the arrays.
     """
-    return [row for row in _recordings(truth_folder(out)) if row["skip"] is None]
+    subjects = sorted((truth_folder(out) / "subjects").glob("*.json"))
+    return [row for path in subjects for row in files.read_json(path)]
 
 
-def expected_skips(out: Path) -> list[dict[str, str]]:
-    """What a reader must leave out or report, each ``{"what", "why"}`` as in `ExpectedSkip`."""
-    truth = truth_folder(out)
-    unusable = [row["skip"] for row in _recordings(truth) if row["skip"] is not None]
-    return [*unusable, *files.read_json(truth / "skips.json")]
-
-
-def _recordings(truth: Path) -> list[dict[str, Any]]:
-    return [row for path in sorted((truth / "subjects").glob("*.json")) for row in files.read_json(path)]
-
-
-def _counts(database: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    by_sequence = [row["label"] for row in rows if row["label"] is not None]
-    labelled_by_frame = [row["frame_labels"] for row in rows if row["frame_labels"] is not None]
-    by_frame = [label for frame_labels in labelled_by_frame for label in frame_labels if label is not None]
-    given = by_sequence + by_frame
+def _counts(database: str, recordings: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = [row for row in recordings if row["usable"]]
+    given = [label for row in rows for label in row["frame_labels"] or [row["label"]] if label is not None]
     return {
         "database": database,
         "sequences": len(rows),
-        "labelled": len(by_sequence) + len(labelled_by_frame),
+        "labelled": sum(bool(row["label"] or row["frame_labels"]) for row in rows),
         "subjects": len({row["subject"] for row in rows}),
         "frames": sum(row["frames"] for row in rows),
         "classes": {name: given.count(name) for name in labels.ordered(given)},
