@@ -9,6 +9,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.databases.disfa import UNITS
 from fer3d.data.databases.summary import summarise
 from fer3d.data.video import check_video
+from fer3d.labels import CLASSES
 
 ROWS: list[dict[int, int]] = [
     {},
