@@ -242,7 +242,7 @@ def test_a_notebook_takes_named_parameters(call, write_notebook: Callable[..., P
 
 @pytest.fixture(scope="module")
 def release() -> Path:
-    """The tiny CK+ stand-in, which the notebooks use too."""
+    """The tiny CK+ (synthetic), which the notebooks use too."""
     return pipeline.release("ckplus", "tiny")
 
 

@@ -380,7 +380,7 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
     figure, panels = _new(3.1 * len(values), 3.2, title, 1, len(values))
     for axes, (measure, groups) in zip(panels, values.items(), strict=True):
         seaborn.violinplot(groups, palette=PALETTE[: len(groups)], saturation=1, cut=0, inner="quart", ax=axes)
-        names = [f"{name}\nn = {len(v)}".replace(" stand-in", "\nstand-in") for name, v in groups.items()]
+        names = [f"{name}\nn = {len(v)}".replace(" (", "\n(") for name, v in groups.items()]
         axes.set_xticks(range(len(groups)), names)
         axes.set_ylabel(measure)
         axes.tick_params(axis="x", labelsize=8)

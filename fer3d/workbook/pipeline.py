@@ -73,8 +73,8 @@ def run_folder(run: str, profile: str) -> Path:
 
 
 def title(database: str) -> str:
-    """The database's printed name, with the word stand-in where it is one."""
-    return labels.TITLES[labels.check_database(database)] + ("" if licensed(database) else " stand-in")
+    """The database's printed name, followed by "(synthetic)" where it is a stand-in."""
+    return labels.TITLES[labels.check_database(database)] + ("" if licensed(database) else " (synthetic)")
 
 
 def licensed(database: str) -> Path | None:

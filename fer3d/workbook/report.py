@@ -70,7 +70,7 @@ class Result:
     @property
     def is_standin(self) -> bool:
         """Whether any of the data is synthetic."""
-        return any("stand-in" in name for name in self.made_of["data"])
+        return any("(synthetic)" in name for name in self.made_of["data"])
 
     @property
     def paper_rate(self) -> paper.Rate | None:

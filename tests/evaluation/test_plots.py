@@ -32,7 +32,7 @@ RATES = pd.DataFrame(
     }
 )
 LOG = pd.DataFrame({"epoch": [1, 2, 3], "loss": [2.0, 1.0, 0.5], "train_accuracy": [0.1, 0.4, 0.9]})
-COUNTS = pd.DataFrame({"CK+ stand-in": [3, 0], "MMI stand-in": [1, 2]}, index=["anger", "fear"])
+COUNTS = pd.DataFrame({"CK+ (synthetic)": [3, 0], "MMI (synthetic)": [1, 2]}, index=["anger", "fear"])
 
 FIGURES: dict[str, Callable[[str], Figure]] = {
     "class_counts": lambda title: plots.class_counts(COUNTS, title),
@@ -73,9 +73,9 @@ def test_every_figure_is_tested():
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_drawn_with_its_title(name):
-    figure = FIGURES[name]("CK+ stand-in, n = 3")
+    figure = FIGURES[name]("CK+ (synthetic), n = 3")
     figure.canvas.draw()
-    assert "CK+ stand-in, n = 3" in words(figure)
+    assert "CK+ (synthetic), n = 3" in words(figure)
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,12 @@ EXPLORERS = {
     "clips": lambda: explore.clips(
         {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
     ),
-    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, "CK+ stand-in"),
+    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, "CK+ (synthetic)"),
     "action_units": explore.action_units,
     "activations": lambda: explore.activations(
-        {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}, "CK+ stand-in"
+        {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}, "CK+ (synthetic)"
     ),
-    "confusions": lambda: explore.confusions(PREDICTIONS, lambda row: FRAMES, "CK+ stand-in"),
+    "confusions": lambda: explore.confusions(PREDICTIONS, lambda row: FRAMES, "CK+ (synthetic)"),
 }
 
 
@@ -155,7 +155,7 @@ def test_confusions_name_the_clip_that_they_show():
     explorer = EXPLORERS["confusions"]()
     figure = explorer.draw(cell=("anger", "fear"), clip=1)
     first = PREDICTIONS[(PREDICTIONS["label"] == "anger") & (PREDICTIONS["prediction"] == "fear")].iloc[1]
-    assert figure.get_suptitle() == f"anger predicted as fear: clip 2 of 2, {first['clip']} (CK+ stand-in)"
+    assert figure.get_suptitle() == f"anger predicted as fear: clip 2 of 2, {first['clip']} (CK+ (synthetic))"
 
 
 def test_the_landmarks_of_a_rendered_face_follow_its_action_units():

@@ -43,13 +43,13 @@ def test_the_grid_has_the_rows_of_the_papers_tables() -> None:
 
 def test_a_licensed_copy_takes_the_place_of_its_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert pipeline.release_folder("ckplus", "tiny") == paths.standin("ckplus", "tiny")
-    assert pipeline.title("ckplus") == "CK+ stand-in"
+    assert pipeline.title("ckplus") == "CK+ (synthetic)"
     stand_in = pipeline.store_folder("ckplus", "tiny")
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path / "CK+ copy"))
     assert pipeline.release("ckplus", "tiny") == tmp_path / "CK+ copy"
     assert pipeline.title("ckplus") == "CK+"
     assert pipeline.store_folder("ckplus", "tiny") != stand_in
-    assert pipeline.title("mmi") == "MMI stand-in"
+    assert pipeline.title("mmi") == "MMI (synthetic)"
     assert not (tmp_path / "data").exists()
 
 

@@ -67,14 +67,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "tiny"
     truth = ["surprise"] * 12 + ["anger"] * 6
     for variant in config.VARIANTS:
-        finish(run, pipeline.Job("ckplus", variant), truth, 9, ["CK+ stand-in"])
-    finish(run, pipeline.Job("ckplus", "3d+landmarks", 1), truth, 18, ["CK+ stand-in"])
+        finish(run, pipeline.Job("ckplus", variant), truth, 9, ["CK+ (synthetic)"])
+    finish(run, pipeline.Job("ckplus", "3d+landmarks", 1), truth, 18, ["CK+ (synthetic)"])
     finish(
         run,
         pipeline.Job("ckplus", "3d+landmarks", trained_on=("mmi",)),
         truth,
         6,
-        ["CK+ stand-in", "MMI stand-in"],
+        ["CK+ (synthetic)", "MMI (synthetic)"],
     )
     execute(run / "notebooks" / "01_data_prep.ipynb", "01 · Data")
     execute(run / "ckplus" / "05_evaluation.ipynb", "05 · Evaluation")
@@ -138,7 +138,7 @@ def test_every_link_leads_somewhere(run: Path) -> None:
 def test_every_figure_has_an_alternative_text(run: Path) -> None:
     alts = Links(run / "index.html").alts
     assert len(alts) == 4
-    assert "CK+ stand-in, 3d: 9 of 18 clips recognised; anger 0 of 6, surprise 9 of 12" in alts
+    assert "CK+ (synthetic), 3d: 9 of 18 clips recognised; anger 0 of 6, surprise 9 of 12" in alts
 
 
 def test_rates_are_shown_beside_the_papers_and_the_baselines(run: Path) -> None:
@@ -151,13 +151,13 @@ def test_rates_are_shown_beside_the_papers_and_the_baselines(run: Path) -> None:
     assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.33, 67.52]
     words = " ".join(Links(run / "index.html").words.split())
     assert "3d 50.0 16.7 to 83.3 stand-in result 89.50 37.5 66.7 18 6 1 of 5 folds" in words
-    for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI stand-in", "contempt left out (2)"):
+    for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI (synthetic)", "contempt left out (2)"):
         assert wanted in words
 
 
 def test_padded_and_left_out_clips_are_counted(run: Path) -> None:
     words = " ".join(Links(run / "index.html").words.split())
-    for name in ("CK+ stand-in", "MMI stand-in"):
+    for name in ("CK+ (synthetic)", "MMI (synthetic)"):
         assert f"{name} 36 5 4 3 abc" in words
     assert "the setting short, here repeat_first" in words
 
@@ -191,7 +191,7 @@ def test_failed_notebooks_have_no_page(run: Path) -> None:
 
 def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
     for fold in range(3):
-        finish(tmp_path, pipeline.Job("ckplus", "3d", fold), ["surprise"] * 6, 3, ["CK+ stand-in"])
+        finish(tmp_path, pipeline.Job("ckplus", "3d", fold), ["surprise"] * 6, 3, ["CK+ (synthetic)"])
     old = tmp_path / "ckplus" / "3d" / "fold0" / "model.json"
     old.write_text(old.read_text().replace('"epochs": 2', '"epochs": 3'))
     os.utime(old, (1, 1))
