@@ -21,14 +21,8 @@ def test_tensors_and_state_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [
-        {"b": torch.arange(6)},
-        {"a": torch.arange(6).reshape(2, 3)},
-        {"a": torch.arange(6).view(torch.float64)},
-        {"a": torch.arange(5)},
-        {},
-    ],
-    ids=["name", "shape", "type", "one less", "none"],
+    [{"b": torch.arange(6)}, {"a": torch.arange(6).reshape(2, 3)}, {"a": torch.arange(6).view(torch.float64)}, {}],
+    ids=["name", "shape", "type", "none"],
 )
 def test_the_checksum_is_of_these_tensors_alone(other: dict[str, torch.Tensor], tmp_path: Path) -> None:
     weights.write(tmp_path / "w", {"a": torch.arange(6)}, "run")
