@@ -28,8 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_DATABASES = ", ".join(labels.TITLES)
-Database = Annotated[str, typer.Argument(help=f"One of {_DATABASES}.")]
+Database = Annotated[str, typer.Argument(help=f"One of {', '.join(labels.TITLES)}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
 ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, paper.")]
 VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks.")]
@@ -182,9 +181,8 @@ def pretrain(
     from fer3d.workbook import pipeline
 
     options = {"people": people, "epochs": epochs, "seed": seed}
-    given = {name: value for name, value in options.items() if value is not None}
     base = pipeline.make_profile(profile, variant, recipe)
-    base = base.from_params({"pretraining": given}, base)
+    base = base.from_params({"pretraining": {name: n for name, n in options.items() if n is not None}}, base)
     replaced = [f"training.{name}" for name in base.pretraining.names()]
     chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)
     metrics = pretraining.pretrain(out, chosen, chosen.pretraining, workers)

@@ -5,6 +5,7 @@ options and the JSON stored beside a result use the same names. A setting that t
 it leaves open says why it is what it is.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -99,19 +100,15 @@ class Settings:
             if name not in names:
                 raise _unknown(name, names)
             group, _, last = name.rpartition(".")
-            (params.setdefault(group, {}) if group else params)[last] = _parse(value)
+            target = params.setdefault(group, {}) if group else params
+            target[last] = value
+            with contextlib.suppress(ValueError):
+                target[last] = json.loads(value)
         return self.from_params(params, self)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready names and values."""
         return dataclasses.asdict(self)
-
-
-def _parse(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _unknown(name: str, names: Collection[str]) -> InputError:

@@ -22,11 +22,6 @@ from fer3d import cli, config, files, labels
 from fer3d.workbook import pipeline
 
 
-def fer3d(*words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fer3d.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
-
-
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """The command in this process: (exit status, stdout, stderr)."""
@@ -50,24 +45,24 @@ def ckplus(tmp_path: Path) -> Path:
     return root
 
 
-def finished(run: Path, clips: str = "a", classes: tuple[str, ...] = labels.CLASSES["ckplus"]) -> Path:
+def finished(run: Path, clips: str) -> Path:
     """A run's predictions: eight clips, six of them right."""
     truth = ["anger", "surprise"] * 4
-    predicted = [*truth[:6], classes[1], classes[1]]
+    predicted = [*truth[:6], "disgust", "disgust"]
     subjects = [f"{clips}{row // 2}" for row in range(8)]
-    files.write_csv(run / "predictions.csv", predictions(truth, predicted, subjects, classes, clip=clips))
+    files.write_csv(run / "predictions.csv", predictions(truth, predicted, subjects, clip=clips))
     return run
 
 
-def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
     heavy = "torch cv2 dlib numpy pandas papermill pydantic"
     program = f"import sys, fer3d.cli; print([name for name in '{heavy}'.split() if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-    shown = fer3d("--help")
-    assert shown.returncode == 0
+    status, out, _ = call("--help")
+    assert status == 0
     commands = "doctor standins index prepare train pretrain evaluate predict notebook export report reproduce"
-    assert all(f"  {command} " in shown.stdout for command in commands.split())
+    assert all(f"  {command} " in out for command in commands.split())
 
 
 @pytest.mark.parametrize(
@@ -75,27 +70,19 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     [
         "",
         "paint",
-        "index",
         "index ckplus",
-        "index ck+ /tmp",
         "index ckplus /no/such/folder",
         "index ckplus {tmp} --jsno",
         "prepare ckplus {tmp}/CK+ --out {tmp}/store --profile big",
-        "standins ckplus --out {tmp}/x --subjects none",
         "standins ck --out {tmp}/x",
         "train /no/such/store --out {tmp}/run",
         "train {tmp} --out {tmp}/run --variant 4d",
-        "train {tmp} --out {tmp}/run --profile big",
-        "prepare ckplus {tmp}/CK+ --out {tmp}/store --set clips.sise=96",
         "prepare ckplus {tmp}/CK+ --out {tmp}/store --set training.lr=0.1",
         "train {tmp} --out {tmp}/run --set training.lr",
-        "train {tmp} --out {tmp}/run --set training.lr=fast",
-        "train {tmp} --out {tmp}/run --set network.window=4",
         "pretrain --out {tmp}/run --set training.epochs=3",
         "evaluate /no/such/run",
         "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb",
         "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb --oops",
-        "notebook {tmp}/none.ipynb --out {tmp}/x.ipynb -p profile",
         "predict {tmp}/none.avi --weights {tmp}",
         "export {tmp} --out {tmp}/x.onnx",
         "report {tmp}",
@@ -110,12 +97,12 @@ def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: P
     assert sorted(path for path in ckplus.parent.rglob("*") if not path.name.endswith(".lock")) == before
 
 
-def test_help_names_what_the_settings_know() -> None:
+def test_help_names_what_the_settings_know(call) -> None:
     """Its texts are written out, because loading the settings would take longer than printing the help."""
-    said = " ".join(fer3d("train", "--help").stdout.split())
+    said = " ".join(call("train", "--help")[1].split())
     for names in (config.PROFILES, config.VARIANTS):
         assert f"One of {', '.join(names)}." in said
-    assert all(f"{name}" in said for name in config.RECIPES)
+    assert all(name in said for name in config.RECIPES)
     recordings = inspect.signature(cli.standins).parameters["recordings"].default
     assert recordings == config.StandinSettings.recordings
 
@@ -172,12 +159,6 @@ def test_evaluate_pools_runs(call, tmp_path: Path) -> None:
     status, out, _ = call("evaluate", *runs)
     assert status == 0 and "accuracy 75.0%" in out and "n = 16" in out
     assert "  anger              6         2         0         0         0         0         0" in out.splitlines()
-
-
-def test_evaluate_refuses_runs_of_other_classes(call, tmp_path: Path) -> None:
-    other = finished(tmp_path / "b", "b", labels.CLASSES["mmi"])
-    status, out, err = call("evaluate", finished(tmp_path / "a", "a"), other, "--json")
-    assert (status, out) == (2, "") and "different classes" in err
 
 
 def test_doctor_accepts_this_machine(call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,25 +221,9 @@ def test_a_notebook_takes_named_parameters(call, write_notebook: Callable[..., P
     assert status == 1 and "ZeroDivisionError: division by zero" in err and err.count("\n") == 1
 
 
-@pytest.fixture(scope="module")
-def release() -> Path:
-    """The tiny CK+ (synthetic), which the notebooks use too."""
-    return pipeline.release("ckplus", "tiny")
-
-
-def write_film(path: Path, images: list[Path]) -> Path:
-    """A video of the given pictures, all of one size."""
-    frames = [cv2.imread(str(image)) for image in images]
-    height, width = frames[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (width, height))
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
-
-
 @pytest.mark.slow
-def test_from_a_release_to_figures(call, release: Path, tmp_path: Path) -> None:
+def test_from_a_release_to_figures(call, tmp_path: Path) -> None:
+    release = pipeline.release("ckplus", "tiny")  # which the notebooks use too
     store, run = tmp_path / "store", tmp_path / "run"
     status, out, _ = call("index", "ckplus", release, "--json")
     labelled = json.loads(out)["labelled"]
@@ -277,8 +242,12 @@ def test_from_a_release_to_figures(call, release: Path, tmp_path: Path) -> None:
     before = (run / "metrics.json").stat().st_mtime_ns
     assert call(*training)[0] == 0 and (run / "metrics.json").stat().st_mtime_ns == before, "trained only once"
 
-    images = sorted((release / "cohn-kanade-images").rglob("*.png"))[:12]
-    video = write_film(tmp_path / "own.avi", images)
+    video = tmp_path / "own.avi"
+    frames = [cv2.imread(str(image)) for image in sorted((release / "cohn-kanade-images").rglob("*.png"))[:12]]
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 25, frames[0].shape[1::-1])
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
     status, out, err = call("predict", video, "--weights", run, "--json")
     (row,) = json.loads(out)
     assert (status, err) == (0, "") and row["first_frame"] == 0 and row["prediction"] in labels.CLASSES["ckplus"]

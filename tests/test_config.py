@@ -1,11 +1,11 @@
 """Settings are strict: an unknown name, a value of another type or a value out of bounds never passes."""
 
+import ast
 import dataclasses
+import inspect
 import json
-import math
 import operator
 import re
-from typing import Any
 
 import pytest
 
@@ -33,6 +33,8 @@ def test_names_and_values_become_settings() -> None:
 def test_what_is_not_named_comes_from_the_base() -> None:
     base = TrainingSettings(epochs=7)
     assert TrainingSettings.from_params({"seed": 1}, base) == dataclasses.replace(base, seed=1)
+    with pytest.raises(InputError, match="no setting 'epoch' here; try epochs"):
+        TrainingSettings.from_params({"epoch": 5}, base)
 
 
 def test_settings_survive_json() -> None:
@@ -41,73 +43,31 @@ def test_settings_survive_json() -> None:
         assert Profile.from_params(stored) == config.profile(name)
 
 
-@pytest.mark.parametrize(
-    ("kind", "params", "message"),
-    [
-        (TrainingSettings, {"epoch": 5}, "no setting 'epoch' here; try epochs"),
-        (TrainingSettings, {"epochs": "5"}, "epochs = '5' should be a valid integer"),
-        (TrainingSettings, {"epochs": 5.0}, "integer"),
-        (TrainingSettings, {"epochs": True}, "integer"),
-        (TrainingSettings, {"mirror": 1}, "boolean"),
-        (TrainingSettings, {"lr": None}, "number"),
-        (TrainingSettings, {"lr": True}, "number"),
-        (TrainingSettings, {"precision": "fp64"}, "should be 'auto', 'fp32' or 'bf16'"),
-        (NetworkSettings, {"variant": "4d"}, "variant = '4d' should be '2d', '3d' or '3d[+]landmarks'"),
-        (NetworkSettings, {"stem_strides": [2, 2]}, "should have at least 3 items"),
-        (NetworkSettings, {"stem_strides": [2, 2, 2, 2]}, "should have at most 3 items"),
-        (NetworkSettings, {"stem_strides": ["2", 2, 2]}, "stem_strides.0 = '2' should be a valid integer"),
-        (Profile, {"name": "x", "clips": {"sise": 64}}, "'sise' here; try size"),
-        (Profile, {"name": "x", "clips": 64}, "ClipSettings"),
-        (Profile, {}, "Profile without name"),
-    ],
-)
-def test_a_wrong_setting_is_one_clear_line(kind: type[config.Settings], params: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message) as error:
-        kind.from_params(params)
+def test_a_setting_without_a_value_is_named() -> None:
+    with pytest.raises(InputError, match="Profile without name"):
+        Profile.from_params({})
+
+
+OUT_OF_BOUNDS = """
+    clips.size=0 clips.num_frames=0 clips.min_face=0 clips.min_found=0 clips.min_found=11 clips.au_threshold=0
+    clips.margin=-0.1 clips.margin=NaN
+    network.width=0 network.width=Infinity network.stem_strides=[2,0,2] network.window=0 network.window=4
+    network.slope=-0.1 network.lstm_units=0 network.dropout=-0.1 network.dropout=1.0 network.appearance_weight=-0.1
+    training.epochs=0 training.batch_size=0 training.lr=0 training.momentum=0 training.momentum=1.0
+    training.weight_decay=-1 training.warmup_epochs=-1 training.warmup_epochs=41 training.rotation=-1
+    training.scale=-1 training.scale=1.0 training.shift=-1 training.seed=-1 training.async_workers=-1
+    pretraining.people=1 pretraining.recordings=0 pretraining.epochs=0 pretraining.batch_size=0 pretraining.lr=0
+    standins.ckplus=0 standins.mmi=0 standins.fera=0 standins.fera=11 standins.disfa=0 standins.disfa=28
+    standins.recordings=0 folds=1
+"""
+
+
+@pytest.mark.parametrize("assignment", OUT_OF_BOUNDS.split())
+def test_a_setting_out_of_bounds_is_one_line_that_names_it(assignment: str) -> None:
+    name = assignment.partition("=")[0].rpartition(".")[2]
+    with pytest.raises(InputError, match=f"{name}.* should ") as error:
+        LAPTOP.changed([assignment], LAPTOP.names())
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("settings", "changes"),
-    [
-        *((ClipSettings(), {name: 0}) for name in ("size", "num_frames", "min_face", "min_found", "au_threshold")),
-        (ClipSettings(), {"margin": -0.1}),
-        (ClipSettings(), {"margin": math.nan}),
-        (ClipSettings(), {"min_found": 11}),
-        (ClipSettings(), {"num_frames": 7}),
-        *((NetworkSettings(), {name: 0}) for name in ("width", "window", "lstm_units")),
-        *((NetworkSettings(), {name: -0.1}) for name in ("slope", "dropout", "appearance_weight")),
-        *((NetworkSettings(), {name: math.nan}) for name in ("width", "slope", "appearance_weight")),
-        (NetworkSettings(), {"width": math.inf}),
-        (NetworkSettings(), {"stem_strides": (2, 0, 2)}),
-        (NetworkSettings(), {"window": 4}),
-        (NetworkSettings(), {"dropout": 1.0}),
-        *((TrainingSettings(), {name: 0}) for name in ("epochs", "batch_size", "lr", "momentum")),
-        *((TrainingSettings(), {name: -1}) for name in ("weight_decay", "warmup_epochs", "rotation", "scale", "shift")),
-        *((TrainingSettings(), {name: -1}) for name in ("seed", "async_workers")),
-        *((TrainingSettings(), {name: 1.0}) for name in ("momentum", "scale")),
-        (TrainingSettings(), {"warmup_epochs": 41}),
-        (TrainingSettings(warmup_epochs=3), {"epochs": 2}),
-        (PretrainingSettings(), {"people": 1}),
-        *((PretrainingSettings(), {name: 0}) for name in ("recordings", "epochs", "batch_size", "lr")),
-        *((StandinSettings(), {name: 0}) for name in ("ckplus", "mmi", "fera", "disfa", "recordings")),
-        (StandinSettings(), {"fera": 11}),
-        (StandinSettings(), {"disfa": 28}),
-        (config.profile("tiny"), {"folds": 1}),
-    ],
-    ids=str,
-)
-def test_a_setting_out_of_bounds_is_one_line_that_names_it(settings: config.Settings, changes: dict[str, Any]) -> None:
-    (name,) = changes
-    with pytest.raises(InputError, match=name) as error:
-        dataclasses.replace(settings, **changes)
-    assert "\n" not in str(error.value)
-    with pytest.raises(InputError, match=name):
-        type(settings).from_params(changes, settings)
-
-
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def test_every_setting_can_be_set_by_its_dotted_name() -> None:
@@ -115,7 +75,7 @@ def test_every_setting_can_be_set_by_its_dotted_name() -> None:
     assert {"name", "folds", "training.lr", "network.window", "clips.margin", "standins.mmi"} <= set(names)
     kinds = (ClipSettings, NetworkSettings, TrainingSettings, PretrainingSettings, StandinSettings)
     assert len(names) == 2 + sum(len(dataclasses.fields(kind)) for kind in kinds)
-    defaults = [f"{name}={as_text(operator.attrgetter(name)(LAPTOP))}" for name in names]
+    defaults = [f"{name}={json.dumps(operator.attrgetter(name)(LAPTOP))}" for name in names]
     assert LAPTOP.changed(defaults, names) == LAPTOP
 
 
@@ -136,18 +96,16 @@ def test_assignments_change_only_what_they_name() -> None:
     [
         ("training.lr", "'training.lr' is not of the form NAME=VALUE"),
         ("lr=0.1", "no setting 'lr' here; try training.lr"),
-        ("trainings.lr=0.1", "try training.lr"),
         ("training.learning_rate=0.1", "no setting 'training.learning_rate' here; try training"),
-        ("network.windows=5", "try network.window"),
         ("clips.size=96", "no setting 'clips.size' here"),
-        ("training=5", "no setting 'training' here"),
         ("training.lr=fast", "lr = 'fast' should be a valid number"),
-        ("training.lr=NaN", "lr = nan should be a finite number"),
-        ("training.lr=", "lr = '' should be a valid number"),
-        ("training.epochs=2.5", "epochs = 2.5 should be a valid integer"),
+        ('training.epochs="5"', "epochs = '5' should be a valid integer"),
+        ("training.epochs=true", "integer"),
+        ("training.mirror=1", "boolean"),
+        ("network.stem_strides=[2, 2]", "should have at least 3 items"),
+        ('network.stem_strides=["2", 2, 2]', "stem_strides.0 = '2' should be a valid integer"),
         ("training.schedule=linear", "schedule = 'linear' should be 'cosine' or 'constant'"),
         ('training.lr={"a": 1}', "lr = {'a': 1} should be a valid number"),
-        ("network.window=4", "window = 4 should be an odd number"),
     ],
 )
 def test_a_wrong_assignment_is_one_line_with_what_is_near(text: str, message: str) -> None:
@@ -165,22 +123,16 @@ def test_an_unknown_profile_lists_the_known() -> None:
 def test_recipes() -> None:
     laptop = config.profile("laptop")
     paper = config.in_recipe(laptop, "paper")
-    stated = ("lr", "momentum", "weight_decay", "nesterov", "schedule", "warmup_epochs", "clip_norm", "mirror")
-    assert [getattr(paper.training, name) for name in stated] == [0.01, 0.9, 1e-4, False, "constant", 0, "none", False]
-    assert (paper.training.rotation, paper.training.scale, paper.training.shift) == (0, 0, 0)
+    stated = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": False, "schedule": "constant"}
+    without = {"warmup_epochs": 0, "clip_norm": "none", "mirror": False, "rotation": 0, "scale": 0, "shift": 0}
+    assert paper.training == dataclasses.replace(laptop.training, **stated, **without)
     assert paper.network == dataclasses.replace(laptop.network, norm="none")
-    assert (paper.training.epochs, paper.training.batch_size) == (laptop.training.epochs, laptop.training.batch_size)
     assert config.in_recipe(laptop, "default") == laptop
     joint = config.in_recipe(laptop, "joint")
     assert joint.network == dataclasses.replace(laptop.network, landmark_stream=True)
     assert joint.training == dataclasses.replace(laptop.training, weight_decay=5e-3)
     with pytest.raises(InputError, match="default, paper"):
         config.in_recipe(laptop, "papers")
-
-
-def test_settings_are_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        ClipSettings().size = 1  # type: ignore[misc]
 
 
 def test_profiles_differ_only_in_size_width_and_effort() -> None:
@@ -199,9 +151,6 @@ def test_profiles_differ_only_in_size_width_and_effort() -> None:
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    import ast
-    import inspect
-
     tree = ast.parse(inspect.getsource(config))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):

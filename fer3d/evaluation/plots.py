@@ -166,13 +166,11 @@ def face_filters(image: np.ndarray, landmarks: np.ndarray, filters: Mapping[str,
     _face(panels[0], image, landmarks, size=7)
     panels[0].set_title(f"{len(landmarks)} landmarks", fontsize=10)
     panels[0].set(xlabel="x, pixels", ylabel="y, pixels")
-    drawn = None
     for axes, (name, grid) in zip(panels[1:], filters.items(), strict=True):
-        drawn = axes.imshow(grid, cmap=SEQUENTIAL, vmin=0, vmax=1)
+        axes.imshow(grid, cmap=SEQUENTIAL, vmin=0, vmax=1)
         axes.set_title(name, fontsize=10)
         axes.set(xlabel="column of the grid", ylabel="row")
-    if drawn is not None:
-        figure.colorbar(drawn, ax=panels[1:], label="weight", shrink=0.8)
+    figure.colorbar(panels[-1].images[0], ax=panels[1:], label="weight", shrink=0.8)
     return figure
 
 
@@ -252,7 +250,7 @@ def kernels(weight: np.ndarray, title: str, most: int = 8) -> Figure:
     shown = weight[:most]
     n, _, depth = shown.shape[:3]
     figure, panels = _new(1.05 * n + 0.4, 1.1 * depth + 0.5, title, depth, n)
-    for axes, (t, o) in zip(panels, ((t, o) for t in range(depth) for o in range(n)), strict=True):
+    for axes, (t, o) in zip(panels, np.ndindex(depth, n), strict=True):
         kernel = shown[o].transpose(1, 2, 3, 0)
         axes.imshow((kernel[t] - kernel.min()) / max(np.ptp(kernel), 1e-12))
         axes.set(xticks=[], yticks=[])
@@ -309,10 +307,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
     totals = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     figure, (axes,) = _new(2.4 + 0.72 * len(labels), 1.7 + 0.56 * len(labels), title)
-    cells = [
-        [f"{share:.0%}\n{n}" if n else "" for share, n in zip(*row, strict=True)]
-        for row in zip(shares, matrix, strict=True)
-    ]
+    cells = np.vectorize(lambda share, n: f"{share:.0%}\n{n}" if n else "")(shares, matrix)
     true = [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)]
     _cells(axes, shares, "Blues", annot=cells, fmt="", vmin=0, vmax=1, xticklabels=labels, yticklabels=true)
     axes.set(xlabel="predicted class", ylabel="true class (clips)")

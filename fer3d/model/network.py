@@ -75,14 +75,16 @@ class InceptionResnetA(nn.Module):
 class InceptionResnetB(nn.Module):
     """F(x) of 3DIR-B: a 1 x 1 branch and one that sees 7 x 7 through a row and a column."""
 
+    branch_channels, side = 128, 7
+
     def __init__(self, settings: NetworkSettings, channels: int) -> None:
         super().__init__()
-        c = scale_channels(128, settings.width)
+        c, side = scale_channels(self.branch_channels, settings.width), self.side
         self.branch0 = Convolution(settings, channels, c, 1)
         self.branch1 = nn.Sequential(
             Convolution(settings, channels, c, 1),
-            Convolution(settings, c, c, (3, 1, 7)),
-            Convolution(settings, c, c, (3, 7, 1)),
+            Convolution(settings, c, c, (3, 1, side)),
+            Convolution(settings, c, c, (3, side, 1)),
         )
         self.project = Convolution(settings, 2 * c, channels, 1, linear=True)
 
@@ -90,22 +92,10 @@ class InceptionResnetB(nn.Module):
         return self.project(torch.cat((self.branch0(x), self.branch1(x)), dim=1))
 
 
-class InceptionResnetC(nn.Module):
-    """F(x) of 3DIR-C: as B, with 3 x 3 through a row and a column."""
+class InceptionResnetC(InceptionResnetB):
+    """F(x) of 3DIR-C: as B, wider, with 3 x 3 through a row and a column."""
 
-    def __init__(self, settings: NetworkSettings, channels: int) -> None:
-        super().__init__()
-        c = scale_channels(192, settings.width)
-        self.branch0 = Convolution(settings, channels, c, 1)
-        self.branch1 = nn.Sequential(
-            Convolution(settings, channels, c, 1),
-            Convolution(settings, c, c, (3, 1, 3)),
-            Convolution(settings, c, c, (3, 3, 1)),
-        )
-        self.project = Convolution(settings, 2 * c, channels, 1, linear=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.project(torch.cat((self.branch0(x), self.branch1(x)), dim=1))
+    branch_channels, side = 192, 3
 
 
 class LandmarkResidual(nn.Module):

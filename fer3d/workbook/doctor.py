@@ -34,29 +34,19 @@ def run_checks() -> Iterator[Check]:
         yield Check(name, ok, " ".join(detail.split()))
 
 
-def _python() -> tuple[bool, str]:
-    return sys.version_info >= MIN_PYTHON, f"{platform.python_version()} at {sys.executable}"
-
-
 def _packages() -> tuple[bool, str]:
     """Every direct requirement of fer3d is installed. Versions are not compared: pip did that."""
     lines = [line for line in importlib.metadata.requires("fer3d") or () if "extra ==" not in line]
     names = [match.group() for line in lines if (match := re.match(r"[\w.-]+", line))]
-    missing = [name for name in names if not _installed(name)]
+    # conda and a compiled dlib have the name without "-bin".
+    missing = [name for name in names if not (_installed(name) or _installed(name.removesuffix("-bin")))]
     if missing:
         return False, f"missing {', '.join(missing)}; try pip install -c constraints.txt -e ."
     return True, f"all {len(names)} installed"
 
 
 def _installed(name: str) -> bool:
-    # conda and a compiled dlib have the name without "-bin".
-    for candidate in (name, name.removesuffix("-bin")):
-        try:
-            importlib.metadata.distribution(candidate)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        return True
-    return False
+    return any(importlib.metadata.distributions(name=name))
 
 
 def _detectors() -> tuple[bool, str]:
@@ -95,16 +85,12 @@ def _disk() -> tuple[bool, str]:
     return free >= MIN_FREE_GB, f"{free:.0f} GB free at {folder}; at least {MIN_FREE_GB} GB are needed"
 
 
-def _cores() -> tuple[bool, str]:
-    return True, str(processors())
-
-
 _CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
-    "python": _python,
+    "python": lambda: (sys.version_info >= MIN_PYTHON, f"{platform.python_version()} at {sys.executable}"),
     "packages": _packages,
     "detectors": _detectors,
     "torch": _torch,
     "kernel": _kernel,
     "disk": _disk,
-    "cores": _cores,
+    "cores": lambda: (True, str(processors())),
 }

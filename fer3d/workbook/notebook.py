@@ -32,14 +32,15 @@ class NotebookError(Exception):
     """A notebook that failed while it was executed: one line with the reason and where the notebook is kept."""
 
 
-def parameter_types(notebook: Path) -> dict[str, type[Any]]:
-    """The parameters that a notebook declares, with their types.
+def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given parameters in the notebook's types; text from a command line is converted.
 
-    They are read from the cell tagged ``parameters``, from lines of the form ``name: int = 3  # help``
-    with a bare ``int``, ``float``, ``str`` or ``bool``.
+    A notebook declares its parameters in the cell tagged ``parameters``, in lines of the form
+    ``name: int = 3  # help`` with a bare ``int``, ``float``, ``str`` or ``bool``.
 
     Raises:
-        InputError: there is no such notebook, the file is not a notebook, or a parameter has no such type.
+        InputError: there is no such notebook, the file is not a notebook, it declares a parameter of another type or
+            not the given one, or the value has another type or is not a known one.
     """
     import papermill
 
@@ -56,35 +57,20 @@ def parameter_types(notebook: Path) -> dict[str, type[Any]]:
         if kind not in _TYPES:
             expected = f"expected {', '.join(_TYPES)}"
             raise InputError(f"parameter {name!r} of {notebook.name} has no plain type: {expected}", f"{name}: int")
-    return {name: _TYPES[kind] for name, kind in types.items()}
-
-
-def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters in the notebook's types; text from a command line is converted.
-
-    Raises:
-        InputError: the notebook does not declare the name, or the value has another type or is not a known one.
-    """
-    types = parameter_types(notebook)
     for name in given:
         if name not in types:
-            declared = ", ".join(f"{name}: {kind.__name__}" for name, kind in types.items()) or "none"
+            declared = ", ".join(f"{name}: {kind}" for name, kind in types.items()) or "none"
             raise InputError(f"{notebook.name} has no parameter {name!r}: its parameters are {declared}")
-    typed = {name: _convert(name, value, types[name]) for name, value in given.items()}
+    typed = {name: _convert(name, value, _TYPES[types[name]]) for name, value in given.items()}
     for name, check in _VALUE_CHECKS.items():
         for part in filter(None, typed.get(name, "").split(",")):
             check(part)
     return typed
 
 
-def _check_variant(variant: str) -> None:
-    config.NetworkSettings.from_params({"variant": variant})
-
-
 _VALUE_CHECKS: Mapping[str, Callable[[str], object]] = {
     "profile": config.profile,
-    "variant": _check_variant,
-    "variants": _check_variant,
+    **dict.fromkeys(("variant", "variants"), lambda name: config.NetworkSettings.from_params({"variant": name})),
     **dict.fromkeys(("database", "databases", "trained_on", "tests", "train"), labels.check_database),
 }
 """Checks of the parameters with these names, which hold one value or several separated by commas: a wrong one is

@@ -5,7 +5,6 @@ at a time. A database whose licensed copy is named in the environment (``FER3D_C
 and so on) is read from there; every other one is a synthetic stand-in.
 """
 
-import contextlib
 import dataclasses
 import os
 import shutil
@@ -58,13 +57,8 @@ def grid(profile: config.Profile, full: bool) -> list[Job]:
     tested = DATABASES if full else DATABASES[:1]
     folds = range(profile.folds if full else 1)
     within = [Job(database, variant, fold) for database in tested for variant in config.VARIANTS for fold in folds]
-    cross = [Job(database, "3d+landmarks", trained_on=other_databases(database)) for database in tested]
-    return within + cross
-
-
-def other_databases(database: str) -> tuple[str, ...]:
-    """The databases to train on when this one is held out whole (Section 4.2.2)."""
-    return tuple(name for name in DATABASES if name != database)
+    others = {database: tuple(name for name in DATABASES if name != database) for database in tested}
+    return within + [Job(database, "3d+landmarks", trained_on=others[database]) for database in tested]
 
 
 def run_folder(run: str, profile: str) -> Path:
@@ -92,11 +86,6 @@ def store_folder(database: str, profile: str) -> Path:
     """The folder of the prepared store, made or not. A licensed copy's is kept apart from the stand-in's."""
     folder = paths.store(database, profile)
     return folder.parent / "licensed" / database if licensed(database) else folder
-
-
-def release_markers(database: str, profile: str) -> list[Path]:
-    """The file by which the workflow knows that a stand-in is written; none for a licensed copy."""
-    return [] if licensed(database) else [paths.standin(database, profile).with_suffix(".written")]
 
 
 def store_markers(databases: Iterable[str], profile: str) -> list[Path]:
@@ -154,12 +143,16 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
 def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
     """Run the workflow and return its exit status. A run that was killed is resumed.
 
-    Snakemake inherits the checkout's lock, so it holds as long as Snakemake runs, even when this process is killed.
+    One reproduction at a time holds the checkout's lock. Snakemake inherits it, so it holds as long as Snakemake runs,
+    even when this process is killed.
     """
     config.profile(profile)  # an unknown name is an error here, not in Snakemake
-    os.environ |= _absolute_places()
+    # Absolute paths: a job runs in another folder than the command.
+    os.environ |= {f"FER3D_{name.upper()}": str(folder) for name in DATABASES if (folder := licensed(name))}
+    os.environ |= {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(paths.reports())}
     state = paths.ROOT / ".snakemake"
-    with checkout_lock() as descriptor:
+    message = "another reproduction is running in this checkout; waiting for it to end"
+    with files.lock(state / "reproduction", lambda: print(message, file=sys.stderr, flush=True)) as descriptor:
         sources = state / "source-cache"
         shutil.rmtree(sources, ignore_errors=True)  # Snakemake would run the previous run's Snakefile from there
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
@@ -170,15 +163,3 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
         settings = [f"profile={profile}", f"run={run}", f"full={full}"]
         done = subprocess.run([*snakemake, "--config", *settings], pass_fds=[descriptor])
     return done.returncode
-
-
-def checkout_lock() -> contextlib.AbstractContextManager[int]:
-    """The lock that one reproduction at a time holds in a checkout; its value is the lock's file descriptor."""
-    message = "another reproduction is running in this checkout; waiting for it to end"
-    return files.lock(paths.ROOT / ".snakemake" / "reproduction", lambda: print(message, file=sys.stderr, flush=True))
-
-
-def _absolute_places() -> dict[str, str]:
-    """The environment's folders as absolute paths: a job runs in another folder than the command."""
-    copies = {f"FER3D_{name.upper()}": str(folder) for name in labels.TITLES if (folder := licensed(name))}
-    return copies | {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(paths.reports())}

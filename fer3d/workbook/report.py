@@ -5,6 +5,7 @@ matrices (Figures 4 and 5), the executed notebooks, and the versions and setting
 loads anything from the network, so the report can be read offline.
 """
 
+import itertools
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import jinja2
 import nbformat
+import numpy as np
 import pandas as pd
 
 from fer3d import config, files, labels, paths
@@ -92,10 +94,10 @@ class Result:
     @property
     def alt_text(self) -> str:
         """The confusion matrix's diagonal in words."""
-        rows = dict(zip(self.metrics["labels"], self.metrics["confusion"], strict=True))
-        hits = {name: row[k] for k, (name, row) in enumerate(rows.items())}
-        parts = ", ".join(f"{name} {hits[name]} of {sum(row)}" for name, row in rows.items() if sum(row))
-        total = f"{sum(hits.values())} of {self.metrics['n']} clips recognised"
+        matrix = np.asarray(self.metrics["confusion"])
+        rows = zip(self.metrics["labels"], matrix.diagonal(), matrix.sum(1), strict=True)
+        parts = ", ".join(f"{name} {right} of {n}" for name, right, n in rows if n)
+        total = f"{matrix.trace()} of {self.metrics['n']} clips recognised"
         return f"{self.data}, {self.variant}: {total}; {parts}"
 
     def command(self, run: Path) -> str:
@@ -148,13 +150,10 @@ def write(run: Path) -> Path:
 
 def results(run: Path) -> Iterator[Result]:
     """The rows of a run: its finished trainings, folds pooled, in the order of the paper's tables."""
-    for cross in (False, True):
-        for database in labels.TITLES:
-            for variant in config.VARIANTS:
-                pattern = "cross" if cross else "fold*"
-                markers = sorted((run / database / variant).glob(f"{pattern}/metrics.json"))
-                if markers:
-                    yield _result(database, variant, cross, [marker.parent for marker in markers])
+    for cross, database, variant in itertools.product((False, True), labels.TITLES, config.VARIANTS):
+        markers = sorted((run / database / variant).glob("cross/metrics.json" if cross else "fold*/metrics.json"))
+        if markers:
+            yield _result(database, variant, cross, [marker.parent for marker in markers])
 
 
 def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> Result:
@@ -190,20 +189,12 @@ def table(found: list[Result]) -> pd.DataFrame:
     for result in found:
         rates = {name: result.metrics[name] for name in ("accuracy", "uar", "majority")}
         rates["low"], rates["high"] = result.metrics["interval"]
-        rows.append(
-            {
-                "database": result.database,
-                "data": result.data,
-                "variant": result.variant,
-                "trained_on": result.trained_on or "other folds",
-                "held_out": result.held_out,
-                "n": result.metrics["n"],
-                "subjects": result.metrics["subjects"],
-                **{name: round(100 * rate, 2) for name, rate in rates.items()},
-                "paper": result.paper_rate.mean if result.paper_rate else None,
-                "paper_std": result.paper_rate.std if result.paper_rate else None,
-            }
-        )
+        row = {name: getattr(result, name) for name in ("database", "data", "variant", "trained_on", "held_out")}
+        row["trained_on"] = row["trained_on"] or "other folds"
+        row |= {name: result.metrics[name] for name in ("n", "subjects")}
+        row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
+        printed = result.paper_rate
+        rows.append(row | {"paper": printed and printed.mean, "paper_std": printed and printed.std})
     return pd.DataFrame(rows)
 
 
@@ -217,12 +208,8 @@ def _draw_confusion(result: Result, run: Path) -> None:
 
 def _executed_notebooks(run: Path) -> list[Path]:
     """The executed notebooks of a run in reading order."""
-    found = [
-        path
-        for path in run.rglob("0*_*.ipynb")
-        if not path.stem.endswith(".failed") and ".ipynb_checkpoints" not in path.parts
-    ]
-    return sorted(found, key=lambda path: (path.name, path))
+    found = sorted(run.rglob("0*_*.ipynb"), key=lambda path: (path.name, path))
+    return [path for path in found if not path.stem.endswith(".failed") and ".ipynb_checkpoints" not in path.parts]
 
 
 def write_page(notebook: Path, run: Path) -> Page:

@@ -20,16 +20,8 @@ CLASSES = labels.CLASSES["ckplus"]
 CONFUSION = RNG.integers(0, 5, (7, 7))
 STAGES = shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
 RATES = pd.DataFrame(
-    {
-        "name": ["2d", "3d"],
-        "n": [65, 65],
-        "accuracy": [0.5, 0.7],
-        "low": [0.4, 0.6],
-        "high": [0.6, 0.8],
-        "uar": [0.4, 0.6],
-        "majority": [0.25, 0.25],
-        "paper": [0.86, np.nan],
-    }
+    [("2d", 65, 0.5, 0.4, 0.6, 0.4, 0.25, 0.86), ("3d", 65, 0.7, 0.6, 0.8, 0.6, 0.25, np.nan)],
+    columns=["name", "n", "accuracy", "low", "high", "uar", "majority", "paper"],
 )
 LOG = pd.DataFrame({"epoch": [1, 2, 3], "loss": [2.0, 1.0, 0.5], "train_accuracy": [0.1, 0.4, 0.9]})
 COUNTS = pd.DataFrame({"CK+ (synthetic)": [3, 0], "MMI (synthetic)": [1, 2]}, index=["anger", "fear"])
@@ -64,11 +56,6 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
 def words(figure: Figure) -> list[str]:
     """All text of a figure."""
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-
-
-def test_every_figure_is_tested():
-    public = {name for name, thing in vars(plots).items() if getattr(thing, "__module__", "") == plots.__name__}
-    assert {name for name in public if not name.startswith("_")} == {*FIGURES, "save"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -145,17 +145,13 @@ def test_readers_without_a_kernel_get_the_picture():
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
-def test_confusions_start_with_the_fullest_cell_and_count_its_clips():
-    cell = EXPLORERS["confusions"]().controls["cell"]
+def test_confusions_start_with_the_fullest_cell_count_its_clips_and_name_the_one_shown():
+    explorer = EXPLORERS["confusions"]()
+    cell = explorer.controls["cell"]
     assert cell.value == ("anger", "fear")
     assert [text for text, _ in cell.options] == ["anger as fear (2)", "fear as fear (1)"]
-
-
-def test_confusions_name_the_clip_that_they_show():
-    explorer = EXPLORERS["confusions"]()
     figure = explorer.draw(cell=("anger", "fear"), clip=1)
-    first = PREDICTIONS[(PREDICTIONS["label"] == "anger") & (PREDICTIONS["prediction"] == "fear")].iloc[1]
-    assert figure.get_suptitle() == f"anger predicted as fear: clip 2 of 2, {first['clip']} (CK+ (synthetic))"
+    assert figure.get_suptitle() == "anger predicted as fear: clip 2 of 2, b (CK+ (synthetic))"
 
 
 def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
@@ -170,10 +166,7 @@ def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
 
 
 def test_there_is_a_slider_for_every_action_unit():
-    assert tuple(explore.UNITS) == ACTION_UNITS
-    assert set(explore.action_units().controls) == {"person", "pitch", "yaw", "roll", "light"} | {
-        f"AU{unit}" for unit in ACTION_UNITS
-    }
+    assert [f"AU{unit}" for unit in ACTION_UNITS] == list(explore.action_units().controls)[5:]
 
 
 def test_another_light_shows_what_a_new_renderer_would():
