@@ -24,6 +24,8 @@ from fer3d.errors import InputError
 from fer3d.training.batches import normalise_clips
 from fer3d.training.run import TrainedModel, load_model
 
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it lists packages that it does without
+
 TOLERANCE = 1e-4
 """Largest difference of a probability from PyTorch's, in fp32."""
 
@@ -77,25 +79,19 @@ def _made_up(clips: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _program(network: nn.Module, frames: Tensor, landmarks: Tensor) -> Any:
-    """PyTorch's exporter, kept quiet about its own deprecations."""
+    """The network as an ONNX program. The exporter's warnings are about its own deprecations."""
     free = {0: torch.export.Dim("clips")}
-    chatter = logging.getLogger("torch.onnx")
-    level = chatter.level
-    chatter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            return torch.onnx.export(
-                network,
-                (frames, landmarks),
-                dynamo=True,
-                verbose=False,
-                input_names=["frames", "landmarks"],
-                output_names=["probabilities"],
-                dynamic_shapes={"frames": free, "landmarks": free},
-            )
-    finally:
-        chatter.setLevel(level)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.onnx.export(
+            network,
+            (frames, landmarks),
+            dynamo=True,
+            verbose=False,
+            input_names=["frames", "landmarks"],
+            output_names=["probabilities"],
+            dynamic_shapes={"frames": free, "landmarks": free},
+        )
 
 
 @torch.no_grad()
