@@ -193,6 +193,8 @@ def table(found: list[Result]) -> pd.DataFrame:
         row["trained_on"] = row["trained_on"] or "other folds"
         row |= {name: result.metrics[name] for name in ("n", "subjects")}
         row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
+        mean, std = (result.over_folds[name] for name in ("mean", "std"))
+        row |= {"fold_mean": round(100 * mean, 2), "fold_std": None if std is None else round(100 * std, 2)}
         printed = result.paper_rate
         rows.append(row | {"paper": printed and printed.mean, "paper_std": printed and printed.std})
     return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
@@ -128,10 +129,13 @@ def test_rates_are_shown_beside_the_papers_and_the_baselines(run: Path) -> None:
     assert within.loc["3d", "accuracy"] == 50.0 and within.loc["3d", "majority"] == 66.67
     assert within.loc["3d", "low"] < 50 < within.loc["3d", "high"]
     assert within["paper"].to_dict() == {"2d": 85.77, "3d": 89.5, "3d+landmarks": 93.21}
-    assert within.loc["3d+landmarks", ["n", "accuracy"]].tolist() == [36, 75.0]  # two folds pooled
+    pooled, mean, std = within.loc["3d+landmarks", ["accuracy", "fold_mean", "fold_std"]]
+    assert within.loc["3d+landmarks", "n"] == 36 and (pooled, mean, std) == (75, 75, 35.36)  # two folds
+    assert np.isnan(within.loc["3d", "fold_std"])
     assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.33, 67.52]
     words = text(run / "index.html")
-    assert "3d 50.0 16.7 to 83.3 stand-in result 89.50 37.5 66.7 18 6 1 of 5 folds" in words
+    low, high = within.loc["3d", ["low", "high"]]
+    assert f"3d 50.0 {low:.1f} to {high:.1f} 89.50 37.5 66.7 18 6 1 of 5 folds" in words
     for wanted in ("93.21 ± 2.32", "folds 75.0 ± 35.4", "trained on MMI (synthetic)", "contempt left out (2)"):
         assert wanted in words
 
@@ -153,11 +157,11 @@ def test_the_command_of_a_row_gives_its_number(run: Path, capsys: pytest.Capture
     assert (figures["n"], figures["accuracy"]) == (36, 0.75)
 
 
-def test_stand_ins_are_called_stand_ins(run: Path, tmp_path: Path) -> None:
+def test_synthetic_data_are_called_synthetic_and_licensed_ones_are_not(run: Path, tmp_path: Path) -> None:
     words = text(run / "index.html")
-    assert words.count("stand-in result") == 4 and "Stand-in results." in words
+    assert words.count("CK+ (synthetic)") >= 4 and "Synthetic data. Where a row says" in words
     finish(tmp_path, pipeline.Job("ckplus", "3d"), ["anger"] * 6, 3, ["CK+"])
-    assert "stand-in" not in text(report.write(tmp_path)).lower()
+    assert "(synthetic)" not in text(report.write(tmp_path))
 
 
 def test_failed_notebooks_have_no_page(run: Path) -> None:
