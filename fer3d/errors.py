@@ -15,13 +15,11 @@ class InputError(Exception):
     "unknown profile 'big': expected tiny, laptop or paper; try --profile laptop"
     """
 
-    def __init__(self, message: str, hint: str = "", legacy: str | None = None) -> None:
-        self._parts = message, hint, legacy
-        if legacy is not None:
-            message, hint = f"got {message}; wanted {hint}", legacy
+    def __init__(self, message: str, hint: str = "") -> None:
+        self._parts = message, hint
         line = f"{message}; try {hint}" if hint else message
         super().__init__(" ".join(line.split()))
 
-    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str | None]]:
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
         """Survives the way back from a worker process with the same line."""
         return type(self), self._parts
