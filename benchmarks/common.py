@@ -39,11 +39,11 @@ class Way:
     compiled: bool = False
     tf32: bool = False
     fused: bool = False
-    """Only to answer, as the test of a training and `fer3d predict` do."""
+    """Inference only, as in the test of a training and in `fer3d predict`."""
 
 
 def ways(device: torch.device, compiled: bool) -> list[Way]:
-    """Plain fp32 first: the others are told as ratios to it."""
+    """Plain fp32 first: the others are given as ratios to it."""
     found = [Way("fp32 NCDHW"), Way("fp32 channels_last_3d", channels_last=True)]
     if device.type == "cuda":
         found.append(Way("TF32 NCDHW", tf32=True))

@@ -103,7 +103,7 @@ def _smaller(i: int) -> float:
 Truth = bool | None
 SCENES: dict[str, tuple[Callable[[int], np.ndarray], Callable[[int], Truth]]] = {
     "a cut to another position": (_cut, lambda i: True),
-    # between: the head is partly out of the frame, and either answer is right
+    # between: the head is partly out of the frame, and either result is right
     "the face leaves and returns": (
         lambda i: moved(acted("two")[i], _away(i)),
         lambda i: None if 180 < _away(i) < 450 else _away(i) < 300,
