@@ -62,14 +62,25 @@ def test_conda_view_agrees() -> None:
     view = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert view["channels"] == ["conda-forge", "nodefaults"]
     *lines, last = view["dependencies"]
-    assert last == {"pip": ["-e ."]}
+    assert last == {"pip": ["-e .[docs,onnx]"]}
     assert "python=3.11" in lines and PROJECT["requires-python"] == ">=3.11"
     listed = {}
     for requirement in map(Requirement, set(lines) - {"python=3.11", "pip"}):
         name = CONDA_NAMES.get(requirement.name, requirement.name)
         listed[canonicalize_name(name)] = requirement.specifier
-    needed = {canonicalize_name(requirement.name): requirement.specifier for requirement in NEEDED}
+    dev = map(Requirement, PROJECT["optional-dependencies"]["dev"])
+    needed = {canonicalize_name(requirement.name): requirement.specifier for requirement in (*NEEDED, *dev)}
     assert {name: spec for name, spec in needed.items() if name not in BY_PIP} == listed
+
+
+def test_the_workflow_on_github_is_valid_and_runs_what_a_person_runs() -> None:
+    file = ROOT / ".github" / "workflows" / "ci.yml"
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(file)]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    jobs = yaml.safe_load(file.read_text())["jobs"]
+    commands = {job: [step.get("run") for step in jobs[job]["steps"] if "run" in step] for job in ("test", "docs")}
+    assert commands == {"test": ["make test"], "docs": ["make docs"]}
 
 
 def test_one_version() -> None:

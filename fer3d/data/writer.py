@@ -123,7 +123,9 @@ def write_in_parts(
     """Write a store, unless it is there and up to date. Killed and called again, it resumes.
 
     Args:
-        out: the store's folder; ``settings`` and ``metadata`` as in `writer`.
+        out: the store's folder.
+        settings: by which the clips are cut.
+        metadata: for ``prepared.json``, beside settings and counts.
         make: writes one part, in a worker process: gets the task and the part's `Writer`.
         tasks: a task for each part, in the order of the store. Its key, a file name, identifies all
             that the part depends on: a part that exists under its key is not made again.

@@ -54,6 +54,7 @@ def train(
             ``profile.folds`` is held out.
         out: the run's folder. A finished run of the same config is returned as it is, an interrupted one is resumed.
         profile: its network, training settings, number of folds and clip size count.
+        fold: the fold that is tested, from 0.
         test: the store of a database that is held out whole (cross-database); its clips whose label
             no training database has are left out and counted.
         pretrained: a finished run, of any data, whose weights to start from. The paper starts from none.

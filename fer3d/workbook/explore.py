@@ -162,6 +162,7 @@ def render_face(
     """Render a synthetic person who shows some action units, and detect the face.
 
     Args:
+        person: which of the synthetic people, from 0.
         units: intensities from 0 to 5, by action unit.
         turn: pitch, yaw and roll of the head, degrees.
         light: direction of the lamp, degrees to the right of the camera.

@@ -94,6 +94,9 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
     The kernel is this interpreter, started in the notebook's folder.
 
     Args:
+        notebook: an ``.ipynb`` file.
+        out: where the executed notebook goes, whole or not at all.
+        parameters: values by name, as the notebook declares them.
         timeout: seconds for all cells together.
         skip: cells with this tag are not executed.
 
