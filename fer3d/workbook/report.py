@@ -6,6 +6,7 @@ loads anything from the network, so the report can be read offline.
 """
 
 import itertools
+import re
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -214,6 +215,16 @@ def _executed_notebooks(run: Path) -> list[Path]:
     return [path for path in found if not path.stem.endswith(".failed") and ".ipynb_checkpoints" not in path.parts]
 
 
+_FORMULA = re.compile(r"\$\$(?P<block>[^$]+)\$\$|\$(?P<inline>[^$\n]+)\$")
+
+
+def _mathml(formula: re.Match[str]) -> str:
+    """A LaTeX formula as MathML, which a browser draws without a script."""
+    from latex2mathml.converter import convert
+
+    return convert((formula["block"] or formula["inline"]).strip(), display="block" if formula["block"] else "inline")
+
+
 def write_page(notebook: Path, run: Path) -> Page:
     """Write an executed notebook of a run as an HTML page that loads nothing from the network."""
     from nbconvert import HTMLExporter
@@ -225,6 +236,9 @@ def write_page(notebook: Path, run: Path) -> Page:
     headings = [line[2:].strip() for cell in content.cells for line in cell.source.splitlines() if line[:2] == "# "]
     title = headings[0] if headings else notebook.stem
     content.metadata["title"] = f"{title} · {about}" if about else title
+    for cell in content.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _FORMULA.sub(_mathml, cell.source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of figures without alternative text
         html, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(content)

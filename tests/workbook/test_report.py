@@ -187,3 +187,11 @@ def test_a_folder_without_a_training_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished training"):
         report.write(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_formulas_are_drawn_without_a_script(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("Eq. 3: $y = \\omega \\circ x + F(x)$")])
+    nbformat.write(notebook, tmp_path / "03_model.ipynb")
+    report.write_page(tmp_path / "03_model.ipynb", tmp_path)
+    formula = parsed(tmp_path / "pages" / "03_model.html").select_one("math")
+    assert formula is not None and formula.text == "y=ω∘x+F(x)"
