@@ -158,7 +158,7 @@ def test_evaluate_pools_runs(call, tmp_path: Path) -> None:
     assert found["labels"] == list(labels.CLASSES["ckplus"]) and np.sum(found["confusion"]) == 16
     status, out, _ = call("evaluate", *runs)
     assert status == 0 and "accuracy 75.0%" in out and "n = 16" in out
-    assert "  anger              6         2         0         0         0         0         0" in out.splitlines()
+    assert "  anger              6         0         2         0         0         0         0" in out.splitlines()
 
 
 def test_doctor_accepts_this_machine(call, monkeypatch: pytest.MonkeyPatch) -> None:
