@@ -48,7 +48,8 @@ def rate_interval(values: np.ndarray, subjects: np.ndarray, classes: np.ndarray 
     q = _quantile(count - 1)
     middle = (rate + q**2 / (2 * effective)) / (1 + q**2 / effective)
     half = q / (1 + q**2 / effective) * math.sqrt(rate * (1 - rate) / effective + (q / (2 * effective)) ** 2)
-    return Interval(rate, max(0.0, middle - half), min(1.0, middle + half))
+    low, high = (0.0 if rate == 0 else middle - half), (1.0 if rate == 1 else middle + half)  # exact at the ends
+    return Interval(rate, low, high)
 
 
 def difference_interval(values: np.ndarray, subjects: np.ndarray, seeds: np.ndarray | None = None) -> Interval:

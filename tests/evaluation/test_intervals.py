@@ -83,6 +83,8 @@ def test_all_correct_is_no_certainty_and_one_subject_says_nothing():
     subjects = np.repeat(np.arange(7), 10)
     rate, low, high = rate_interval(np.ones(70), subjects)
     assert (rate, high) == (1, 1) and 0.9 < low < 0.95
+    rate, low, high = rate_interval(np.zeros(5), np.array([0, 0, 1, 1, 1]))
+    assert (rate, low) == (0, 0) and 0.9 < high < 1
     assert rate_interval(np.ones(10), np.zeros(10)) == (1, 0, 1)
     assert difference_interval(np.ones(10), np.zeros(10)) == (1, -1, 1)
     assert difference_interval(np.zeros(20), np.repeat([0, 1], 10), np.tile([0, 1], 10)) == (0, 0, 0)
