@@ -67,7 +67,7 @@ def predict_rows(video: Path, run: Path) -> Iterator[dict[str, Any]]:
                 else:
                     yield _row(piece, model.network.classes, next(probabilities))
     except VideoError as error:
-        raise InputError(str(error), "another file") from error
+        raise InputError(f"{error}: expected a video that OpenCV reads", "another file") from error
 
 
 def _probabilities(predictor: Predictor, found: list[clips.Clip]) -> np.ndarray:
