@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer3d import config, labels
+from fer3d import config
 from fer3d.data.store import Store, open_store
 from fer3d.data.writer import writer
 from fer3d.labels import CLASSES
@@ -41,6 +41,10 @@ class Way:
     fused: bool = False
     """Inference only, as in the test of a training and in `fer3d predict`."""
 
+    @property
+    def layout(self) -> torch.memory_format:
+        return torch.channels_last_3d if self.channels_last else torch.contiguous_format
+
 
 def ways(device: torch.device, compiled: bool) -> list[Way]:
     """Plain fp32 first: the others are given as ratios to it."""
@@ -58,11 +62,10 @@ class Subject:
     """A network in one of its ways, ready to run forward or to take a training step on a made-up batch."""
 
     def __init__(self, network: nn.Module, way: Way, batch: int, size: int, device: torch.device) -> None:
-        layout = torch.channels_last_3d if way.channels_last else torch.contiguous_format
         self.way, self.size, self.device = way, size, device
-        self.network = network.to(device, memory_format=layout)
+        self.network = network.to(device, memory_format=way.layout)
         self.call = torch.compile(self.network) if way.compiled else self.network
-        self.clips = torch.randn(batch, 3, 10, size, size).to(device, memory_format=layout)
+        self.clips = torch.randn(batch, 3, 10, size, size).to(device, memory_format=way.layout)
         self.landmarks = torch.rand(batch, 10, 66, 2).mul(size).to(device)
         self.targets = torch.arange(batch, device=device) % len(LABELS)
         self.optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=True)
@@ -91,15 +94,15 @@ def medians(
     seconds: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(repeats + 1):
         for name, part in parts.items():
-            _synchronise(device)
+            synchronise(device)
             start = time.perf_counter()
             part()
-            _synchronise(device)
+            synchronise(device)
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values[1:]) for name, values in seconds.items()}
 
 
-def _synchronise(device: torch.device | None) -> None:
+def synchronise(device: torch.device | None) -> None:
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -108,7 +111,7 @@ def random_store(out: Path, settings: config.ClipSettings, clips: int) -> Store:
     """A prepared store of noise, written clip by clip."""
     rng = np.random.default_rng(0)
     T, S = settings.num_frames, settings.size
-    names = rng.choice(labels.CLASSES["ckplus"], clips)
+    names = rng.choice(LABELS, clips)
     same = {"database": "ckplus", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
     with writer(out, settings, {"database": "ckplus", "source_fingerprint": "noise"}) as store:
         for k, label in enumerate(names):

@@ -44,8 +44,8 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Changes a setting, such as clips.margin, network.window or training.lr; may be repeated. "
-        "fer3d/config.py lists and explains all settings.",
+        help="Changes a setting that this step uses, for example clips.margin of prepare, network.window or "
+        "training.lr of train; may be repeated. fer3d/config.py lists and explains all settings.",
     ),
 ]
 
@@ -94,9 +94,7 @@ def index(
     """Show what a reader finds in a release, and what it skips and why."""
     from fer3d.data.databases import summary
 
-    found = summary.summarise(database, root)
-    if csv:
-        summary.write_table(database, root, csv)
+    found = summary.summarise(database, root, csv)
     if as_json:
         _print_json(found)
     else:
@@ -147,13 +145,13 @@ def train(
 
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
+    from fer3d import config
     from fer3d.data.store import open_store
     from fer3d.training.train import train
-    from fer3d.workbook import pipeline
 
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
-    chosen = pipeline.make_profile(profile, variant, recipe, **given)
+    chosen = config.make_profile(profile, variant, recipe, **given)
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
@@ -177,15 +175,15 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Render people who are in no database and train on them: weights to start from where data is scarce."""
+    from fer3d import config
     from fer3d.training import pretraining
-    from fer3d.workbook import pipeline
 
     options = {"people": people, "epochs": epochs, "seed": seed}
-    base = pipeline.make_profile(profile, variant, recipe)
+    base = config.make_profile(profile, variant, recipe)
     base = base.from_params({"pretraining": {name: n for name, n in options.items() if n is not None}}, base)
     replaced = [f"training.{name}" for name in base.pretraining.names()]
     chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)
-    metrics = pretraining.pretrain(out, chosen, chosen.pretraining, workers)
+    metrics = pretraining.pretrain(out, chosen, workers)
     _print_result(metrics, as_json)
 
 
@@ -269,13 +267,14 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run, reports/ru
 def reproduce(
     profile: ProfileName = "laptop",
     run: Annotated[str, typer.Option(help="Name of the run; the profile's by default.")] = "",
-    cores: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = os.cpu_count() or 1,
+    cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; by default all.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
 ) -> None:
     """Run the whole workflow; what is up to date is kept. `make reproduce` calls this."""
     from fer3d.workbook import pipeline
+    from fer3d.workers import processors
 
-    raise typer.Exit(pipeline.reproduce(profile, run or profile, cores, full))
+    raise typer.Exit(pipeline.reproduce(profile, run or profile, cores or processors(), full))
 
 
 def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":

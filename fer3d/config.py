@@ -102,7 +102,7 @@ class Settings:
             group, _, last = name.rpartition(".")
             target = params.setdefault(group, {}) if group else params
             target[last] = value
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 target[last] = json.loads(value)
         return self.from_params(params, self)
 
@@ -343,15 +343,13 @@ def in_recipe(chosen: Profile, recipe: str) -> Profile:
     if recipe == "default":
         return chosen
     if recipe == "joint":
-        return dataclasses.replace(
-            chosen,
-            network=dataclasses.replace(chosen.network, landmark_stream=True),
-            training=dataclasses.replace(chosen.training, weight_decay=5e-3),
-        )
+        return chosen.from_params({"network": {"landmark_stream": True}, "training": {"weight_decay": 5e-3}}, chosen)
     stated = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": False, "schedule": "constant"}
     unsaid = {"warmup_epochs": 0, "clip_norm": "none", "mirror": False, "rotation": 0, "scale": 0, "shift": 0}
-    return dataclasses.replace(
-        chosen,
-        network=dataclasses.replace(chosen.network, norm="none"),
-        training=TrainingSettings.from_params(stated | unsaid, chosen.training),
-    )
+    return chosen.from_params({"network": {"norm": "none"}, "training": stated | unsaid}, chosen)
+
+
+def make_profile(name: str, variant: str, recipe: str = "default", **training: Any) -> Profile:
+    """The profile of that name with one of the variants, in one of the recipes, with these training settings."""
+    base = in_recipe(profile(name), recipe)
+    return base.from_params({"network": {"variant": variant}, "training": training}, base)

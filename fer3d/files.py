@@ -17,19 +17,20 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from fer3d.errors import InputError
+
+if TYPE_CHECKING:  # only the callers of `write_csv` need it
+    import pandas as pd
 
 
 @contextlib.contextmanager
 def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
     """A temporary file (or folder) that takes the place of ``path`` when the block ends without an error.
 
-    Otherwise it is removed. The folder round ``path`` is created. A full disk and a place that cannot
-    be written become an `InputError`.
+    Otherwise it is removed. The folder round ``path`` is created. Any `OSError` in the block becomes an
+    `InputError` that says that ``path`` cannot be written, and why.
     """
     temporary = None
     try:
@@ -48,7 +49,7 @@ def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
             temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise explained(error, path) from error
     finally:
         if temporary is not None:
             _remove(temporary)
@@ -65,7 +66,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table without its index, whole or not at all."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, errors="backslashreplace")  # names of files need not be UTF-8
@@ -110,13 +111,16 @@ def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[i
                 on_wait()
                 fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
-            raise _explained(error, path) from error
+            raise explained(error, path) from error
         remove_leftovers(path)
         yield handle.fileno()
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files and folders of writers of ``path`` that were killed. Only for who holds the lock."""
+    """Remove the temporary files and folders of writers of ``path`` that were killed.
+
+    Call it only while you hold the lock of ``path``.
+    """
     for end in ("part", "old"):
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"):  # see `tempfile`
             _remove(leftover)
@@ -152,7 +156,7 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _explained(error: OSError, path: Path) -> InputError:
+def explained(error: OSError, path: Path) -> InputError:
     """What the user can do about an `OSError`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")

@@ -13,7 +13,7 @@ references, the same for all databases:
 
 Within: five subject-independent folds, pooled. Across: trained on the three other databases,
 tested on every clip whose class they contain (Table 2 of the paper). ``loss`` is the accuracy
-within minus that across on the same clips, paired; intervals are 95 % bootstrap over subjects.
+within minus that across on the same clips, paired; intervals are 95 % over subjects.
 """
 
 import argparse

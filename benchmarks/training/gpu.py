@@ -29,7 +29,7 @@ from torch import nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.common import LABELS, random_store, report
+from benchmarks.common import LABELS, Way, random_store, report, synchronise
 from fer3d import config, paths
 from fer3d.evaluation import plots
 from fer3d.model.network import Network
@@ -51,25 +51,11 @@ KINDS = {
 """Kinds of kernels by what their names contain; the first that fits counts."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Way:
-    """One way to take the same training steps."""
-
-    name: str
-    bf16: bool = False
-    tf32: bool = False
-    compiled: bool = False
-
-    @property
-    def plain(self) -> bool:
-        return not self.bf16
-
-
 WAYS = (
     Way("strict fp32, eager"),
     Way("TF32, eager", tf32=True),
-    Way("bf16, eager", bf16=True, tf32=True),
-    Way("bf16, everything on", bf16=True, tf32=True, compiled=True),
+    Way("bf16, eager", bf16=True, channels_last=True, tf32=True),
+    Way("bf16, everything on", bf16=True, channels_last=True, tf32=True, compiled=True),
 )
 
 
@@ -78,10 +64,9 @@ class TimedTraining:
 
     def __init__(self, way: Way, picked: config.Profile, clips: Clips, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = way.tf32
-        torch.backends.cudnn.benchmark = not way.plain
-        layout = torch.contiguous_format if way.plain else torch.channels_last_3d
-        network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=layout)  # type: ignore
-        sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=not way.plain)
+        torch.backends.cudnn.benchmark = way.bf16
+        network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=way.layout)  # type: ignore
+        sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=way.bf16)
         self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
         settings = dataclasses.replace(picked.training, compile=way.compiled)
         self.trainer = loop.Trainer(self.fabric, network, sgd, clips, settings)
@@ -102,11 +87,6 @@ class TimedTraining:
             self.step()
         synchronise(self.fabric.device)
         return time.perf_counter() - started
-
-
-def synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def ceiling(device: torch.device, side: int) -> float:
@@ -176,7 +156,8 @@ def compare(
                 "peak GiB": torch.cuda.max_memory_allocated(device) / 2**30 if on_gpu else math.nan,
             }
         )
-        shares = where(training)
+        if way is WAYS[-1]:
+            shares = where(training)
         del training
         gc.collect()
         if on_gpu:

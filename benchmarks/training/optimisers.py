@@ -45,7 +45,7 @@ def main() -> None:
     for seed in chosen.seeds:
         for name, (recipe, workers) in CHOICES.items():
             given = {"epochs": chosen.epochs, "seed": seed, "async_workers": workers, "device": "cpu"}
-            profile = pipeline.make_profile(chosen.profile, "3d+landmarks", recipe, **given)
+            profile = config.make_profile(chosen.profile, "3d+landmarks", recipe, **given)
             out = chosen.out / profile.name / name.replace(" ", "-") / f"seed{seed}"
             effort = effort_of(train([store], out, profile), out, profile)
             predictions[name].append(metrics.read_predictions(out).assign(seed=seed))

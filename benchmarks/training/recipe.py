@@ -61,7 +61,7 @@ def main() -> None:
         runs = Path(chosen.profile) / chosen.variant / name.replace(" ", "-")
         tables = []
         for seed in chosen.seeds:
-            profile = pipeline.make_profile(chosen.profile, chosen.variant, recipe, seed=seed, **given)
+            profile = config.make_profile(chosen.profile, chosen.variant, recipe, seed=seed, **given)
             done = [trained(store, profile, folds, start, chosen.out / store.path.name / runs) for store in stores]
             tables.append(pd.concat([table for table, _ in done]).assign(seed=seed))
             seconds = round(sum(taken for _, taken in done), 1)

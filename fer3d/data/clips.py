@@ -16,7 +16,7 @@ Only the last ten frames of a CK+ sequence are read and tracked.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import TypeVar
 
@@ -51,8 +51,8 @@ class Clip:
     """(T, 2) float32, number of faces and score of each frame (`Face`); 0 and NaN where a frame has no face."""
     squares: np.ndarray
     """(T, 4) float64, the `Box` of the upright frame that each picture was cut out of."""
-    missing: tuple[Rejected, ...]
-    """The frames without a face."""
+    missing: Mapping[int, str]
+    """The frames without a face, counted from 0 in the sequence, and why."""
 
     @property
     def n_faces(self) -> int:
@@ -121,10 +121,8 @@ def _tracked_frames(sequence: Sequence, tracker: FaceTracker) -> Iterator[Frame]
 
 def view_of(sequence: Sequence, settings: ClipSettings) -> View:
     """How a recording's frames become upright: of several candidates the one that suits five of its frames best."""
-    if len(sequence.views) == 1:
-        return sequence.views[0]
     few = itertools.islice(read_frames(sequence.source, sequence.images), 0, 81, 20)
-    return choose_view(list(few), sequence.views, settings)
+    return choose_view(few, sequence.views, settings)
 
 
 def windows(frames: Iterable[Frame], length: int) -> Iterator[list[Frame]]:
@@ -176,5 +174,5 @@ def _clip(frames: list[Frame], settings: ClipSettings, padded: int = 0) -> Clip 
             [(faces[i].n_faces, faces[i].score) if i in faces else (0, np.nan) for i in range(len(frames))], np.float32
         ),
         squares=np.array(squares),
-        missing=tuple(Rejected(index, reason) for index, reason in reasons.items()),
+        missing=reasons,
     )

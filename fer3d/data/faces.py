@@ -65,8 +65,6 @@ class Face:
 class Rejected:
     """A frame without a usable face."""
 
-    frame: int
-    """Counted from 0."""
     reason: str
 
 
@@ -80,7 +78,7 @@ class FaceTracker:
 
     def step(self, frame: np.ndarray) -> Face | Rejected:
         """The face of the next frame (H, W, 3) uint8 RGB, or why there is none."""
-        index, self.frames = self.frames, self.frames + 1
+        self.frames += 1
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         face = None
         if self.settings.track and self.face is not None:
@@ -90,9 +88,9 @@ class FaceTracker:
             face = _choose(found, frame.shape, self.face)
         if face is not None and face.box.side < self.settings.min_face:
             self.face = None
-            return Rejected(index, f"face of {face.box.side:.0f} px, smaller than {self.settings.min_face} px")
+            return Rejected(f"face of {face.box.side:.0f} px, smaller than {self.settings.min_face} px")
         self.face = face
-        return face if face is not None else Rejected(index, "no face found")
+        return face if face is not None else Rejected("no face found")
 
 
 def detect(frame: np.ndarray, settings: ClipSettings) -> Face | None:
@@ -101,17 +99,20 @@ def detect(frame: np.ndarray, settings: ClipSettings) -> Face | None:
     return face if isinstance(face, Face) else None
 
 
-def choose_view(frames: Sequence[np.ndarray], views: Sequence[View], settings: ClipSettings) -> View:
+def choose_view(frames: Iterable[np.ndarray], views: Sequence[View], settings: ClipSettings) -> View:
     """The view in which a face is found on most of the stored frames; among equals, with the highest scores.
 
-    The first view wins a tie, so also where no frame shows a face.
+    The first view wins a tie, so also where no frame shows a face. A single view needs no frame.
     """
+    if len(views) == 1:
+        return views[0]
+    few = list(frames)
 
     def detections(view: View) -> tuple[int, float]:
-        faces = [face for frame in frames if (face := detect(upright(frame, view), settings)) is not None]
+        faces = [face for frame in few if (face := detect(upright(frame, view), settings)) is not None]
         return len(faces), sum(face.score for face in faces)
 
-    return views[0] if len(views) == 1 else max(views, key=detections)
+    return max(views, key=detections)
 
 
 def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
@@ -242,7 +243,7 @@ def _hog_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
 
 
 def _reduced(grey: np.ndarray) -> tuple[np.ndarray, float]:
-    scale = min(1.0, SEARCH_SIDE / max(grey.shape))
+    scale = min(1.0, max(SEARCH_SIDE / max(grey.shape), 1 / min(grey.shape)))  # at least one pixel remains
     return (grey if scale == 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)), scale
 
 

@@ -13,30 +13,12 @@ EYE_CORNERS = (36, 45)
 """The outer eye corners among the 66; their distance is the inter-ocular distance (iod)."""
 
 
-def _mirror_order() -> tuple[int, ...]:
-    """For each of the 66 landmarks its mirror image.
-
-    Among the 68 points, each run of left points below mirrors the run of right points beside it.
-    """
-    mirrored = {8: 8, 27: 27, 28: 28, 29: 29, 30: 30, 33: 33, 51: 51, 57: 57, 62: 62, 66: 66}
-    runs = (
-        (range(0, 8), range(16, 8, -1)),  # jaw
-        (range(17, 22), range(26, 21, -1)),  # brows
-        (range(31, 33), range(35, 33, -1)),  # nostrils
-        (range(36, 40), range(45, 41, -1)),  # upper lids with the corners
-        (range(40, 42), range(47, 45, -1)),  # lower lids
-        (range(48, 51), range(54, 51, -1)),  # upper edge of the lips
-        (range(58, 60), range(56, 54, -1)),  # lower edge of the lips
-        ((61, 67), (63, 65)),  # inner lips
-    )
-    for left, right in runs:
-        for a, b in zip(left, right, strict=True):
-            mirrored[a], mirrored[b] = b, a
-    kept = sorted(mirrored)
-    return tuple(kept.index(mirrored[point]) for point in kept)
-
-
-MIRROR = _mirror_order()
+MIRROR_68 = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
+     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)  # fmt: skip
+"""For each of the 68 points of 300-W its mirror image."""
+MIRROR = tuple(np.searchsorted(KEPT, MIRROR_68[KEPT]).tolist())
 """``points[..., MIRROR, :]`` renames the 66 points of a mirrored face."""
 
 

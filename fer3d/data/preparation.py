@@ -82,7 +82,6 @@ def part_key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
 
 def _cut_sequence(sequence: Sequence, part: Writer) -> None:
     """The clips of one sequence, and what was left out of it."""
-    cv2.setNumThreads(1)  # the processes share the processors
     tracker = FaceTracker(part.settings)
     try:
         for clip in cut(sequence, tracker):
@@ -93,7 +92,7 @@ def _cut_sequence(sequence: Sequence, part: Writer) -> None:
                 [_manifest_row(sequence, clip)],
                 {name: getattr(clip, name)[None] for name in array_specs(part.settings)},
             )
-            part.rejected += [_rejected_row(sequence, "frame", frame.frame, frame.reason) for frame in clip.missing]
+            part.rejected += [_rejected_row(sequence, "frame", *one) for one in clip.missing.items()]
         reason = part.rejected[0]["reason"] if part.rejected else "no labelled frame"
     except VideoError as error:
         part.clear()

@@ -49,7 +49,9 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0) -> np.ndarray:
             parts = list(splitter.split(manifest, manifest["label"].astype(str), subjects))
         except ValueError as error:
             most = manifest["label"].value_counts().max()
-            raise InputError(f"{folds} folds cannot be made: no class has more than {most} clips") from error
+            raise InputError(
+                f"{folds} folds cannot be made: no class has more than {most} clips, expected one with {folds} or more"
+            ) from error
     for number, (_, test) in enumerate(parts):
         if not len(test):
             raise InputError(f"{folds} folds cannot be made of so few subjects: fold {number} would be empty")

@@ -126,7 +126,7 @@ def digest(file: Path) -> str:
 
 
 def _table(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    files.check_size(path / name, MAX_TABLE_BYTES)
+    files.check_size(path / name, MAX_TABLE_BYTES, "fer3d prepare, which writes it anew")
     numbers = {"first_frame": "Int64", "padded": "int64", "missing": "int64", "n_faces": "int64", "score": "float64"}
     dtypes = {column: numbers.get(column, "str") for column in columns}
     try:

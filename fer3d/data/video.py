@@ -162,7 +162,9 @@ def _open_image(path: Path) -> Image.Image:
         warnings.simplefilter("ignore")
         try:
             image = Image.open(path, formats=_IMAGE_FORMATS)
-        except Exception as error:  # a decoder may raise anything on a damaged file; Pillow has a bound of its own
+        except Image.DecompressionBombError as error:  # beyond Pillow's own, larger bound
+            raise VideoError(f"claims too many pixels; at most {MAX_PIXELS}", path.name) from error
+        except Exception as error:  # a decoder may raise anything on a damaged file
             raise VideoError("not a readable image", path.name) from error
     if image.width * image.height > MAX_PIXELS:
         image.close()

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -174,6 +175,7 @@ def up_to_date(out: Path, source_fingerprint: str) -> bool:
 
 def _make_part(make: Callable[[Task, Writer], None], settings: ClipSettings, job: tuple[Path, Task]) -> None:
     folder, task = job
+    cv2.setNumThreads(1)  # the processes share the processors
     with files.atomic(folder, folder=True) as unfinished:
         part = Writer(unfinished, settings)
         make(task, part)

@@ -146,18 +146,22 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
         InputError: the tables have different clips, or differ about a clip's subject, true label or seed.
     """
     keys = ["database", "clip", "subject", "label", *(["seed"] if "seed" in first and "seed" in second else [])]
-    both = first.merge(second, on=keys, suffixes=("", "_other"), validate="one_to_one")
+    try:
+        both = first.merge(second, on=keys, suffixes=("", "_other"), validate="one_to_one")
+    except pd.errors.MergeError as error:
+        raise InputError("a table has a clip twice", "one training each, or a column seed in both tables") from error
     if not len(both) == len(first) == len(second):
         raise InputError(
-            "the two tables have different clips, or differ about a clip's subject or label: expected the same clips",
+            "the two tables have different clips or seeds, or differ about a clip's subject or label: "
+            "expected the same clips",
             "runs of the same fold and data",
         )
     hits, other_hits = (both[name] == both["label"] for name in ("prediction", "prediction_other"))
     values: np.ndarray = hits.to_numpy(float) - other_hits.to_numpy(float)
     seeds = both["seed"].to_numpy() if "seed" in keys else np.zeros(len(both))
     difference, low, high = difference_interval(values, subjects_of(both).to_numpy(), seeds)
-    trainings = len(np.unique(seeds))
-    return {"n": len(both) // trainings, "seeds": trainings, "difference": difference, "interval": [low, high]}
+    n, trainings = len(both.drop_duplicates(["database", "clip"])), len(np.unique(seeds))
+    return {"n": n, "seeds": trainings, "difference": difference, "interval": [low, high]}
 
 
 def over_folds(tables: Sequence[pd.DataFrame]) -> dict[str, Any]:

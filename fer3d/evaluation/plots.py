@@ -5,6 +5,7 @@ a result. All palettes suit colour-blind readers: seaborn's "colorblind" for cat
 cividis and blues for amounts.
 """
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -253,26 +254,17 @@ def kernels(weight: np.ndarray, title: str, most: int = 8) -> Figure:
     for axes, (t, o) in zip(panels, np.ndindex(depth, n), strict=True):
         kernel = shown[o].transpose(1, 2, 3, 0)
         axes.imshow((kernel[t] - kernel.min()) / max(np.ptp(kernel), 1e-12))
-        axes.set(xticks=[], yticks=[])
-        if t == 0:
-            axes.set_title(f"channel {o}", fontsize=9)
-        if o == 0:
-            axes.set_ylabel(f"time {t - depth // 2:+d}", fontsize=9)
+    _label_edges(panels, [f"time {t - depth // 2:+d}" for t in range(depth)], [f"channel {o}" for o in range(n)])
     return figure
 
 
 def activations(stages: Mapping[str, np.ndarray], frames: Sequence[int], title: str) -> Figure:
     """One channel per stage: name to (T, H, W). One row per stage, each on its own scale; one column per frame."""
     figure, panels = _new(1.25 * len(frames) + 0.5, 1.25 * len(stages) + 0.6, title, len(stages), len(frames))
-    for row, (name, volume) in enumerate(stages.items()):
-        for column, t in enumerate(frames):
-            axes = panels[row * len(frames) + column]
-            axes.imshow(volume[t], cmap=SEQUENTIAL, vmin=volume.min(), vmax=volume.max())
-            axes.set(xticks=[], yticks=[])
-            if row == 0:
-                axes.set_title(f"frame {t}", fontsize=9)
-            if column == 0:
-                axes.set_ylabel(f"{name}\n{volume.shape[1]} x {volume.shape[2]}", fontsize=9)
+    for axes, (volume, t) in zip(panels, itertools.product(stages.values(), frames), strict=True):
+        axes.imshow(volume[t], cmap=SEQUENTIAL, vmin=volume.min(), vmax=volume.max())
+    names = [f"{name}\n{volume.shape[1]} x {volume.shape[2]}" for name, volume in stages.items()]
+    _label_edges(panels, names, [f"frame {t}" for t in frames])
     return figure
 
 
@@ -371,7 +363,7 @@ def inflation(table: pd.DataFrame, title: str) -> Figure:
 
 
 def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Figure:
-    """Box plots: measure to (group to values). One panel per measure, one box per group, with its n."""
+    """Violin plots: measure to (group to values). One panel per measure, one violin per group, with its n."""
     figure, panels = _new(3.1 * len(values), 3.2, title, 1, len(values))
     for axes, (measure, groups) in zip(panels, values.items(), strict=True):
         seaborn.violinplot(groups, palette=PALETTE[: len(groups)], saturation=1, cut=0, inner="quart", ax=axes)
@@ -388,6 +380,16 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
 
 _BESIDE: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False, "fontsize": 9}
 """Options of a legend to the right of its chart."""
+
+
+def _label_edges(panels: Sequence[Axes], rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Names of the rows at the left and of the columns at the top of a grid of pictures without ticks."""
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    for axes, name in zip(panels, columns, strict=False):
+        axes.set_title(name, fontsize=9)
+    for axes, name in zip(panels[:: len(columns)], rows, strict=True):
+        axes.set_ylabel(name, fontsize=9)
 
 
 def _new(width: float, height: float, title: str, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:

@@ -21,7 +21,7 @@ appearance and geometry networks of Jung et al. (Joint Fine-Tuning in Deep Neura
 for Facial Expression Recognition, ICCV 2015) stand side by side.
 """
 
-import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -213,7 +213,7 @@ class Network(nn.Module):
         super().__init__()
         if not 2 <= len(set(classes)) == len(classes):
             raise InputError(f"classes {', '.join(classes) or 'none'}: expected two or more different names")
-        smallest = next(side for side in itertools.count(1) if min(grids(side, settings.stem_strides)) >= 1)
+        smallest = 6 * math.prod(settings.stem_strides) + 1  # the grid of 3DIR-A then has 7 cells, that of 3DIR-C one
         if size < smallest:
             raise InputError(f"size = {size} is too small for the stem's strides", f"size = {smallest} or more")
         self.settings, self.classes, self.size = settings, tuple(classes), size

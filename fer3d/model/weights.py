@@ -1,7 +1,8 @@
 """Weights on disk: named tensors and a JSON-ready state in one safetensors file.
 
 Nothing is ever unpickled. The file's metadata names the run that wrote it (see `run`). So a file that
-is truncated, of another program or of another run is an `InputError` of one line, never silently wrong weights.
+is truncated, of another program or of another run is an `InputError` of one line. Bytes that changed within
+the tensors are not noticed.
 """
 
 import json
@@ -29,7 +30,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], run_id: str, state: Any = N
 def read(path: Path, run_id: str) -> tuple[dict[str, Tensor], Any]:
     """The tensors and the state that `write` wrote for this run; an `InputError` for anything else."""
     if not path.is_file():
-        raise unusable(path, "does not exist")
+        raise InputError(f"{path} does not exist: the training has not finished", "its command again, which resumes")
     try:
         with safe_open(path, "pt") as opened:
             metadata = json.loads((opened.metadata() or {})["fer3d"])
@@ -40,6 +41,11 @@ def read(path: Path, run_id: str) -> tuple[dict[str, Tensor], Any]:
     if written_by != run_id:
         raise unusable(path, "belongs to another run")
     return tensors, state
+
+
+def same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether both have tensors of the same names and shapes."""
+    return {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in other.items()}
 
 
 def unusable(path: Path, what: str) -> InputError:

@@ -19,6 +19,7 @@ import numpy as np
 
 from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
+from fer3d.data import crop
 from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
 from fer3d.data.store import FORMAT
@@ -40,7 +41,7 @@ distance."""
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
     """Write the store, unless it is there. The same settings give the same bytes, however many processes render."""
     chosen = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
-    program = [standins.source_digest(), Path(__file__).read_text(encoding="utf-8")]
+    program = [standins.source_digest(), *(Path(file).read_text() for file in (__file__, crop.__file__))]
     source = files.fingerprint([FORMAT, chosen, clips.as_dict(), program])
     versions = {"fer3d": __version__, "opencv": cv2.__version__}
     metadata = {"database": DATABASE, "source_fingerprint": source, "versions": versions}
@@ -50,7 +51,6 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
 
 
 def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> None:
-    cv2.setNumThreads(1)  # the processes share the processors
     emotions, arrays = record_person(settings, part.settings, number)
     same = {"database": DATABASE, "subject": f"P{number:05d}", "first_frame": 0, "padded": 0, "missing": 0}
     rows = []

@@ -5,7 +5,6 @@ themselves, read when they become floats. No other process reads ahead, so none 
 that needs clips opens the stores itself, and no clip is ever pickled.
 """
 
-import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +89,7 @@ def batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     >>> [len(batch) for batch in batches(np.arange(33), 16)]
     [11, 11, 11]
     """
-    return np.array_split(order, math.ceil(len(order) / batch_size))
+    return np.array_split(order, -(-len(order) // batch_size))
 
 
 def normalise_clips(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> Tensor:

@@ -33,8 +33,7 @@ class Checkpoint:
         if not self._path.exists():
             return []
         stored, log = weights.read(self._path, self._run_id)
-        shapes, expected = ({name: value.shape for name, value in some.items()} for some in (stored, self._state))
-        if shapes != expected:
+        if not weights.same_shapes(stored, self._state):
             raise weights.unusable(self._path, "does not fit this network")
         for name, value in self._state.items():
             value.copy_(stored[name])

@@ -1,10 +1,10 @@
 """A trained network as an ONNX file, for programs without PyTorch.
 
-The file takes what a prepared store holds, ``frames`` (B, 10, H, W, 3) uint8 RGB and
-``landmarks`` (B, 10, 66, 2) float32 pixels (NaN where missing), and gives ``probabilities``
-(B, K) float32 for any number B of clips. Normalisation, landmark filter (Eq. 2) and softmax
-are inside; so are the class names, in the order of the columns, as JSON under ``labels`` in
-its metadata.
+The file takes what a prepared store holds, ``frames`` (B, T, H, W, 3) uint8 RGB and
+``landmarks`` (B, T, 66, 2) float32 pixels (NaN where missing), with as many frames T as the
+run's clips have, and gives ``probabilities`` (B, K) float32 for any number B of clips.
+Normalisation, landmark filter (Eq. 2) and softmax are inside; so are the class names, in the
+order of the columns, as JSON under ``labels`` in its metadata.
 """
 
 import json
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from fer3d import __version__, files
-from fer3d.config import ClipSettings
 from fer3d.errors import InputError
 from fer3d.training.batches import normalise_clips
 from fer3d.training.run import TrainedModel, load_model
@@ -53,14 +52,14 @@ def export_onnx(run: Path, out: Path) -> dict[str, Any]:
         raise InputError(f"the export needs {', '.join(missing)}", "pip install 'fer3d[onnx]'")
     model = load_model(run)
     network = FromStore(model).eval()
-    size, classes = model.network.size, model.network.classes
+    frames, size, classes = model.clips.num_frames, model.network.size, model.network.classes
     with files.atomic(out) as temporary:
-        program = _program(network, *_made_up(2, size))
+        program = _program(network, *_made_up(2, frames, size))
         program.model.metadata_props.update(
             labels=json.dumps(classes), size=str(size), variant=model.network.settings.variant, fer3d=__version__
         )
         program.save(temporary, external_data=False)
-        difference = max(_difference(network, temporary, *_made_up(clips, size)) for clips in (1, 3))
+        difference = max(_difference(network, temporary, *_made_up(clips, frames, size)) for clips in (1, 3))
         if not difference <= TOLERANCE:
             raise InputError(
                 f"the file's probabilities differ from PyTorch's by {difference:.1g}: expected at most {TOLERANCE}",
@@ -69,9 +68,9 @@ def export_onnx(run: Path, out: Path) -> dict[str, Any]:
     return {"file": str(out), "bytes": out.stat().st_size, "labels": list(classes), "difference": difference}
 
 
-def _made_up(clips: int, size: int) -> tuple[Tensor, Tensor]:
+def _made_up(clips: int, frames: int, size: int) -> tuple[Tensor, Tensor]:
     """Clips of noise with landmarks in, on and beyond the border, one of them missing."""
-    rng, frames = np.random.default_rng(clips), ClipSettings.num_frames
+    rng = np.random.default_rng(clips)
     pictures = rng.integers(0, 256, (clips, frames, size, size, 3), np.uint8)
     points = rng.uniform(-0.2 * size, 1.2 * size, (clips, frames, 66, 2)).astype(np.float32)
     points[0, 0, 0] = np.nan

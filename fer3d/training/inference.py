@@ -45,7 +45,7 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
     if store.settings.size != network.size:
         raise InputError(
             f"the clips of {store.path} have {store.settings.size} pixels, the network was trained on {network.size}",
-            "fer3d prepare with the run's profile",
+            f"fer3d prepare --set clips.size={network.size}",
         )
     clips = Clips([(store, rows)], network.classes)
     predictor = Predictor(model, devices.single_process_fabric(settings.device, settings.precision))

@@ -141,7 +141,7 @@ def compiled(module: nn.Module) -> nn.Module:
 
 def progress(log: Log, clips: Clips, settings: TrainingSettings, silent: bool = False) -> tqdm:
     """The progress bar of a training that has come as far as its log."""
-    steps = math.ceil(len(clips) / settings.batch_size)
+    steps = -(-len(clips) // settings.batch_size)
     done, total = len(log) * steps, settings.epochs * steps
     return tqdm(total=total, initial=done, desc="train", unit="step", disable=silent or None)
 

@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from fer3d.config import PretrainingSettings, Profile
+from fer3d.config import Profile
 from fer3d.data.store import open_store
 from fer3d.standins import rendered_store
 from fer3d.training.train import train
@@ -17,13 +17,13 @@ _HELD_OUT = 20
 """One person in so many is held out, to test what was learned."""
 
 
-def pretrain(out: Path, profile: Profile, settings: PretrainingSettings, workers: int | None = None) -> dict[str, Any]:
+def pretrain(out: Path, profile: Profile, workers: int | None = None) -> dict[str, Any]:
     """Render people into the run folder ``out`` and train on them; returns the contents of its ``metrics.json``.
 
     The same call resumes an interrupted pre-training, and returns the result of a finished one.
-    ``profile`` gives the size of the network and its input. Raises `InputError` as `train` does.
+    ``profile`` gives the people, the network and its input. Raises `InputError` as `train` does.
     """
-    store = out / rendered_store.DATABASE
+    settings, store = profile.pretraining, out / rendered_store.DATABASE
     rendered_store.write(store, settings, profile.clips, workers)
     recipe = dataclasses.replace(
         profile.training, epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr, seed=settings.seed

@@ -39,7 +39,9 @@ def read_config(run: Path) -> dict[str, Any]:
     try:
         return {key: info[key] for key in _CONFIG}
     except (KeyError, TypeError) as error:
-        raise InputError(f"{run / 'model.json'} is incomplete, or of another version of fer3d") from error
+        raise InputError(
+            f"{run / 'model.json'} is incomplete, or of another version of fer3d: expected a run", "another run"
+        ) from error
 
 
 def read_metrics(run: Path) -> dict[str, Any]:
@@ -49,7 +51,9 @@ def read_metrics(run: Path) -> dict[str, Any]:
     interval = metrics.get("interval")
     numbers = [metrics.get(name) for name in _METRICS] + (interval if isinstance(interval, list) else [None])
     if not all(isinstance(number, int | float) for number in numbers):
-        raise InputError(f"{run / 'metrics.json'} is not the metrics of a training")
+        raise InputError(
+            f"{run / 'metrics.json'} is not the metrics of a training: expected a finished run", "another run"
+        )
     return metrics
 
 
@@ -75,7 +79,8 @@ def begin(run: Path, info: dict[str, Any]) -> None:
     """
     made_with = info["made_with"]
     if (run / CHECKPOINT).exists():
-        then = files.read_json(run / "model.json").get("made_with", {})
+        stored = files.read_json(run / "model.json").get("made_with")
+        then = stored if isinstance(stored, dict) else {}
         if any(then.get(name) != made_with[name] for name in ("device", "precision")):
             raise InputError(
                 f"{run} was begun in {then.get('precision')} on {then.get('device')}, and can't resume in "
@@ -145,8 +150,7 @@ def start_from(network: Network, run: Path) -> None:
     if learned.classes != network.classes:
         last = ("head.linear.", "landmark_stream.linear.")
         given |= {name: value for name, value in wanted.items() if name.startswith(last)}
-    given_shapes, wanted_shapes = ({name: value.shape for name, value in some.items()} for some in (given, wanted))
-    if given_shapes != wanted_shapes:
+    if not weights.same_shapes(given, wanted):
         raise InputError(
             f"{run} holds the weights of another network", "a run of the same variant, recipe, width and units"
         )

@@ -56,5 +56,5 @@ def learning_rate(step: int, steps: int, warmup: int, settings: TrainingSettings
 
 
 def derive_seed(seed: int, *purpose: int) -> int:
-    """A seed for each purpose, from the one of the settings."""
+    """A seed for each purpose, from the one of the settings. Zeros at the end of the purpose do not count."""
     return int(np.random.SeedSequence([seed, *purpose]).generate_state(1)[0])

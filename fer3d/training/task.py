@@ -56,9 +56,11 @@ class Task:
     def config(self, profile: Profile, pretrained: Path | None) -> dict[str, Any]:
         """All that the result depends on, JSON-ready: the run's config (see `run`)."""
         start = files.fingerprint(read_config(pretrained)) if pretrained else None
+        settings = replace(profile, clips=self.test_store.settings).as_dict()
+        del settings["pretraining"], settings["standins"]  # the stores' fingerprints stand for them
         config = {
             "fer3d": __version__,
-            "profile": replace(profile, clips=self.test_store.settings).as_dict(),
+            "profile": settings,
             "labels": self.classes,
             "data": {**self.data, "pretrained": start},
         }
@@ -84,7 +86,7 @@ def _check_alike(stores: Sequence[Store], profile: Profile) -> None:
             raise InputError(
                 f"the clips of {store.path} have {store.settings.size} pixels, those of profile {profile.name} "
                 f"{profile.clips.size}",
-                f"fer3d prepare with --profile {profile.name}",
+                f"fer3d prepare --profile {profile.name} --set clips.size={profile.clips.size}",
             )
         if unlike := sorted(store.settings.as_dict().items() - stores[0].settings.as_dict().items()):
             setting = ", ".join(f"{name} = {value}" for name, value in unlike)

@@ -195,7 +195,7 @@ def action_units() -> Explorer:
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
         colours = matplotlib.colormaps[plots.SEQUENTIAL](weights, bytes=True)[..., :3]
         panels = _with_points(picture, points), cv2.resize(colours, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
-        return _side_by_side(panels, (f"Stand-in, {shown or 'neutral'}", covered))
+        return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 
     for person in range(_PEOPLE):
         _renderer(person)
@@ -351,7 +351,7 @@ def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarr
     Args:
         predictions: a table as of `metrics.read_predictions`.
         frames: returns the frames (T, H, W, 3) of one of its rows.
-        data: the database's printed name, with the word stand-in where it is one.
+        data: the database's printed name, followed by "(synthetic)" where it is a stand-in.
     """
     cells = predictions[["label", "prediction"]].value_counts().reset_index()
     options = [(f"{label} as {prediction} ({n})", (label, prediction)) for label, prediction, n in cells.to_numpy()]

@@ -5,7 +5,6 @@ at a time. A database whose licensed copy is named in the environment (``FER3D_C
 and so on) is read from there; every other one is a synthetic stand-in.
 """
 
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -13,7 +12,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fer3d import config, files, labels, paths, standins
 from fer3d.data import preparation
@@ -109,16 +107,6 @@ def store(database: str, profile: str) -> Store:
     return open_store(folder)
 
 
-def make_profile(profile: str, variant: str, recipe: str = "default", **training: Any) -> config.Profile:
-    """The profile of that name with one of the variants, in one of the recipes, with these training settings."""
-    base = config.in_recipe(config.profile(profile), recipe)
-    return dataclasses.replace(
-        base,
-        network=config.NetworkSettings.from_params({"variant": variant}, base.network),
-        training=config.TrainingSettings.from_params(training, base.training),
-    )
-
-
 def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "default") -> Path:
     """Train a job of a run, or resume it where it was interrupted, and return its folder.
 
@@ -126,7 +114,7 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
     """
     from fer3d.training.train import train
 
-    chosen, folder = make_profile(profile, job.variant, recipe, seed=seed), job.folder(run)
+    chosen, folder = config.make_profile(profile, job.variant, recipe, seed=seed), job.folder(run)
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
     train(
         learned or [tested],

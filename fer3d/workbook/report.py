@@ -62,7 +62,7 @@ class Result:
 
     @property
     def data(self) -> str:
-        """The printed name of the database, with the word stand-in where it is one."""
+        """The printed name of the database, followed by "(synthetic)" where it is a stand-in."""
         return next(iter(self.made_of["data"]))
 
     @property

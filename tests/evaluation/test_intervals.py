@@ -79,6 +79,12 @@ def test_the_variance_is_the_jackknifes():
     assert rate_interval(hits, subjects, classes) == pytest.approx((rate, middle - half, middle + half))
 
 
+def test_a_network_that_predicts_one_class_is_no_certainty():
+    subjects, classes = np.repeat(np.arange(12), 7), np.tile(np.arange(7), 12)
+    rate, low, high = rate_interval((classes == 0).astype(float), subjects, classes)
+    assert rate == pytest.approx(1 / 7) and high - low > 0.1
+
+
 def test_all_correct_is_no_certainty_and_one_subject_says_nothing():
     subjects = np.repeat(np.arange(7), 10)
     rate, low, high = rate_interval(np.ones(70), subjects)

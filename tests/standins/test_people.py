@@ -7,7 +7,7 @@ import pytest
 
 from fer3d.config import ClipSettings
 from fer3d.data.faces import Face, detect
-from fer3d.data.landmarks import KEPT
+from fer3d.data.landmarks import KEPT, MIRROR_68
 from fer3d.standins.people import expression, head
 from fer3d.standins.people.expression import ExpressionStyle
 from fer3d.standins.people.person import ACTION_UNITS, BEARDS, GLASSES, HAIR_STYLES, Pose, make_person, neutral_units
@@ -31,7 +31,7 @@ def test_a_brow_moves_as_a_whole_with_its_five_landmarks() -> None:
 
 def test_landmarks_are_mirror_images() -> None:
     flat = head.sample(head.template(), head.grid_positions()[:68])
-    assert np.allclose(flat[head.MIRROR] * [-1, 1, 1], flat, atol=0.05)
+    assert np.allclose(flat[MIRROR_68] * [-1, 1, 1], flat, atol=0.05)
 
 
 def test_people_span_a_wide_range() -> None:

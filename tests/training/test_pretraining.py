@@ -32,7 +32,7 @@ JOINT = with_network(landmark_stream=True)
 def pretrained(tmp_path_factory):
     """A finished pre-training, its people rendered by one process."""
     out = tmp_path_factory.mktemp("pretraining") / "run"
-    pretrain(out, JOINT, CROWD, workers=1)
+    pretrain(out, dataclasses.replace(JOINT, pretraining=CROWD), workers=1)
     return out
 
 

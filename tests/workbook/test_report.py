@@ -35,7 +35,7 @@ def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data:
     sources = [COUNTS | {"database": name} for name in names]
     info = {
         "fer3d": "0",
-        "profile": pipeline.make_profile("tiny", job.variant).as_dict(),
+        "profile": config.make_profile("tiny", job.variant).as_dict(),
         "data": {"test": sources[0], "train": sources[1:] or sources},
         "titles": dict(zip(names, data, strict=True)),
         "made_with": {"torch": "2.13.0", "device": "cpu"},

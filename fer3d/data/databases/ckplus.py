@@ -76,10 +76,7 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
     units: list[tuple[int, float]] = []
     for file in files:
         if file.name.lower().endswith("_facs.txt"):
-            try:
-                units += _action_units(file)
-            except UnusableFile as reason:
-                release.skip(file, reason)
+            units += release.read_extra(_action_units, file) or []
     return Sequence(
         database="ckplus",
         subject=subject,

@@ -154,11 +154,8 @@ def _sequence(release: Release, video: Path, name: str, about: list[Path], known
     label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
     units: tuple[tuple[int, float], ...] = ()
     for file in filter(_is_coded, about):
-        try:
-            table = read_units(file)
+        if (table := release.read_extra(read_units, file)) is not None:
             units = tuple((unit, 0.0) for unit in UNITS if table[unit].any())
-        except UnusableFile as reason:
-            release.skip(file, reason)
     return Sequence(
         database="fera",
         subject=subject,

@@ -95,10 +95,7 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     size = check_video(video)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
-        try:
-            units = _action_units(coded)
-        except UnusableFile as reason:
-            release.skip(coded, reason)
+        units = release.read_extra(_action_units, coded) or ()
     return Sequence(
         database="mmi",
         subject=subject,

@@ -69,6 +69,14 @@ class Release:
         """Record that ``path`` is skipped, and why."""
         self._skipped.append(skipped(self.shown(path), reason))
 
+    def read_extra(self, read: Callable[[Path], Parsed], file: Path) -> Parsed | None:
+        """What ``read`` finds in a file that is not essential; None where it is unusable, which is recorded."""
+        try:
+            return read(file)
+        except UnusableFile as reason:
+            self.skip(file, reason)
+            return None
+
     def note(self, path: Path, what: str) -> None:
         """Record something about ``path`` that the user should know."""
         self._skipped.append(Skipped(self.shown(path), what))

@@ -8,28 +8,31 @@ from typing import Any
 import pandas as pd
 
 from fer3d import files
-from fer3d.config import ClipSettings
-from fer3d.data.databases import PAPER_SETTINGS, READERS, Sequence, Skipped, scan
+from fer3d.data.databases import READERS, Sequence, Skipped, scan
 from fer3d.labels import CLASSES, TITLES
 
 _MAX_REASONS = 10
 """Reasons for leaving out that fit on the page."""
 
 
-def summarise(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> dict[str, Any]:
+def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, Any]:
     """Counts over a release, ready for JSON. Raises as `scan` does.
 
     ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
     ``labelled_subjects`` and ``classes`` (in label order) only those with an emotion. Where
     every frame has a label (DISFA), ``classes`` counts frames; ``classes_of`` says which.
-    ``skipped`` lists what was left out or noted, why, and what would be the remedy.
+    ``skipped`` lists what was left out or noted, why, and what would be the remedy. ``csv``: also
+    write a table with one row per sequence, as the reader found it or why it left it out.
     """
+    records = list(scan(database, root))
+    if csv:
+        _write_table(database, records, csv)
     sequences = labelled = 0
     counted = "sequences"
     subjects, labelled_subjects = set(), set()
     classes: Counter[str | None] = Counter()
     skipped = []
-    for found in scan(database, root, settings):
+    for found in records:
         if isinstance(found, Skipped):
             skipped.append(dataclasses.asdict(found))
             continue
@@ -75,11 +78,10 @@ def page(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_table(database: str, root: Path, out: Path) -> None:
-    """Write a CSV with one row per sequence, as the reader found it or why it left it out."""
+def _write_table(database: str, records: list[Sequence | Skipped], out: Path) -> None:
     columns = ["subject", "sequence", "label", "labelled_frames", "source", "images", "origin"]
     columns += ["left_out", "file", "remedy"]
-    table = pd.DataFrame(map(_row, scan(database, root)), columns=columns)
+    table = pd.DataFrame(map(_row, records), columns=columns)
     table = table.astype({"labelled_frames": "Int64", "images": "Int64"})
     table.insert(0, "database", database)
     files.write_csv(out, table)

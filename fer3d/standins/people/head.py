@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from scipy.interpolate import PchipInterpolator, RBFInterpolator
 
+from fer3d.data.landmarks import MIRROR_68
+
 ROWS, COLS = 160, 136
 """Vertices of the grid: down the head and around it."""
 
@@ -38,11 +40,6 @@ _JAW = (
 )  # fmt: skip
 """Bearing and height of landmarks 0 to 8: the outline of a frontal face."""
 
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
-"""Index of each landmark's partner on the other side."""
 
 # More control points on the left, for regions without landmarks: x, y in millimetres.
 _EXTRA: Final[Mapping[str, tuple[float, float]]] = {
@@ -215,7 +212,7 @@ def grid_positions() -> np.ndarray:
     """(68 + extras, 2) grid position (row, column) of every landmark, then of `EXTRAS`."""
     flat = np.zeros((68 + len(EXTRAS), 2))
     for index, (x, y) in {**_HALF, **_MIDDLE}.items():
-        flat[index], flat[MIRROR[index]] = (x, y), (-x, y)
+        flat[index], flat[MIRROR_68[index]] = (x, y), (-x, y)
     for k, (x, y) in enumerate(_EXTRA.values()):
         flat[68 + 2 * k], flat[69 + 2 * k] = (x, y), (-x, y)
     found = np.zeros_like(flat)

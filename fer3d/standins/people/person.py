@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from fer3d.data.landmarks import MIRROR_68
 from fer3d.standins.people import head
 
 Vector = tuple[float, float, float]
@@ -79,7 +80,7 @@ _INNER_LIP_DISPLACEMENTS: Final[Mapping[int, tuple[float, float]]] = {
 
 
 def _mirror(point: int | str) -> int | str:
-    return point[:-2] + "_r" if isinstance(point, str) else int(head.MIRROR[point])
+    return point[:-2] + "_r" if isinstance(point, str) else int(MIRROR_68[point])
 
 
 def _displacement_array() -> np.ndarray:

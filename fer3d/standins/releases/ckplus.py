@@ -81,11 +81,14 @@ def _subject_numbers(rng: np.random.Generator, subjects: int) -> list[int]:
     """Numbers with gaps as in the original: S005 to S160, some from S501 on, S999 last."""
     newer = round(0.15 * subjects)
     older = subjects - newer
-    low = rng.choice(np.arange(6, max(161, 6 + 2 * older)), max(older - 1, 0), replace=False)
-    high = rng.choice(
-        np.arange(max(501, 8 + 2 * older), max(999, 508 + 4 * subjects)), max(newer - 1, 0), replace=False
-    )
+    low = rng.choice(_others(6, max(161, 6 + 2 * older)), max(older - 1, 0), replace=False)
+    high = rng.choice(_others(max(501, 8 + 2 * older), max(999, 508 + 4 * subjects)), max(newer - 1, 0), replace=False)
     return sorted([5, *low.tolist()])[:older] + sorted([*high.tolist(), 999])[:newer]
+
+
+def _others(start: int, stop: int) -> np.ndarray:
+    """Numbers from ``start`` below ``stop``, without 999, the last subject's."""
+    return np.setdiff1d(np.arange(start, stop), [999])
 
 
 def scene(rng: np.random.Generator, person: Person, plan: SubjectPlan) -> Scene:

@@ -40,6 +40,9 @@ DUAL, PROFILE, LYING, UPRIGHT = "2", "1", "0", "0 "
 """How a subject is filmed; without blanks, the ``view`` attribute of its sessions."""
 _NUMBERS = {DUAL: (1, 2, 3, 5, 15, 16), PROFILE: (21,), LYING: (28, *range(30, 51)), UPRIGHT: (53, 54)}
 """The original's subject numbers, by view."""
+_BEYOND = range(60, 1000)
+"""Numbers of further subjects: they have three digits."""
+_MOST = sum(map(len, _NUMBERS.values())) + len(_BEYOND)
 _RIGHT_HALF = (1, 2)
 """Dual-view subjects whose frontal half is on the right."""
 
@@ -68,6 +71,7 @@ def plan(subjects: int, seed: int, recordings: int) -> list[Plan]:
 
     Session numbers have gaps and are not ordered by subject.
     """
+    subjects = min(subjects, _MOST)
     rng = random_stream("mmi", seed, "plan")
     views = _views(rng, subjects)
     numbers = rng.choice(np.arange(2, 40 * subjects + 2), subjects * (len(_CODES) + 3), replace=False).tolist()
@@ -93,7 +97,7 @@ def _views(rng: np.random.Generator, subjects: int) -> list[tuple[int, str]]:
     views = [view for view, share in shares.items() for _ in range(round(share * subjects))]
     views = (views + [LYING] * subjects)[:subjects]
     free = {view: list(numbers) for view, numbers in _NUMBERS.items()}
-    beyond = iter(range(60, 1000))
+    beyond = iter(_BEYOND)
     return sorted((free[view].pop(0) if free[view] else next(beyond), view) for view in views)
 
 

@@ -87,7 +87,7 @@ def write(
         try:
             _render(database, seed, plans, growing, truth, workers)
         except OSError as error:
-            raise InputError(f"{out} cannot be written: {error.strerror}", "another --out") from error
+            raise files.explained(error, out) from error
         if out.exists():
             shutil.rmtree(out)
         growing.rename(out)
@@ -164,7 +164,8 @@ def _counts(database: str, recordings: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def source_digest() -> str:
-    """Digest of the rendering program's source, so that a changed renderer makes its releases stale."""
+    """Digest of the source that a release depends on, so that a change makes it stale."""
     folder = Path(__file__).parents[1]
-    sources = sorted(path for name in ("people", "picture", "releases") for path in (folder / name).glob("*.py"))
-    return hashlib.sha256(json.dumps([path.read_text() for path in sources]).encode()).hexdigest()[:16]
+    sources = [path for name in ("people", "picture", "releases") for path in (folder / name).glob("*.py")]
+    sources += [folder.parent / "labels.py", folder.parent / "data" / "emfacs.py"]
+    return hashlib.sha256(json.dumps([path.read_text() for path in sorted(sources)]).encode()).hexdigest()[:16]
