@@ -222,7 +222,7 @@ def predict(
     for row in own_video.predict_rows(video, weights):
         outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
         print(f"from frame {row['first_frame']}: {outcome}", flush=True)
-    print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")
+    print(f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -8,7 +8,7 @@ def evaluation_page(results: dict[str, Any]) -> str:
     low, high = results["interval"]
     lines = [
         f"accuracy {results['accuracy']:.1%} (95 % interval over subjects {low:.1%} to {high:.1%}), n = {results['n']}",
-        f"balanced (UAR) {results['uar']:.1%}; always predicting the most frequent class {results['majority']:.1%}",
+        f"UAR {results['uar']:.1%}; always predicting the most frequent class {results['majority']:.1%}",
         "true class in rows, predicted in columns:",
         " " * 12 + "".join(f"{name[:9]:>10}" for name in results["labels"]),
     ]

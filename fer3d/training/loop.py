@@ -18,6 +18,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,7 @@ def compiled(module: nn.Module) -> nn.Module:
     compiler = os.environ.get("CXX", "g++")
     if not shutil.which(compiler):
         raise InputError(f"--compile needs a C++ compiler, and there is no {compiler}", "installing g++")
+    warnings.filterwarnings("ignore", "TensorFloat32", UserWarning)  # its advice; fp32 means fp32 here
     # A dynamic graph would serve all sizes of batch; there are two, and each is faster with its own.
     return torch.compile(module, dynamic=False)  # type: ignore[return-value]
 
