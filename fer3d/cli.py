@@ -152,7 +152,7 @@ def train(
     given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant, recipe, **given)
-    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
+    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)

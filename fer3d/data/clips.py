@@ -1,7 +1,7 @@
 """Ten-frame clips, cut from sequences.
 
 Section 4.1 of the paper. CK+: the last ten frames of each labelled sequence. The other
-databases: successive windows of ten frames; what is left over at the end, nine frames at most,
+databases of the paper: successive windows of ten frames; what is left over at the end, nine frames at most,
 is not used and not listed (``frames`` in `prepared.json` counts the frames processed, notebook 01
 those in no clip). Where single frames are labelled (DISFA), windows are cut from each run of
 frames with one label. What the paper leaves open:
@@ -12,6 +12,9 @@ frames with one label. What the paper leaves open:
   with the box of the nearest frame that has one, and its landmarks are NaN.
 
 Only the last ten frames of a CK+ sequence are read and tracked.
+
+RAVDESS, CREMA-D and one's own recordings are not in the paper. There a recording, or the part of it that the table
+names, is one clip of ten frames spread evenly over it; or it is cut as MMI is (``settings.sampling``).
 """
 
 import itertools
@@ -22,21 +25,24 @@ from typing import TypeVar
 
 import numpy as np
 
+from fer3d import labels
 from fer3d.config import ClipSettings
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.faces import Face, FaceTracker, Rejected, choose_view
-from fer3d.data.video import View, read_frames, upright
+from fer3d.data.video import View, count_frames, read_frames, upright
 
 LAST_FRAMES = frozenset({"ckplus"})
 """Databases whose sequences end at the apex: only their last ten frames are used (paper)."""
+SPREAD = frozenset(labels.TITLES).difference(labels.PAPER)
+"""Databases whose recordings may be sampled as a whole."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Ten consecutive frames of one face with one label."""
+    """Ten frames of one face with one label: consecutive, or spread over a recording."""
 
     first_frame: int
     label: str
@@ -108,7 +114,11 @@ def _tracked_frames(sequence: Sequence, tracker: FaceTracker) -> Iterator[Frame]
         images = images[-tracker.settings.num_frames :]
     first = len(sequence.images) - len(images)
     view = view_of(sequence, tracker.settings)
-    for index, stored in enumerate(read_frames(sequence.source, images), start=first):
+    spread = spread_frames(sequence, tracker.settings)
+    stored_frames = enumerate(read_frames(sequence.source, images), start=first)
+    for index, stored in itertools.islice(stored_frames, sequence.first, sequence.last):
+        if spread is not None and index not in spread:
+            continue
         if sequence.frame_labels is None:
             label: str | None = sequence.label or ""
         elif index < len(sequence.frame_labels):
@@ -117,6 +127,19 @@ def _tracked_frames(sequence: Sequence, tracker: FaceTracker) -> Iterator[Frame]
             return  # more frames than labels: the others have none
         picture = upright(stored, view)
         yield Frame(index, label, picture, tracker.step(picture))
+
+
+def spread_frames(sequence: Sequence, settings: ClipSettings) -> list[int] | None:
+    """The ten frames that stand for a whole recording, or all where it has fewer; None where each frame counts.
+
+    Their numbers, from 0, are spread evenly from the first frame to the last.
+    """
+    if sequence.database not in SPREAD or settings.sampling != "whole":
+        return None
+    frames = range(count_frames(sequence.source, sequence.images))[sequence.first : sequence.last]
+    if len(frames) <= settings.num_frames:
+        return list(frames)
+    return [frames[i] for i in np.linspace(0, len(frames) - 1, settings.num_frames).round().astype(int)]
 
 
 def view_of(sequence: Sequence, settings: ClipSettings) -> View:

@@ -55,9 +55,11 @@ def prepare(
     labelled = {part_key(s, root, settings): s for s in sequences if s.label or any(s.frame_labels or ())}
     if not labelled:
         raise InputError(f"no sequence in {root} has a label", f"fer3d index {database} {root}")
+    folds = {s.subject: s.fold for s in labelled.values() if s.fold is not None}
     metadata = {
         "database": database,
-        "source_fingerprint": files.fingerprint([FORMAT, settings.as_dict(), list(labelled), skipped]),
+        "folds": folds,
+        "source_fingerprint": files.fingerprint([FORMAT, settings.as_dict(), list(labelled), skipped, folds]),
         "versions": {"fer3d": __version__, "opencv": cv2.__version__, "dlib": dlib.__version__},
         "unlabelled": len(sequences) - len(labelled),
         "skipped": len(skipped),
@@ -75,7 +77,7 @@ def part_key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
         found = file.stat()
         return os.path.relpath(file, root), found.st_size, found.st_mtime_ns
 
-    record = dataclasses.asdict(dataclasses.replace(sequence, source=Path(), images=()))
+    record = dataclasses.asdict(dataclasses.replace(sequence, source=Path(), images=(), origin="", fold=None))
     sources = sequence.images or (sequence.source,)
     return files.fingerprint([FORMAT, settings.as_dict(), record, [state(file) for file in sources]])
 

@@ -40,7 +40,7 @@ class Store:
 
     path: Path
     manifest: pd.DataFrame
-    """One row per clip, columns `MANIFEST`."""
+    """One row per clip, columns `MANIFEST`; also ``fold`` where the user's table gives folds."""
     frames: np.ndarray
     """(N, T, H, W, 3) uint8 RGB, memory-mapped."""
     landmarks: np.ndarray
@@ -73,7 +73,7 @@ class Store:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The emotions that occur, in the order of `labels.EMOTIONS`."""
+        """The classes that occur, in label order."""
         return labels.ordered(self.manifest["label"])
 
 
@@ -90,12 +90,14 @@ def open_store(path: Path | str) -> Store:
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise _damaged(path, f"it is not of version {FORMAT}")
     complete = metadata.keys() >= _REQUIRED and isinstance(metadata["settings"], dict)
-    if not complete or str(metadata["database"]) not in labels.CLASSES:
+    if not complete or str(metadata["database"]) not in {*labels.TITLES, *labels.CLASSES}:
         raise _damaged(path, "prepared.json is incomplete")
     settings = ClipSettings.from_params(metadata["settings"])
     manifest = _table(path, "manifest.csv", MANIFEST)
     if digest(path / "manifest.csv") != metadata["manifest"]:
         raise _damaged(path, "manifest.csv was changed")
+    if folds := metadata.get("folds"):
+        manifest["fold"] = manifest["subject"].map(folds)
     return Store(
         path=path,
         manifest=manifest,

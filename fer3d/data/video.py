@@ -71,6 +71,8 @@ class VideoFacts(NamedTuple):
     width: int
     claimed_frames: int
     """Often wrong."""
+    frame_rate: float
+    """Frames per second; 0 where it is not known."""
 
 
 class UnusableFile(Exception):
@@ -116,6 +118,17 @@ def read_frames(source: Path, images: Sequence[Path] = (), start: int = 0) -> It
             yield from _decoded(source, capture)
 
 
+def count_frames(source: Path, images: Sequence[Path] = ()) -> int:
+    """The number of frames that `read_frames` gives, by going through them; raises `VideoError`."""
+    if images:
+        return len(images)
+    with _opened(source) as capture:
+        count = 0
+        while count <= MAX_FRAMES and _grabbed(source, capture):
+            count += 1
+        return count
+
+
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
     """The half of the frame (H, W, C) that the view names, rotated; contiguous."""
     middle = frame.shape[1] // 2
@@ -138,7 +151,7 @@ def check_video(path: Path) -> VideoFacts:
         )
         if not _grabbed(path, capture):
             raise VideoError(_NO_FRAME, path.name)
-        return VideoFacts(height, width, claimed)
+        return VideoFacts(height, width, claimed, capture.get(cv2.CAP_PROP_FPS))
 
 
 def read_image(path: Path) -> np.ndarray:

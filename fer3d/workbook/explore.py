@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from fer3d.config import ClipSettings, Distance
 from fer3d.data import crop, databases, faces, video
-from fer3d.data.clips import pad_to_length
+from fer3d.data.clips import pad_to_length, spread_frames
 from fer3d.data.crop import Box
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
@@ -295,8 +295,9 @@ def source_frame(store: Store, row: int, frame: int, recording: databases.Sequen
     None where neither frame gives the picture: the recording is not the one that the store was made from.
     """
     clip_info, settings = store.manifest.iloc[row], store.settings
-    offsets = pad_to_length(list(range(settings.num_frames - int(clip_info["padded"]))), settings)
-    index, box = int(clip_info["first_frame"]) + offsets[frame], Box(*store.squares[row, frame])
+    first, taken = int(clip_info["first_frame"]), settings.num_frames - int(clip_info["padded"])
+    numbers = spread_frames(recording, settings) or list(range(first, first + taken))
+    index, box = pad_to_length(numbers, settings)[frame], Box(*store.squares[row, frame])
     for start in dict.fromkeys((index, 0)):
         frames = video.read_frames(recording.source, recording.images, start)
         with contextlib.suppress(video.VideoError):

@@ -36,7 +36,7 @@ def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data:
     info = {
         "fer3d": "0",
         "profile": config.make_profile("tiny", job.variant).as_dict(),
-        "data": {"test": sources[0], "train": sources[1:] or sources},
+        "data": {"test": sources[0], "train": sources[1:] or sources, "split": {} if job.trained_on else {"folds": 5}},
         "titles": dict(zip(names, data, strict=True)),
         "made_with": {"torch": "2.13.0", "device": "cpu"},
     }

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from fer3d import files
+from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
-from fer3d.labels import CLASSES, TITLES
 
 _MAX_REASONS = 10
 """Reasons for leaving out that fit on the page."""
@@ -50,7 +49,7 @@ def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, A
         "subjects": len(subjects),
         "labelled_subjects": len(labelled_subjects),
         "classes_of": counted,
-        "classes": {name: classes[name] for name in CLASSES[database]},
+        "classes": {name: classes[name] for name in labels.classes_of(database, filter(None, classes))},
         "skipped": skipped,
     }
 
@@ -58,7 +57,7 @@ def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, A
 def page(summary: dict[str, Any]) -> str:
     """A summary on one screen: the counts next to the owners', and what was left out, grouped by reason."""
     published = READERS[summary["database"]].PUBLISHED
-    lines = [f"{TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
+    lines = [f"{labels.TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
     lines += [_line(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
     classes = published.classes or {}
