@@ -102,6 +102,29 @@ def index(
 
 
 @app.command()
+def download(
+    database: Annotated[str, typer.Argument(help="ravdess or crema-d.")],
+    out: Annotated[Path, typer.Option(help="Folder of the release. An interrupted download in it is resumed.")],
+    actors: Annotated[str, typer.Option(help="Only these actors, for example 1-4 or 1,3,8.")] = "",
+    songs: Annotated[bool, typer.Option("--songs", help="Of RAVDESS also what is sung.")] = False,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence, which is shown, and keep to it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch an open database of real people: RAVDESS (24 actors, about 13 GB) or CREMA-D (91 actors, 2.4 GB)."""
+    from fer3d.data import download
+
+    name = database.lower().replace("-", "")
+    chosen = download.parse_actors(actors) if actors else None
+    if licence := download.LICENCES.get(name):
+        print(licence, file=sys.stderr)
+        if not accept_licence and not (sys.stdin.isatty() and typer.confirm("Do you accept the licence?", err=True)):
+            raise InputError("the licence is not accepted", "--accept-licence after reading it")
+    _print_values(download.download(name, out, chosen, songs), as_json)
+
+
+@app.command()
 def prepare(
     database: Database,
     root: Root,

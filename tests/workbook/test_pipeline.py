@@ -173,7 +173,7 @@ def test_relative_places_in_the_environment_hold_for_jobs(
 ) -> None:
     """A job runs in the checkout, the command in any folder."""
     caller = tmp_path / "caller"
-    caller.mkdir()
+    trees.build_mmi(caller / "copies" / "mmi")
     monkeypatch.chdir(caller)
     monkeypatch.setenv("FER3D_MMI", "copies/mmi")
     monkeypatch.setenv("FER3D_DATA", "data")

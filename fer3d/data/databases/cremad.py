@@ -46,12 +46,12 @@ _CLIP = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(?:XX|LO|MD|HI)")
 
 def looks_like(release: Release) -> bool:
     """Whether there is a video with such a name."""
-    return any(_clip(file) for level in release.walk() for file in level.files)
+    return any(clip_of(file) for level in release.walk() for file in level.files)
 
 
 def people(release: Release) -> dict[str, int | None]:
     """The actors, by the names of the files; no fold is given."""
-    clips = (_clip(file) for level in release.walk() for file in level.files)
+    clips = (clip_of(file) for level in release.walk() for file in level.files)
     return {clip[1]: None for clip in clips if clip}
 
 
@@ -61,7 +61,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     clips: dict[str, list[Path]] = {}
     for level in release.walk():
         for file in level.files:
-            if match := _clip(file):
+            if match := clip_of(file):
                 clips.setdefault(match[0], []).append(file)
     yield from release.take_skipped()
     for name, files in sorted(clips.items()):
@@ -92,5 +92,6 @@ def _sequence(release: Release, name: str, files: list[Path]) -> Sequence:
     )
 
 
-def _clip(file: Path) -> re.Match[str] | None:
+def clip_of(file: Path) -> re.Match[str] | None:
+    """The name of a video taken apart: actor, sentence, emotion; None for another file."""
     return _CLIP.fullmatch(file.stem.upper()) if file.suffix.lower() in VIDEO_SUFFIXES else None

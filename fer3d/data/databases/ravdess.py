@@ -33,18 +33,18 @@ PUBLISHED = Published(
 )
 
 _TAKE = re.compile(r"(\d\d)-((?:\d\d-){5}(\d\d))")
-_VIDEO_ONLY, _AUDIO_ONLY = "02", "03"
+VIDEO_ONLY, _AUDIO_ONLY = "02", "03"
 _ACTORS = range(1, 25)
 
 
 def looks_like(release: Release) -> bool:
     """Whether there is a video with such a name."""
-    return any(_take(file) for level in release.walk() for file in level.files)
+    return any(take_of(file) for level in release.walk() for file in level.files)
 
 
 def people(release: Release) -> dict[str, int | None]:
     """The actors, by the names of the files; no fold is given."""
-    takes = (_take(file) for level in release.walk() for file in level.files)
+    takes = (take_of(file) for level in release.walk() for file in level.files)
     return {f"Actor_{take[3]}": None for take in takes if take}
 
 
@@ -54,11 +54,11 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     takes: dict[str, list[tuple[str, Path]]] = {}
     for level in release.walk():
         for file in level.files:
-            if (match := _take(file)) and match[1] != _AUDIO_ONLY:
+            if (match := take_of(file)) and match[1] != _AUDIO_ONLY:
                 takes.setdefault(match[2], []).append((match[1], file))
     yield from release.take_skipped()
     for take, files in sorted(takes.items()):
-        ordered = [file for modality, file in sorted(files, key=lambda one: one[0] != _VIDEO_ONLY)]
+        ordered = [file for modality, file in sorted(files, key=lambda one: one[0] != VIDEO_ONLY)]
         try:
             yield _sequence(release, take, ordered)
         except UnusableFile as reason:
@@ -83,5 +83,6 @@ def _sequence(release: Release, take: str, files: list[Path]) -> Sequence:
     )
 
 
-def _take(file: Path) -> re.Match[str] | None:
+def take_of(file: Path) -> re.Match[str] | None:
+    """The name of a video taken apart: modality, the other six numbers, actor; None for another file."""
     return _TAKE.fullmatch(file.stem) if file.suffix.lower() in VIDEO_SUFFIXES else None
