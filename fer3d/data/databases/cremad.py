@@ -63,6 +63,8 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
         for file in level.files:
             if match := clip_of(file):
                 clips.setdefault(match[0], []).append(file)
+            elif file.suffix.lower() in VIDEO_SUFFIXES:
+                release.note(file, "a video whose name is not actor, sentence, emotion and level")
     yield from release.take_skipped()
     for name, files in sorted(clips.items()):
         try:

@@ -54,8 +54,11 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     takes: dict[str, list[tuple[str, Path]]] = {}
     for level in release.walk():
         for file in level.files:
-            if (match := take_of(file)) and match[1] != _AUDIO_ONLY:
-                takes.setdefault(match[2], []).append((match[1], file))
+            if match := take_of(file):
+                if match[1] != _AUDIO_ONLY:
+                    takes.setdefault(match[2], []).append((match[1], file))
+            elif file.suffix.lower() in VIDEO_SUFFIXES:
+                release.note(file, "a video whose name is not seven numbers of two digits")
     yield from release.take_skipped()
     for take, files in sorted(takes.items()):
         ordered = [file for modality, file in sorted(files, key=lambda one: one[0] != VIDEO_ONLY)]

@@ -1,6 +1,7 @@
 """What a release holds, counted: the page, the JSON and the table of ``fer3d index``."""
 
 import dataclasses
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
 
+_WIDTH = 100
+"""Characters of the names to which one reason applies, on the page."""
 _MAX_REASONS = 10
 """Reasons for leaving out that fit on the page."""
 
@@ -70,7 +73,7 @@ def page(summary: dict[str, Any]) -> str:
         reasons.setdefault((entry["why"], entry["remedy"]), []).append(what)
     lines.append(_line("left out or noted", len(summary["skipped"])))
     for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MAX_REASONS]:
-        lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
+        lines.append(f"{len(names):>8}  {why} ({textwrap.shorten(', '.join(names), _WIDTH, placeholder=' ...')})")
         lines += [f"{'':>10}to use it: {remedy}"] if remedy else []
     if len(reasons) > _MAX_REASONS:
         lines.append(f"          and {len(reasons) - _MAX_REASONS} more reasons; --csv and --json list all")
