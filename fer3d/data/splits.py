@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from fer3d import labels
 from fer3d.errors import InputError
@@ -69,17 +69,13 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool =
             f"{folds} folds cannot be made of {subjects.nunique()} subjects: expected 2 or more, and a subject for each"
         )
     fold = np.full(len(manifest), -1)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    classes = manifest["label"].astype(str)
+    # Where no class has a clip for each fold, there is nothing to balance but the number of clips.
+    kind = StratifiedGroupKFold if classes.value_counts().max() >= folds else GroupKFold
     with warnings.catch_warnings():
         # A class with fewer clips than folds is missing from some folds; that is allowed.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        try:
-            parts = list(splitter.split(manifest, manifest["label"].astype(str), subjects))
-        except ValueError as error:
-            most = manifest["label"].value_counts().max()
-            raise InputError(
-                f"{folds} folds cannot be made: no class has more than {most} clips, expected one with {folds} or more"
-            ) from error
+        parts = list(kind(folds, shuffle=True, random_state=seed).split(manifest, classes, subjects))
     for number, (_, test) in enumerate(parts):
         if not len(test):
             raise InputError(f"{folds} folds cannot be made of so few subjects: fold {number} would be empty")

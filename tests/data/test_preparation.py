@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scenes
 from orphans import all_end, children
-from trees import ckplus_sequence
+from trees import ckplus_sequence, write_image, write_text
 
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, preparation
@@ -48,6 +48,38 @@ def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     assert counts.pop("seconds") > 0
     assert counts == {"clips": 3, "padded": 1, "rejected": 3, "frames": 10 + 7 + 10 + 10 + 10 + 5}
     return open_store(out)
+
+
+@pytest.mark.parametrize(("sampling", "starts"), [("whole", [0, 4]), ("tens", [0, 4, 14])])
+def test_own_recordings_by_a_table(sampling: str, starts: list[int], tmp_path: Path) -> None:
+    """Two people, one in the whole of a folder of images, one in a part; their folds go into the store."""
+    for frame, picture in enumerate(scenes.walk(25)):
+        write_image(tmp_path / "release" / "walk" / f"{frame}.png", picture=picture)
+    lines = (
+        "path,label,subject,start_frame,end_frame,fold",
+        "walk,bored,anna,,4,7",
+        "walk,joy,ben,4,,2",
+        "*,bored,,,,",
+    )
+    write_text(tmp_path / "release" / "labels.csv", "\n".join(lines))
+    settings = dataclasses.replace(SETTINGS, sampling=sampling)
+    preparation.prepare("table", tmp_path / "release", tmp_path / "store", settings, workers=1)
+    store = open_store(tmp_path / "store")
+    assert store.manifest["first_frame"].tolist() == starts
+    assert store.manifest["label"].tolist()[:2] == ["bored", "happiness"] and store.classes == ("happiness", "bored")
+    assert store.manifest["fold"].tolist()[:2] == [7, 2] and store.manifest["padded"].tolist()[0] == 6
+    shown = explore_frames(store, tmp_path / "release")
+    spread = np.linspace(4, 24, 10).round().astype(int) if sampling == "whole" else np.arange(4, 14)
+    assert all(np.array_equal(one, scenes.walk(25)[frame]) for one, frame in zip(shown, spread, strict=True))
+
+
+def explore_frames(store: Store, root: Path) -> list[np.ndarray | None]:
+    """The recorded frames of the second clip."""
+    from fer3d.workbook import explore
+
+    recording = list(databases.scan("table", root, store.settings))[1]
+    assert isinstance(recording, Sequence)
+    return [explore.source_frame(store, 1, frame, recording) for frame in range(10)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
