@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import re
 import shutil
+import struct
 import time
 import zipfile
 import zlib
@@ -51,7 +52,15 @@ MAX_LISTING = 2**27
 _CHUNK = 2**15
 """Bytes that a broken connection may cost."""
 _POINTER = re.compile(rb"version https://git-lfs\S+\noid sha256:([0-9a-f]{64})\nsize (\d{1,9})\n")
-_BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError)
+_BROKEN_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    ValueError,
+    struct.error,
+)
 """What an archive that is damaged, encrypted or of an unknown kind raises."""
 _MAX_MEMBERS = 50_000
 _MAX_EXPANSION = 4
@@ -174,7 +183,7 @@ def _ravdess(out: Path, scratch: Path, actors: list[int], songs: bool, progress:
     _check_space(out, sum(remote.size for remote in remotes) // 2 + max(remote.size for remote in remotes))
     with _bar(remotes, progress) as bar:
         for remote in remotes:
-            archive = _fetch(remote, scratch, scratch, bar)
+            archive = _fetch(remote, scratch, bar)
             _unpack(archive, out / archive.stem)
             archive.unlink()
     return remotes
@@ -213,11 +222,13 @@ def _cremad(out: Path, scratch: Path, actors: list[int], _songs: bool, progress:
     there = {path.name: path.stat().st_size for path in folder.glob("*.flv")}
     missing = [remote for remote in remotes if there.get(remote.name) != remote.size]
     _check_space(out, sum(remote.size for remote in missing))
+    folder.mkdir(exist_ok=True)
     with _bar(missing, progress) as bar:
         for remote in missing:
             while True:
                 try:
-                    _fetch(dataclasses.replace(remote, url=f"{places[0]}{remote.name}"), folder, scratch, bar)
+                    clip = _fetch(dataclasses.replace(remote, url=f"{places[0]}{remote.name}"), scratch, bar)
+                    clip.replace(folder / remote.name)
                     break
                 except InputError:
                     if len(places) == 1:
@@ -242,8 +253,8 @@ def _pointers(archive: Path) -> list[Remote]:
     return sorted(found, key=lambda remote: remote.name)
 
 
-def _fetch(remote: Remote, folder: Path, scratch: Path, bar: tqdm) -> Path:
-    """One file, whole and with the right checksum, in a folder; what is there already is not fetched again."""
+def _fetch(remote: Remote, scratch: Path, bar: tqdm) -> Path:
+    """One file, whole and with the right checksum, in the folder of what is not yet complete."""
     part = scratch / f"{remote.name}.part"
     done = bar.n + remote.size
 
@@ -253,7 +264,7 @@ def _fetch(remote: Remote, folder: Path, scratch: Path, bar: tqdm) -> Path:
         part.replace(target)
 
     try:
-        path = Path(pooch.retrieve(remote.url, remote.checksum, remote.name, folder, downloader=resume))
+        path = Path(pooch.retrieve(remote.url, remote.checksum, remote.name, scratch, downloader=resume))
     except ValueError as error:
         kind = remote.checksum.partition(":")[0]
         message = f"{remote.name} is not what its owner published: another {kind} checksum than {remote.checksum}"
@@ -355,6 +366,8 @@ def _members(opened: zipfile.ZipFile, what: str) -> Iterator[zipfile.ZipInfo]:
         if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
             name = printable(member.filename[:80])
             raise InputError(f"{what} holds {name}, which lies outside its folder; nothing was unpacked")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may claim any memory
+            raise InputError(f"{what} is compressed in a way that zip archives seldom are; nothing was unpacked")
     yield from (member for member in members if not member.is_dir())
 
 

@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from servers import Server, serving
 from trees import cremad_clip, ravdess_take, read
 
@@ -119,6 +123,28 @@ def test_a_download_that_was_given_up_is_resumed_in_the_next_call(
     fetch(tmp_path / "out")
     assert left(tmp_path / "out") == WHOLE
     assert server.requests[-1] == (place(SECOND), "bytes=98304-"), "three whole chunks were kept"
+    assert sum(path == place(FIRST) for path, _ in server.requests) == 1
+
+
+KILLED = """
+import sys, pathlib
+from fer3d.data import download
+download.ZENODO = sys.argv[1]
+download.download("ravdess", pathlib.Path(sys.argv[2]), [1, 2], progress=False)
+"""
+
+
+def test_a_killed_download_is_resumed(server: Server, takes: dict[str, bytes], tmp_path: Path) -> None:
+    offer(server, takes)
+    server.faults[place(SECOND)] = [("hold", 100_000)]
+    part = tmp_path / "out" / ".download" / f"{SECOND}.part"
+    with subprocess.Popen([sys.executable, "-c", KILLED, server.url, str(tmp_path / "out")]) as running:
+        while not (part.exists() and part.stat().st_size):
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.kill()
+    fetch(tmp_path / "out")
+    assert left(tmp_path / "out") == WHOLE
     assert sum(path == place(FIRST) for path, _ in server.requests) == 1
 
 
@@ -243,6 +269,34 @@ def test_a_hostile_archive_leaves_nothing_behind(kind: str, server: Server, tmp_
         fetch(tmp_path / "out", [1])
     assert str(refused.value).isprintable() and FIRST in str(refused.value)
     assert left(tmp_path) in ([".out.lock", "out/.download/record.json"], [".out.lock"])
+
+
+@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)), max_size=6),
+    kept=st.one_of(st.just(1.0), st.floats(0, 1)),
+    compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
+)
+def test_any_archive_is_unpacked_or_refused_and_writes_nothing_outside(
+    server: Server, tmp_path: Path, changes: list[tuple[float, bytes]], kept: float, compression: int
+) -> None:
+    """Its checksum is right: the record is as hostile as the archive."""
+    names = (TAKE, "Actor_01/01-01-03-01-01-01-01.mp4", "Actor_01/02-01-04-01-01-01-01.mp4")
+    content = bytearray(zipped({name: bytes(range(256)) * 4 for name in names}, compression))
+    for where, what in changes:
+        at = int(where * len(content))
+        content[at : at + len(what)] = what
+    offer(server, {FIRST: bytes(content[: max(1, int(kept * len(content)))])})
+    out = tmp_path / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        fetch(out, [1])
+    except InputError as error:
+        assert str(error).isprintable()
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", ".out.lock"}
+    folder = f"{FIRST.removesuffix('.zip')}/"
+    assert all(name.startswith((folder, ".download/record")) for name in left(out))
+    assert all(name.endswith(".mp4") for name in left(out) if name.startswith(folder))
 
 
 def test_space_is_checked_before_anything_is_fetched(

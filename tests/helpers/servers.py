@@ -16,6 +16,7 @@ class Server(ThreadingHTTPServer):
 
     - ``("cut", n)``: the connection ends after n bytes; ``("restart", n)``: the same, from the beginning of the file;
     - ``("ends", n)``: n bytes are claimed and sent; ``("claim", n)``: n bytes are claimed, and all sent;
+    - ``("hold", n)``: n bytes are sent, and then nothing for a long time;
     - ``("stall", seconds)``: nothing is sent for so long;
     - ``"no ranges"``: a range is answered with all; ``"range from 0"``: and called a range.
     """
@@ -66,7 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = body[:amount] if kind == "ends" else body
         self.send_header("Content-Length", str(amount if kind == "claim" else len(body)))
         self.end_headers()
-        self.wfile.write(body[:amount] if kind in ("cut", "restart") else body)
+        self.wfile.write(body[:amount] if kind in ("cut", "restart", "hold") else body)
+        if kind == "hold":
+            self.wfile.flush()
+            time.sleep(60)
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
