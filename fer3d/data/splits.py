@@ -93,6 +93,8 @@ def _given_folds(manifest: pd.DataFrame, published: bool) -> np.ndarray | None:
                 f"{labels.TITLES[database]} has no published folds: expected {known}", "published_folds=false"
             )
         fold = {subject: k for k, subjects in enumerate(PUBLISHED_FOLDS[database]) for subject in subjects}
+        if unknown := sorted(set(manifest["subject"]) - set(fold)):
+            raise InputError(f"subject {unknown[0]} is in none of the published folds", "published_folds=false")
         return manifest["subject"].map(fold).to_numpy()
     return manifest["fold"].to_numpy() if "fold" in manifest else None
 
