@@ -80,11 +80,12 @@ def grid(profile: config.Profile, full: bool) -> list[Job]:
 
 
 def training_databases(test: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the databases that a network learns from before it is tested on ``test``: all others.
+    """Those of the databases that a network learns from before it is tested on ``test``: all others, in one order.
 
     Before a test on a database of the paper only the paper's (Section 4.2.2).
     """
-    return tuple(name for name in names if name != test and (name in DATABASES or test not in DATABASES))
+    learned = set(names) - {test}
+    return tuple(name for name in labels.TITLES if name in learned and (name in DATABASES or test not in DATABASES))
 
 
 def number_of_folds(database: str, profile: config.Profile) -> int:

@@ -62,6 +62,9 @@ def test_other_databases_take_part_where_they_are_named(monkeypatch: pytest.Monk
         ("ravdess", ("ckplus", "mmi", "fera", "disfa", "cremad")),
         ("cremad", ("ckplus", "mmi", "fera", "disfa", "ravdess")),
     }
+    union = {name for job in grid for name in job.trained_on}  # which is what notebook 06 gets
+    for job in (job for job in grid if job.trained_on):
+        assert pipeline.training_databases(job.database, sorted(union)) == job.trained_on
     within = [(job.database, job.variant, job.fold) for job in grid if not job.trained_on]
     assert within == [(name, v, 0) for name in ("ckplus", "ravdess", "cremad") for v in config.VARIANTS]
 
