@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -129,6 +130,15 @@ def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
     assert np.isnan(next(read_timed(tmp_path, [image])).seconds)  # type: ignore[union-attr]
 
 
+def noisy(path: Path, frames: int, codec: str) -> Path:
+    """A video whose frames are far larger than its header and index."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, (160, 120))
+    for picture in np.random.default_rng(0).integers(0, 255, (frames, 120, 160, 3), np.uint8):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
 def spoilt(path: Path, start: float, end: float) -> Path:
     """The file with zeros between two shares of its length."""
     content = bytearray(path.read_bytes())
@@ -139,18 +149,29 @@ def spoilt(path: Path, start: float, end: float) -> Path:
 
 
 def test_behind_a_hole_reading_goes_on(tmp_path: Path) -> None:
-    path = spoilt(write_video(tmp_path / "a.avi", frames=24, size=(320, 240), codec="FFV1"), 0.4, 0.5)
-    items = list(read_timed(path))
+    path = noisy(tmp_path / "a.webm", 60, "VP80")
+    if not path.exists():
+        pytest.skip("this OpenCV does not write it")
+    items = list(read_timed(spoilt(path, 0.4, 0.5)))
     flaws = [item for item in items if isinstance(item, Flaw)]
     numbers = [item.number for item in items if isinstance(item, TimedFrame)]
-    assert flaws and "the file has a hole" in flaws[0].why
-    lost = flaws[0].first_frame
-    assert lost is not None and lost not in numbers and {lost - 1, numbers[-1]} <= set(numbers)
-    assert numbers[-1] > lost and len(numbers) < 24
+    assert flaws and all("the file has a hole" in flaw.why for flaw in flaws)
+    assert numbers[0] == 0 and numbers[-1] == 59 and len(numbers) < 60
+    assert {flaw.first_frame for flaw in flaws} == {n + 1 for n in numbers[:-1] if n + 1 not in numbers}
+    times = [item.seconds for item in items if isinstance(item, TimedFrame)]
+    assert times == pytest.approx(np.array(numbers) / 25, abs=2e-3)
+
+
+def test_a_hole_in_a_file_without_time_stamps_is_said(tmp_path: Path) -> None:
+    path = spoilt(noisy(tmp_path / "a.avi", 24, "MJPG"), 0.4, 0.5)
+    *frames, flaw = read_timed(path)
+    assert isinstance(flaw, Flaw) and 18 < len(frames) < 24
+    assert flaw.why == f"the header promises 24 frames, {len(frames)} decode: it is not known which are lost"
+    assert flaw.first_frame is None and check_video(path).claimed_frames == 24
 
 
 def test_where_a_file_breaks_off_is_said(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.avi", frames=20)
+    path = noisy(tmp_path / "a.avi", 20, "MJPG")
     assert check_video(path).flaw == "" and not any(isinstance(item, Flaw) for item in read_timed(path))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     *frames, flaw = read_timed(path)
