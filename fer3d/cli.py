@@ -227,25 +227,45 @@ def evaluate(
 
 @app.command()
 def predict(
-    video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads.")],
+    video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads, or a folder of images.")],
     weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
+    frame_step: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between frames, 0 for every frame; by default as in training.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a trained network on a video of your own: one prediction for every ten frames.
 
-    The frames after the last whole ten get no prediction.
+    The frames after the last whole ten get no prediction. A video of fewer than ten is filled up by repeating its
+    first frame, and its prediction is marked: there is little motion to see in it.
     """
     from fer3d import own_video
     from fer3d.training.run import read_metrics
 
     held_out = read_metrics(weights)
+    rows = []
+    for row in own_video.predict_rows(video, weights, frame_step):
+        if "flaw" in row:
+            print(f"fer3d: {video.name}: {row['flaw']}", file=sys.stderr)
+        if as_json:
+            rows.append(row)
+        elif "flaw" not in row:
+            print(_prediction(row), flush=True)
     if as_json:
-        _print_json(list(own_video.predict_rows(video, weights)))
-        return
-    for row in own_video.predict_rows(video, weights):
-        outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
-        print(f"from frame {row['first_frame']}: {outcome}", flush=True)
-    print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")
+        _print_json(rows)
+    else:
+        print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")
+
+
+def _prediction(row: dict[str, Any]) -> str:
+    """One line for ten frames."""
+    seconds = "" if row["seconds"] is None else f" ({row['seconds']:.2f} s)"
+    if "reason" in row:
+        return f"from frame {row['first_frame']}{seconds}: {row['reason']}"
+    marks = {"padded": "repeat another", "small": "show a small face", "doubtful": "have doubtful landmarks"}
+    noted = "".join(f"; {row[name]} of 10 frames {what}" for name, what in marks.items() if row[name])
+    outcome = f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
+    return f"from frame {row['first_frame']}{seconds}: {outcome}{noted}"
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
