@@ -126,8 +126,9 @@ def others(database: str, cross: bool = False) -> str:
     """A line with other methods' rates: from the paper's table, or from elsewhere."""
     title = labels.TITLES[database]
     if database not in labels.PAPER:
-        found = " | ".join(map(str, ELSEWHERE.get(database, ()))) or "nothing known"
-        return f"{title}: not in the paper. Published, within the database, from the face alone: {found}"
+        found = " | ".join(map(str, ELSEWHERE.get(database, ())))
+        published = f" Published, within the database, from the face alone: {found}" if found else ""
+        return f"{title}: not in the paper.{published}"
     rates = (TABLE2_OTHERS if cross else TABLE1_OTHERS)[database]
     earlier = ", ".join(f"{rate.mean} [{rate.reference}]" for rate in rates)
     return f"Earlier methods in the paper's Table {1 + cross}, {title}, per cent [its reference]: {earlier}"

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from trees import build_table, read, write_image, write_text, write_video
 
 from fer3d.config import ClipSettings
-from fer3d.data import databases, splits
+from fer3d.data import clips, databases, splits
 from fer3d.data.databases import Skipped
+from fer3d.data.faces import FaceTracker
 from fer3d.errors import InputError
 
 Table = Callable[..., Path]
@@ -172,30 +174,18 @@ def test_folds_of_the_table_are_those_of_the_store(table: Table) -> None:
 
 
 @pytest.mark.parametrize(("sampling", "starts"), [("whole", [5]), ("tens", [5, 15])])
-def test_a_part_is_one_clip_or_successive_tens(
-    sampling: str, starts: list[int], table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The tracker, which finds no face in these frames, is asked for those of the clips alone."""
-    from fer3d.data import clips
-    from fer3d.data.faces import FaceTracker
-
+def test_a_part_is_one_clip_or_successive_tens(sampling: str, starts: list[int], table: Table) -> None:
+    """No face is found in these frames, so that each clip is dropped and named by its first frame."""
     root = table("a.avi,fear,anna,5,28", columns="path,label,subject,start_frame,end_frame")
     (sequence,) = read("table", root)[0].values()
-    seen: list[int] = []
-    step = FaceTracker.step
-    monkeypatch.setattr(
-        FaceTracker, "step", lambda self, frame: seen.append(int(frame.mean().round())) or step(self, frame)
-    )
-    tracker = FaceTracker(ClipSettings.from_params({"sampling": sampling}))
-    assert [clip.first_frame for clip in clips.cut(sequence, tracker)] == starts
-    expected = np.linspace(5, 27, 10).round() if sampling == "whole" else np.arange(5, 28)
-    brightness = [min(20 + 10 * frame, 250) for frame in expected.astype(int).tolist()]
-    assert np.allclose(seen, brightness, atol=3)
+    settings = ClipSettings.from_params({"sampling": sampling})
+    dropped = [clip for clip in clips.cut(sequence, FaceTracker(settings)) if isinstance(clip, clips.DroppedClip)]
+    assert [clip.first_frame for clip in dropped] == starts
+    spread = np.linspace(5, 27, 10).round().astype(int).tolist()
+    assert clips.spread_frames(sequence, settings) == (spread if sampling == "whole" else None)
 
 
 def test_splits_keep_to_the_given_folds() -> None:
-    import pandas as pd
-
     manifest = pd.DataFrame(
         {"database": "table", "subject": list("aabbcc"), "label": "fear", "fold": [7, 7, 3, 3, 9, 9]}
     )
