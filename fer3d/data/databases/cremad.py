@@ -71,6 +71,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             yield _sequence(release, name, files)
         except UnusableFile as reason:
             yield skipped(name, reason)
+        yield from release.take_skipped()
     if repeats := sum(map(len, clips.values())) - len(clips):
         yield Skipped("clips", f"{repeats} repeated: a second copy")
 
@@ -83,7 +84,9 @@ def _sequence(release: Release, name: str, files: list[Path]) -> Sequence:
         raise UnusableFile(f"faulty in the release: {FAULTY[name]}", remedy="")
     if emotion not in CREMAD_CODES:
         raise UnusableFile(f"emotion {emotion} is not one of {', '.join(CREMAD_CODES)}", remedy="")
-    video = first_usable(files)
+    video, flaw = first_usable(files)
+    if flaw:
+        release.note(video, flaw)
     return Sequence(
         database="cremad",
         subject=actor,

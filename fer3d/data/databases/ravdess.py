@@ -66,6 +66,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             yield _sequence(release, take, ordered)
         except UnusableFile as reason:
             yield skipped(ordered[0].stem, reason)
+        yield from release.take_skipped()
     if repeats := sum(map(len, takes.values())) - len(takes):
         yield Skipped("takes", f"{repeats} repeated: the same take with sound, or a second copy")
 
@@ -75,7 +76,9 @@ def _sequence(release: Release, take: str, files: list[Path]) -> Sequence:
     if int(actor) not in _ACTORS or emotion not in RAVDESS_CODES:
         codes = f"actors are 01 to {_ACTORS[-1]}, emotions 01 to 08"
         raise UnusableFile(f"actor {actor}, emotion {emotion}: {codes}", remedy="")
-    video = first_usable(files)
+    video, flaw = first_usable(files)
+    if flaw:
+        release.note(video, flaw)
     return Sequence(
         database="ravdess",
         subject=f"Actor_{actor}",

@@ -192,13 +192,12 @@ def _begins(path: Path, with_bytes: bytes) -> bool:
         return file.read(len(with_bytes)) == with_bytes
 
 
-def first_usable(candidates: Iterable[Path]) -> Path:
-    """The first of several copies of one video that can be used; raises what is wrong with the very first."""
+def first_usable(candidates: Iterable[Path]) -> tuple[Path, str]:
+    """The first of several copies of one video that can be used, and its flaw; raises what is wrong with the first."""
     reasons = []
     for video in candidates:
         try:
-            check_recording(video)
-            return video
+            return video, check_recording(video).flaw
         except UnusableFile as reason:
             reasons.append(reason)
     raise reasons[0]

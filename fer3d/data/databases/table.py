@@ -154,7 +154,10 @@ def _sequence(release: Release, files: _Files, known: _Known, row: Mapping[str, 
         for image in images:
             check_image(image)
     else:
-        rate = check_recording(source).frame_rate
+        facts = check_recording(source)
+        if facts.flaw:
+            release.note(source, facts.flaw)
+        rate = facts.frame_rate
     first, last = _part(row, rate)
     shown = release.shown(source)
     name = shown if (first, last) == (0, None) else f"{shown} {first}-{'' if last is None else last}"
