@@ -14,6 +14,10 @@ export FER3D_CKPLUS := $(or $(CKPLUS),$(FER3D_CKPLUS))
 export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
 export FER3D_FERA := $(or $(FERA),$(FER3D_FERA))
 export FER3D_DISFA := $(or $(DISFA),$(FER3D_DISFA))
+# Databases that are not in the paper take part where they are named: a folder, or the word synthetic.
+export FER3D_RAVDESS := $(or $(RAVDESS),$(FER3D_RAVDESS))
+export FER3D_CREMAD := $(or $(CREMAD),$(FER3D_CREMAD))
+export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 
 .PHONY: help reproduce tables test docs lab notebooks bench clean
 
@@ -21,6 +25,7 @@ help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
+	@echo "  Open databases and your own videos: RAVDESS=folder  CREMAD=folder  TABLE=folder"
 
 reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from scratch, to reports/runs/<run>/index.html
 	@$(BIN)/fer3d reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"

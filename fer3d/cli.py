@@ -102,6 +102,29 @@ def index(
 
 
 @app.command()
+def download(
+    database: Annotated[str, typer.Argument(help="ravdess or crema-d.")],
+    out: Annotated[Path, typer.Option(help="Folder of the release. An interrupted download in it is resumed.")],
+    actors: Annotated[str, typer.Option(help="Only these actors, for example 1-4 or 1,3,8.")] = "",
+    songs: Annotated[bool, typer.Option("--songs", help="Of RAVDESS also what is sung.")] = False,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence, which is shown, and keep to it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch an open database of real people: RAVDESS (24 actors, about 13 GB) or CREMA-D (91 actors, 2.4 GB)."""
+    from fer3d.data import download
+
+    name = database.lower().replace("-", "")
+    chosen = download.parse_actors(actors) if actors else None
+    if licence := download.LICENCES.get(name):
+        print(licence, file=sys.stderr)
+        if not accept_licence and not (sys.stdin.isatty() and typer.confirm("Do you accept the licence?", err=True)):
+            raise InputError("the licence is not accepted", "--accept-licence after reading it")
+    _print_values(download.download(name, out, chosen, songs), as_json)
+
+
+@app.command()
 def prepare(
     database: Database,
     root: Root,
@@ -155,7 +178,7 @@ def train(
     given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant, recipe, **given)
-    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
+    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
@@ -223,25 +246,45 @@ def evaluate(
 
 @app.command()
 def predict(
-    video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads.")],
+    video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads, or a folder of images.")],
     weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
+    frame_step: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between frames, 0 for every frame; by default as in training.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a trained network on a video of your own: one prediction for every ten frames.
 
-    The frames after the last whole ten get no prediction.
+    The frames after the last whole ten get no prediction. A video of fewer than ten is filled up by repeating its
+    first frame, and its prediction is marked: there is little motion to see in it.
     """
     from fer3d import own_video
     from fer3d.training.run import read_metrics
 
     held_out = read_metrics(weights)
+    rows = []
+    for row in own_video.predict_rows(video, weights, frame_step):
+        if "flaw" in row:
+            print(f"fer3d: {video.name}: {row['flaw']}", file=sys.stderr)
+        if as_json:
+            rows.append(row)
+        elif "flaw" not in row:
+            print(_prediction(row), flush=True)
     if as_json:
-        _print_json(list(own_video.predict_rows(video, weights)))
-        return
-    for row in own_video.predict_rows(video, weights):
-        outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
-        print(f"from frame {row['first_frame']}: {outcome}", flush=True)
-    print(f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly.")
+        _print_json(rows)
+    else:
+        print(f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly.")
+
+
+def _prediction(row: dict[str, Any]) -> str:
+    """One line for ten frames."""
+    seconds = "" if row["seconds"] is None else f" ({row['seconds']:.2f} s)"
+    if "reason" in row:
+        return f"from frame {row['first_frame']}{seconds}: {row['reason']}"
+    marks = {"padded": "repeat another", "small": "show a small face", "doubtful": "have doubtful landmarks"}
+    noted = "".join(f"; {row[name]} of 10 frames {what}" for name, what in marks.items() if row[name])
+    outcome = f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
+    return f"from frame {row['first_frame']}{seconds}: {outcome}{noted}"
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -126,6 +126,9 @@ class ClipSettings(Settings):
     """Side of the square face crop in pixels (paper)."""
     num_frames: PositiveInt = 10
     """Frames in a clip (paper)."""
+    frame_step: NonNegativeFloat = 0.0
+    """Seconds from one frame of a clip to the next; 0: successive frames, at whatever rate they were recorded (paper).
+    A recording of longer intervals is taken as it is."""
     margin: NonNegativeFloat = 0.15
     """Added on each side of the square round the 66 points, as a share of its side; the paper does not say."""
     align: bool = False
@@ -137,11 +140,15 @@ class ClipSettings(Settings):
     crop_per: Literal["clip", "frame"] = "clip"
     """One square for all frames of a clip, so that what moves in it is the face; the paper does not say."""
     min_face: PositiveInt = 80
-    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance)."""
+    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance). From 48 faces
+    are found, too, but the mouth's landmarks get vague; the manifest counts the frames of such clips as ``small``."""
     min_found: PositiveInt = 8
     """Frames of a clip that must show a face, ``num_frames`` at most; the landmarks of the others are missing (NaN)."""
     short: Literal["repeat_first", "resample", "drop"] = "repeat_first"
     """What becomes of a sequence with fewer than ten frames; the paper does not say. Padded clips are counted."""
+    sampling: Literal["whole", "tens"] = "whole"
+    """RAVDESS, CREMA-D and own videos: ten frames spread over the whole recording, or successive tens; the paper's four
+    databases are always cut as it says."""
     camera: Literal["left", "right", "both"] = "left"
     """DISFA's camera of the stereo pair; the paper does not say."""
     au_threshold: Literal[1, 2, 3, 4, 5] = 1
@@ -282,15 +289,21 @@ class StandinSettings(Settings):
     """Videos of some 25 frames each; ten actors at most, as in the original."""
     disfa: Annotated[int, Field(ge=1, le=27)] = 5
     """One long video each; 27 at most, as in the original."""
+    ravdess: Annotated[int, Field(ge=1, le=24)] = 5
+    """Videos of some 25 frames each; 24 actors at most, as in the original."""
+    cremad: Annotated[int, Field(ge=1, le=91)] = 5
+    """Videos of some 25 frames each; 91 actors at most, as in the original."""
     recordings: PositiveInt = 3
-    """What a person shows: labelled videos in MMI (six at most) and FERA, feelings of 40 frames in DISFA's one video
+    """What a person shows: labelled videos (in MMI six at most), feelings of 40 frames in DISFA's one video
     (six at most)."""
     seed: int = 0
     """The same seed gives the same bytes."""
 
     def subjects(self, database: str) -> int:
-        """Invented people in the stand-in of a database."""
-        return int(getattr(self, labels.check_database(database)))
+        """Invented people in the stand-in of a database; an `InputError` for own videos, which have none."""
+        if labels.check_database(database) not in self.names():
+            raise InputError(f"{labels.TITLES[database]} have no synthetic stand-in", f"{database.upper()}=folder")
+        return int(getattr(self, database))
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -304,7 +317,9 @@ class Profile(Settings):
     pretraining: PretrainingSettings = PretrainingSettings()
     standins: StandinSettings = StandinSettings()
     folds: Annotated[int, Field(ge=2)] = 5
-    """Subject-independent folds (paper: 5)."""
+    """Subject-independent folds (paper: 5); as many as there are subjects where these are fewer."""
+    published_folds: bool = False
+    """The folds of a publication in their place, where the database has such (`splits.PUBLISHED_FOLDS`)."""
 
 
 _SMALL = NetworkSettings(width=0.25, stem_strides=(2, 2, 1), window=3)
@@ -323,9 +338,12 @@ PROFILES: Final[Mapping[str, Profile]] = {
         clips=ClipSettings(size=64),
         network=_SMALL,
         training=TrainingSettings(epochs=24, batch_size=8, lr=0.02),
-        standins=StandinSettings(ckplus=90, mmi=12, fera=7, disfa=6, recordings=5),
+        standins=StandinSettings(ckplus=90, mmi=12, fera=7, disfa=6, ravdess=8, cremad=10, recordings=5),
     ),
-    "paper": Profile(name="paper", standins=StandinSettings(ckplus=118, mmi=30, fera=10, disfa=27, recordings=6)),
+    "paper": Profile(
+        name="paper",
+        standins=StandinSettings(ckplus=118, mmi=30, fera=10, disfa=27, ravdess=24, cremad=91, recordings=6),
+    ),
 }
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def test_index_fits_on_a_screen_beside_the_published_counts(call, ckplus: Path, 
     assert status == 0 and out.count("\n") < 30
     assert "sequences by emotion" in out and "surprise                 1          83" in out
     assert all(count in out for count in ("593", "123", "327", "118"))
-    assert "40  no images (S005_900, ...)\n          to use it: cohn-kanade-images unpacked" in out
+    assert re.search(r"40  no images \(S005_900, S005_901, .*, \.\.\.\)\n +to use it: cohn-kanade-images unpacked", out)
     table = pd.read_csv(tmp_path / "index.csv", keep_default_na=False)
     found = table[table["left_out"] == ""]
     assert found["subject"].nunique() == 3 and sorted(found["label"].unique()) == ["", "disgust", "surprise"]

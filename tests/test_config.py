@@ -72,9 +72,11 @@ def test_a_setting_out_of_bounds_is_one_line_that_names_it(assignment: str) -> N
 
 def test_every_setting_can_be_set_by_its_dotted_name() -> None:
     names = LAPTOP.names()
-    assert {"name", "folds", "training.lr", "network.window", "clips.margin", "standins.mmi"} <= set(names)
+    assert {"name", "folds", "published_folds", "training.lr", "network.window", "clips.margin", "standins.mmi"} <= set(
+        names
+    )
     kinds = (ClipSettings, NetworkSettings, TrainingSettings, PretrainingSettings, StandinSettings)
-    assert len(names) == 2 + sum(len(dataclasses.fields(kind)) for kind in kinds)
+    assert len(names) == 3 + sum(len(dataclasses.fields(kind)) for kind in kinds)
     defaults = [f"{name}={json.dumps(operator.attrgetter(name)(LAPTOP))}" for name in names]
     assert LAPTOP.changed(defaults, names) == LAPTOP
 

@@ -21,7 +21,21 @@ CLASSES = ("anger", "fear", "happiness")
 def clip(k: int) -> clips.Clip:
     """The k-th ten frames of a video, in which each pixel is k."""
     pictures = np.full((10, 8, 8, 3), k, np.uint8)
-    return clips.Clip(10 * k, "", 0, pictures, np.zeros((10, 66, 2)), np.ones((10, 2)), np.zeros((10, 4)), ())
+    return clips.Clip(
+        first_frame=10 * k,
+        seconds=k / 3,
+        frame_rate=30,
+        label="",
+        padded=0,
+        small=2,
+        doubtful=1,
+        frames=pictures,
+        landmarks=np.zeros((10, 66, 2)),
+        detections=np.ones((10, 3)),
+        squares=np.zeros((10, 4)),
+        numbers=np.arange(10 * k, 10 * k + 10),
+        missing={},
+    )
 
 
 @pytest.fixture
@@ -41,7 +55,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.DroppedCl
 
     monkeypatch.setattr(own_video, "load_model", lambda run: model)
     monkeypatch.setattr(own_video, "Predictor", Predictor)
-    return [clips.DroppedClip(10 * k, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
+    return [clips.DroppedClip(10 * k, k / 3, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
 
 
 def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,9 +65,10 @@ def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.M
     assert [row.get("prediction") for row in rows] == [
         CLASSES[k % 3] if isinstance(piece, clips.Clip) else None for k, piece in enumerate(pieces)
     ]
-    assert rows[0] == {"first_frame": 0, "reason": "no face found"}
+    assert rows[0] == {"first_frame": 0, "seconds": 0.0, "reason": "no face found"}
     assert rows[2] == {
-        "first_frame": 20, "n_faces": 1, "score": 1.0, "prediction": "happiness",
+        "first_frame": 20, "seconds": 0.667, "padded": 0, "small": 2, "doubtful": 1,
+        "n_faces": 1, "score": 1.0, "confidence": 1.0, "prediction": "happiness",
         "p_anger": 0.1, "p_fear": 0.1, "p_happiness": 0.8,
     }  # fmt: skip
 

@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--profile", default="laptop", choices=config.PROFILES)
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
-    stores = {name: pipeline.store(name, arguments.profile) for name in labels.TITLES}
+    stores = {name: pipeline.store(name, arguments.profile) for name in labels.PAPER}
     rows = []
     for reference in REFERENCES:
         landmarks = {name: ends(store, reference) for name, store in stores.items()}

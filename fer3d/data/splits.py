@@ -6,14 +6,28 @@ its folds balance the classes; here they are stratified by label as far as whole
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from fer3d import labels
 from fer3d.errors import InputError
+
+PUBLISHED_FOLDS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "ravdess": tuple(
+        tuple(f"Actor_{actor:02d}" for actor in actors)
+        for actors in ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
+    ),
+    "cremad": tuple(
+        tuple(str(actor) for actor in range(first, last + 1))
+        for first, last in ((1001, 1018), (1019, 1036), (1037, 1054), (1055, 1072), (1073, 1091))
+    ),
+}
+"""The subjects of each fold in publications. RAVDESS: Luna-Jiménez et al. 2022 (https://doi.org/10.3390/app12010327).
+CREMA-D: the lists of HiCMAE (https://github.com/sunlicai/HiCMAE)."""
 
 
 def subjects_of(table: pd.DataFrame) -> pd.Series:
@@ -21,37 +35,47 @@ def subjects_of(table: pd.DataFrame) -> pd.Series:
     return table["database"].astype(str) + "/" + table["subject"].astype(str)
 
 
-def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0) -> np.ndarray:
-    """The fold in which each clip is tested.
+def number_of_folds(manifest: pd.DataFrame, folds: int, published: bool = False) -> int:
+    """The number of folds: the given ones (see `fold_of`), else ``folds`` or, where these are fewer, the subjects."""
+    given = _given_folds(manifest, published)
+    return min(folds, subjects_of(manifest).nunique()) if given is None else len(set(given))
+
+
+def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool = False) -> np.ndarray:
+    """The fold in which each clip is tested: as the user's table says, as published, or balanced by class.
 
     Args:
-        manifest: N rows with ``database``, ``subject`` and ``label``.
-        folds: number of folds.
+        manifest: N rows with ``database``, ``subject`` and ``label``; a column ``fold`` of the user's settles it.
+        folds: number of folds, where they are not given.
         seed: the same seed gives the same folds, whatever the order of the rows.
+        published: take the folds of `PUBLISHED_FOLDS`.
 
     Returns:
-        (N,) integers, 0 <= fold < folds. All clips of a subject are in one fold.
+        (N,) integers, 0 <= fold < folds. All clips of a subject are in one fold. Given folds that no clip is in are
+        left out, and the others are counted from 0.
 
     Raises:
-        InputError: fewer than two folds, or too few subjects to fill them.
+        InputError: fewer than two folds, too few subjects to fill them, or no published folds.
     """
+    given = _given_folds(manifest, published)
+    if given is not None:
+        kept, fold = np.unique(given, return_inverse=True)
+        if len(kept) < 2:
+            raise InputError("all clips are in one fold: expected two folds or more", "another fold for some subjects")
+        return fold
     subjects = subjects_of(manifest)
     if not 2 <= folds <= subjects.nunique():
         raise InputError(
             f"{folds} folds cannot be made of {subjects.nunique()} subjects: expected 2 or more, and a subject for each"
         )
     fold = np.full(len(manifest), -1)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    classes = manifest["label"].astype(str)
+    # Where no class has a clip for each fold, there is nothing to balance but the number of clips.
+    kind = StratifiedGroupKFold if classes.value_counts().max() >= folds else GroupKFold
     with warnings.catch_warnings():
         # A class with fewer clips than folds is missing from some folds; that is allowed.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        try:
-            parts = list(splitter.split(manifest, manifest["label"].astype(str), subjects))
-        except ValueError as error:
-            most = manifest["label"].value_counts().max()
-            raise InputError(
-                f"{folds} folds cannot be made: no class has more than {most} clips, expected one with {folds} or more"
-            ) from error
+        parts = list(kind(folds, shuffle=True, random_state=seed).split(manifest, classes, subjects))
     for number, (_, test) in enumerate(parts):
         if not len(test):
             raise InputError(f"{folds} folds cannot be made of so few subjects: fold {number} would be empty")
@@ -59,7 +83,23 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0) -> np.ndarray:
     return fold
 
 
-def fold_split(manifest: pd.DataFrame, fold: int, folds: int) -> tuple[np.ndarray, np.ndarray]:
+def _given_folds(manifest: pd.DataFrame, published: bool) -> np.ndarray | None:
+    """The fold of each clip that the user's table or a publication gives."""
+    if published:
+        database = database_of(manifest)
+        if database not in PUBLISHED_FOLDS:
+            known = ", ".join(PUBLISHED_FOLDS)
+            raise InputError(
+                f"{labels.TITLES[database]} has no published folds: expected {known}", "published_folds=false"
+            )
+        fold = {subject: k for k, subjects in enumerate(PUBLISHED_FOLDS[database]) for subject in subjects}
+        if unknown := sorted(set(manifest["subject"]) - set(fold)):
+            raise InputError(f"subject {unknown[0]} is in none of the published folds", "published_folds=false")
+        return manifest["subject"].map(fold).to_numpy()
+    return manifest["fold"].to_numpy() if "fold" in manifest else None
+
+
+def fold_split(manifest: pd.DataFrame, fold: int, folds: int, published: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of the clips to train on and to test on when ``fold`` is held out.
 
     Raises:
@@ -67,7 +107,7 @@ def fold_split(manifest: pd.DataFrame, fold: int, folds: int) -> tuple[np.ndarra
     """
     if not 0 <= fold < folds:
         raise InputError(f"fold {fold} does not exist: folds are 0 to {folds - 1}", f"--fold {folds - 1}")
-    held_out = fold_of(manifest, folds) == fold
+    held_out = fold_of(manifest, folds, published=published) == fold
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert_disjoint(manifest.iloc[train], manifest.iloc[test])
     return train, test
@@ -90,7 +130,8 @@ def cross_split(
     Raises:
         InputError: a database on both sides, or no test clip with a learned label.
     """
-    learned, _ = labels.cross_database([database_of(manifest) for manifest in train], database_of(test))
+    present = {database_of(manifest): manifest["label"] for manifest in (*train, test)}
+    learned, _ = labels.cross_database([database_of(manifest) for manifest in train], database_of(test), present)
     for manifest in train:
         assert_disjoint(manifest, test)
     known = test["label"].isin(learned)

@@ -1,11 +1,14 @@
 """The printed results of Hasani & Mahoor 2017 (arXiv 1705.07871) as data: Tables 1 and 2.
 
-Recognition rates in per cent, as printed. Nothing here is measured by this program.
+Recognition rates in per cent, as printed. Nothing here is measured by this program. For databases that are not in the
+paper there are figures published elsewhere, from the face alone, each with its protocol.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from fer3d import labels
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,72 @@ TABLE2_OTHERS: Final[Mapping[str, tuple[Rate, ...]]] = {
     "disfa": _others((37.7, 38)),
 }
 """Table 2's column of earlier methods, whose training databases differ (Section 4.2.2)."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure for a database that is not in the paper, from the face without the voice."""
+
+    rate: float
+    """In per cent."""
+    measure: str
+    """``accuracy`` or ``UAR``."""
+    method: str
+    protocol: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.rate:g} % {self.measure}: {self.method}; {self.protocol} ({self.source})"
+
+
+ELSEWHERE: Final[Mapping[str, tuple[Published, ...]]] = {
+    "ravdess": (
+        Published(
+            62.13,
+            "accuracy",
+            "bi-LSTM on action units",
+            "speech only, 8 classes, five folds of actors",
+            "Luna-Jiménez et al. 2022, doi 10.3390/app12010327",
+        ),
+    ),
+    "cremad": (
+        Published(
+            58.2,
+            "accuracy",
+            "people who see the face",
+            "6 classes, the emotion that the actor was asked to show",
+            "Cao et al. 2014, doi 10.1109/TAFFC.2014.2336244",
+        ),
+        Published(
+            77.31,
+            "UAR",
+            "SVFAP, a transformer pre-trained on unlabelled videos of faces",
+            "6 classes, five folds of actors",
+            "Sun et al. 2024, arXiv 2401.00416",
+        ),
+        Published(
+            79.1,
+            "accuracy",
+            "LSTM on distances between landmarks",
+            "6 classes, split not stated",
+            "Ryumina & Karpov 2020, CEUR-WS 2744, paper 32",
+        ),
+    ),
+}
+
+
+def printed(database: str, variant: str, cross: bool = False) -> Rate | None:
+    """The paper's rate for a row of Table 1, or of Table 2 (``cross``); None where it has none."""
+    return (TABLE2 if cross else TABLE1).get(database, {}).get(variant)
+
+
+def others(database: str, cross: bool = False) -> str:
+    """A line with other methods' rates: from the paper's table, or from elsewhere."""
+    title = labels.TITLES[database]
+    if database not in labels.PAPER:
+        found = " | ".join(map(str, ELSEWHERE.get(database, ())))
+        published = f" Published, within the database, from the face alone: {found}" if found else ""
+        return f"{title}: not in the paper.{published}"
+    rates = (TABLE2_OTHERS if cross else TABLE1_OTHERS)[database]
+    earlier = ", ".join(f"{rate.mean} [{rate.reference}]" for rate in rates)
+    return f"Earlier methods in the paper's Table {1 + cross}, {title}, per cent [its reference]: {earlier}"

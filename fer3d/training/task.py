@@ -43,9 +43,11 @@ class Task:
             split = {"kind": "cross-database"}
         elif len(stores) == 1:
             test_store = stores[0]
-            classes = labels.CLASSES[test_store.database]
-            rows, tested = splits.fold_split(test_store.manifest, fold, profile.folds)
-            learned, split = [(test_store, rows)], {"kind": "fold", "fold": fold, "folds": profile.folds}
+            manifest, published = test_store.manifest, profile.published_folds
+            classes = labels.classes_of(test_store.database, test_store.labels)
+            folds = splits.number_of_folds(manifest, profile.folds, published)
+            rows, tested = splits.fold_split(manifest, fold, folds, published)
+            learned, split = [(test_store, rows)], {"kind": "fold", "fold": fold, "folds": folds}
         else:
             raise InputError(f"{len(stores)} stores to train on need another one to test on", "--test STORE")
         # Another release of scikit-learn may draw other folds from the same call: the test clips themselves count.

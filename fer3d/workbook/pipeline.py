@@ -1,8 +1,9 @@
 """The steps of a reproduction, shared by the notebooks and the workflow, and where each leaves its result.
 
 A step returns its result as it is where that is up to date, and makes it otherwise, one process
-at a time. A database whose licensed copy is named in the environment (``FER3D_CKPLUS=/data/CK+``
-and so on) is read from there; every other one is a synthetic stand-in.
+at a time. A database whose copy is named in the environment (``FER3D_CKPLUS=/data/CK+`` and so on) is
+read from there; every other one is a synthetic stand-in. The paper's four databases always take part,
+the others where the environment names them: their copy, or ``synthetic`` for the stand-in.
 """
 
 import os
@@ -14,11 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer3d import config, files, labels, paths, standins
+from fer3d.data import databases as readers
 from fer3d.data import preparation
 from fer3d.data.store import Store, open_store
 
-DATABASES = tuple(labels.TITLES)
-"""The databases of a reproduction: the paper's four."""
+DATABASES = labels.PAPER
+"""The databases of every reproduction: the paper's four."""
+SYNTHETIC = "synthetic"
+"""In place of a folder: the stand-in takes part."""
+
+
+def databases() -> tuple[str, ...]:
+    """The databases of this reproduction: the paper's four, and the others that the environment names."""
+    return (*DATABASES, *(name for name in labels.TITLES if name not in DATABASES and _named(name)))
+
+
+def _named(database: str) -> str:
+    return os.environ.get(f"FER3D_{database.upper()}", "")
 
 
 @dataclass(frozen=True)
@@ -51,12 +64,34 @@ class Job:
 
 
 def grid(profile: config.Profile, full: bool) -> list[Job]:
-    """The trainings of a reproduction: CK+'s rows of Tables 1 and 2 from one fold, or every row from all folds."""
-    tested = DATABASES if full else DATABASES[:1]
-    folds = range(profile.folds if full else 1)
-    within = [Job(database, variant, fold) for database in tested for variant in config.VARIANTS for fold in folds]
-    others = {database: tuple(name for name in DATABASES if name != database) for database in tested}
-    return within + [Job(database, "3d+landmarks", trained_on=others[database]) for database in tested]
+    """The trainings of a reproduction: CK+'s rows of Tables 1 and 2 from one fold, or every row from all folds.
+
+    Databases that are not in the paper add their rows.
+    """
+    everyone = databases()
+    tested = [name for name in everyone if full or name not in DATABASES[1:]]
+    within = [
+        Job(database, variant, fold)
+        for database in tested
+        for variant in config.VARIANTS
+        for fold in range(number_of_folds(database, profile) if full else 1)
+    ]
+    return within + [Job(name, "3d+landmarks", trained_on=training_databases(name, everyone)) for name in tested]
+
+
+def training_databases(test: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the databases that a network learns from before it is tested on ``test``: all others, in one order.
+
+    Before a test on a database of the paper only the paper's (Section 4.2.2).
+    """
+    learned = set(names) - {test}
+    return tuple(name for name in labels.TITLES if name in learned and (name in DATABASES or test not in DATABASES))
+
+
+def number_of_folds(database: str, profile: config.Profile) -> int:
+    """The number of folds that the database's store will have."""
+    root = licensed(database)
+    return readers.number_of_folds(database, root, profile.folds) if root else profile.folds
 
 
 def run_folder(run: str, profile: str) -> Path:
@@ -66,13 +101,13 @@ def run_folder(run: str, profile: str) -> Path:
 
 def title(database: str) -> str:
     """The database's printed name, followed by "(synthetic)" where it is a stand-in."""
-    return labels.TITLES[labels.check_database(database)] + ("" if licensed(database) else " (synthetic)")
+    return labels.TITLES[labels.check_database(database)] + ("" if licensed(database) else f" ({SYNTHETIC})")
 
 
 def licensed(database: str) -> Path | None:
-    """The licensed copy that the environment names for a database; None where it names none."""
-    folder = os.environ.get(f"FER3D_{labels.check_database(database).upper()}")
-    return Path(folder).expanduser().resolve() if folder else None
+    """The copy that the environment names for a database; None where it names none."""
+    folder = _named(labels.check_database(database))
+    return Path(folder).expanduser().resolve() if folder not in ("", SYNTHETIC) else None
 
 
 def release_folder(database: str, profile: str) -> Path:
@@ -134,9 +169,15 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
     One reproduction at a time holds the checkout's lock. Snakemake inherits it, so it holds as long as Snakemake runs,
     even when this process is killed.
     """
-    config.profile(profile)  # an unknown name is an error here, not in Snakemake
+    settings = config.profile(profile)  # what is wrong is an error here, not in Snakemake
+    for name in databases():
+        if folder := licensed(name):
+            readers.scan(name, folder)
+        else:
+            settings.standins.subjects(name)
+    grid(settings, full)
     # Absolute paths: a job runs in another folder than the command.
-    os.environ |= {f"FER3D_{name.upper()}": str(folder) for name in DATABASES if (folder := licensed(name))}
+    os.environ |= {f"FER3D_{name.upper()}": str(folder) for name in labels.TITLES if (folder := licensed(name))}
     os.environ |= {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(paths.reports())}
     state = paths.ROOT / ".snakemake"
     message = "another reproduction is running in this checkout; waiting for it to end"
@@ -148,6 +189,6 @@ def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
         snakemake += ["--runtime-source-cache-path", str(sources)]
         if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: under our lock no other runs
             subprocess.run([*snakemake, "--unlock"], stderr=subprocess.DEVNULL)
-        settings = [f"profile={profile}", f"run={run}", f"full={full}"]
-        done = subprocess.run([*snakemake, "--config", *settings], pass_fds=[descriptor])
+        named = [f"profile={profile}", f"run={run}", f"full={full}"]
+        done = subprocess.run([*snakemake, "--config", *named], pass_fds=[descriptor])
     return done.returncode

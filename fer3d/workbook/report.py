@@ -78,14 +78,19 @@ class Result:
     @property
     def paper_rate(self) -> paper.Rate | None:
         """The paper's recognition rate; None where it has none."""
-        return (paper.TABLE2 if self.cross else paper.TABLE1).get(self.database, {}).get(self.variant)
+        return paper.printed(self.database, self.variant, self.cross)
+
+    @property
+    def in_paper(self) -> bool:
+        """Whether the database is one of the paper's."""
+        return self.database in labels.PAPER
 
     @property
     def held_out(self) -> str:
         """What was held out: the whole database, or how many of the folds."""
         if self.cross:
             return "whole database"
-        return f"{len(self.folders)} of {self.made_of['profile']['folds']} folds"
+        return f"{len(self.folders)} of {self.made_of['folds']} folds"
 
     @property
     def figure_name(self) -> str:
@@ -143,8 +148,11 @@ def write(run: Path) -> Path:
     templates.filters["percent"] = lambda share: f"{100 * share:.1f}"
     info = files.read_json(found[0].folders[0] / "model.json")
     made_with = {"fer3d": info["fer3d"], **info["made_with"]}
+    additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]
     data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
-    text = templates.get_template(TEMPLATE).render(run=run, results=found, data=data, pages=pages, made_with=made_with)
+    text = templates.get_template(TEMPLATE).render(
+        run=run, results=found, data=data, pages=pages, made_with=made_with, additions=additions
+    )
     files.write_text(run / "index.html", text)
     return run / "index.html"
 
@@ -177,11 +185,16 @@ def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> R
 
 
 def _made_of(folder: Path) -> dict[str, Any]:
-    """What a training was made of: program, profile, and data by printed name, the tested database first."""
+    """What a training was made of: program, profile, number of folds, data by printed name, the tested one first."""
     info = files.read_json(folder / "model.json")
     sources = [info["data"]["test"], *info["data"]["train"]]
     data = {info["titles"][source["database"]]: source for source in sources}
-    return {"fer3d": info["fer3d"], "profile": info["profile"], "data": data}
+    return {
+        "fer3d": info["fer3d"],
+        "profile": info["profile"],
+        "data": data,
+        "folds": info["data"]["split"].get("folds"),
+    }
 
 
 def table(found: list[Result]) -> pd.DataFrame:
@@ -197,7 +210,8 @@ def table(found: list[Result]) -> pd.DataFrame:
         mean, std = (result.over_folds[name] for name in ("mean", "std"))
         row |= {"fold_mean": round(100 * mean, 2), "fold_std": None if std is None else round(100 * std, 2)}
         printed = result.paper_rate
-        rows.append(row | {"paper": printed and printed.mean, "paper_std": printed and printed.std})
+        row |= {"paper": printed and printed.mean, "paper_std": printed and printed.std}
+        rows.append(row | {"in_paper": result.in_paper})
     return pd.DataFrame(rows)
 
 

@@ -16,7 +16,7 @@ from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.release import numeric
 from fer3d.data.video import VideoError, printable, read_frames
 from fer3d.errors import InputError
-from fer3d.labels import CLASSES
+from fer3d.labels import classes_of
 
 fuzzed = settings(
     max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -66,9 +66,47 @@ def test_any_content_of_a_label_file(tmp_path: Path, database: str, name: str, c
         if isinstance(entry, Skipped):
             assert entry.why and (entry.what + entry.why + entry.file).isprintable()
         else:
-            assert {entry.label, *(entry.frame_labels or ())} <= {None, *CLASSES[database]}
+            assert {entry.label, *(entry.frame_labels or ())} <= {None, *classes_of(database, [str(entry.label)])}
             assert all(isinstance(unit, int) and 0 <= intensity <= 5 for unit, intensity in entry.action_units)
     assert sum(isinstance(entry, Sequence) for entry in found) >= 2
+
+
+cells = st.one_of(
+    st.sampled_from(
+        ["Anna.avi", "stills", "more/ben.mp4", "*", "", "anna", "happy", "0", "1", "0.4", "5", "nan", "-1"]
+    ),
+    st.text(max_size=9),
+    numbers,
+)
+
+
+@fuzzed
+@given(
+    content=st.one_of(
+        contents,
+        st.lists(st.lists(cells, min_size=1, max_size=8).map(",".join)).map(
+            lambda lines: "\n".join(["path,label,subject,start,end_frame,fold", *lines]).encode(errors="replace")
+        ),
+    )
+)
+def test_any_content_of_a_users_table_of_recordings(tmp_path: Path, content: bytes) -> None:
+    """Each line is a recording inside the folder, a class, or left out with a reason on one line."""
+    if not any(tmp_path.iterdir()):
+        damage.BUILD["table"](tmp_path)
+    (tmp_path / "labels.csv").write_bytes(content)
+    try:
+        found = list(databases.scan("table", tmp_path))
+    except InputError as error:
+        assert "labels.csv" in str(error) and str(error).isprintable()
+        return
+    for entry in found:
+        if isinstance(entry, Skipped):
+            assert entry.why and (entry.what + entry.why + entry.file + entry.remedy).isprintable()
+        else:
+            assert entry.subject and entry.source.is_relative_to(tmp_path.resolve())
+            assert 0 <= entry.first < (entry.last or 10**9)
+    names = [entry.name for entry in found if isinstance(entry, Sequence)]
+    assert len(set(names)) == len(names)
 
 
 @pytest.fixture(scope="module")

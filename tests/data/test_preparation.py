@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import scenes
 from orphans import all_end, children
-from trees import ckplus_sequence
+from trees import ckplus_sequence, write_image, write_text
 
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, preparation
 from fer3d.data.databases.sequence import Sequence
+from fer3d.data.faces import DOUBTFUL
 from fer3d.data.store import MANIFEST, Store, open_store
-from fer3d.data.video import VideoError
+from fer3d.data.video import TimedFrame, VideoError
 from fer3d.errors import InputError
 
 SETTINGS = ClipSettings(size=48)
@@ -48,6 +49,38 @@ def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     assert counts.pop("seconds") > 0
     assert counts == {"clips": 3, "padded": 1, "rejected": 3, "frames": 10 + 7 + 10 + 10 + 10 + 5}
     return open_store(out)
+
+
+@pytest.mark.parametrize(("sampling", "starts"), [("whole", [0, 4]), ("tens", [0, 4, 14])])
+def test_own_recordings_by_a_table(sampling: str, starts: list[int], tmp_path: Path) -> None:
+    """Two people, one in the whole of a folder of images, one in a part; their folds go into the store."""
+    for frame, picture in enumerate(scenes.walk(25)):
+        write_image(tmp_path / "release" / "walk" / f"{frame}.png", picture=picture)
+    lines = (
+        "path,label,subject,start_frame,end_frame,fold",
+        "walk,bored,anna,,4,7",
+        "walk,joy,ben,4,,2",
+        "*,bored,,,,",
+    )
+    write_text(tmp_path / "release" / "labels.csv", "\n".join(lines))
+    settings = dataclasses.replace(SETTINGS, sampling=sampling)
+    preparation.prepare("table", tmp_path / "release", tmp_path / "store", settings, workers=1)
+    store = open_store(tmp_path / "store")
+    assert store.manifest["first_frame"].tolist() == starts
+    assert store.manifest["label"].tolist()[:2] == ["bored", "happiness"] and store.classes == ("happiness", "bored")
+    assert store.manifest["fold"].tolist()[:2] == [7, 2] and store.manifest["padded"].tolist()[0] == 6
+    shown = explore_frames(store, tmp_path / "release")
+    spread = np.linspace(4, 24, 10).round().astype(int) if sampling == "whole" else np.arange(4, 14)
+    assert all(np.array_equal(one, scenes.walk(25)[frame]) for one, frame in zip(shown, spread, strict=True))
+
+
+def explore_frames(store: Store, root: Path) -> list[np.ndarray | None]:
+    """The recorded frames of the second clip."""
+    from fer3d.workbook import explore
+
+    recording = list(databases.scan("table", root, store.settings))[1]
+    assert isinstance(recording, Sequence)
+    return [explore.source_frame(store, 1, frame, recording) for frame in range(10)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -93,10 +126,11 @@ def test_frames_without_a_face_are_listed_and_have_no_points(store: Store) -> No
 
 
 def test_every_frame_has_its_number_of_faces_and_its_score(store: Store) -> None:
-    n_faces, scores = np.moveaxis(store.detections, -1, 0)
+    n_faces, scores, confidences = np.moveaxis(store.detections, -1, 0)
     assert (n_faces[2] == [1, 1, 1, 0, 0, 1, 1, 1, 1, 1]).all()
     assert (np.isnan(scores) == np.isnan(store.landmarks[:, :, 0, 0])).all()
     assert np.allclose(np.nanmin(scores, axis=1), store.manifest["score"], atol=1e-4)
+    assert (np.isnan(confidences) == np.isnan(scores)).all() and np.nanmin(confidences) > DOUBTFUL
     assert len(np.unique(scores[0])) == 10 and (n_faces.max(axis=1) == store.manifest["n_faces"]).all()
 
 
@@ -188,8 +222,8 @@ def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
 def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a whole clip."""
 
-    def frames(source: Path, images: object) -> Iterator[np.ndarray]:
-        yield from scenes.walk(10)
+    def frames(source: Path, images: object, frame_rate: object) -> Iterator[TimedFrame]:
+        yield from (TimedFrame(i, i / 25, picture) for i, picture in enumerate(scenes.walk(10)))
         if source.name == "broken":
             raise VideoError("broken image")
 
@@ -197,7 +231,7 @@ def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypa
     for sequence in sequences:
         sequence.source.touch()
     monkeypatch.setattr(databases, "scan", lambda *_: iter(sequences))
-    monkeypatch.setattr(clips, "read_frames", frames)
+    monkeypatch.setattr(clips, "read_timed", frames)
     preparation.prepare("mmi", tmp_path, tmp_path / "out", SETTINGS, workers=1)
     store = open_store(tmp_path / "out")
     assert list(store.manifest["sequence"]) == ["sound"]

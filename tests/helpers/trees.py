@@ -128,6 +128,20 @@ def fera_sequence(
     return root / folder / name
 
 
+def ravdess_take(root: Path, actor: int, code: str, modality: str = "02", take: str = "01-01-01") -> Path:
+    """One RAVDESS recording: its channel and emotion as ``01-03``, its intensity, statement and repetition."""
+    channel, emotion = code.split("-")
+    name = f"{modality}-{channel}-{emotion}-{take}-{actor:02d}.mp4"
+    return write_video(root / f"Actor_{actor:02d}" / name, codec="mp4v")
+
+
+def cremad_clip(root: Path, name: str, folder: str = "VideoFlash") -> Path:
+    return write_video(root / folder / f"{name}.flv", codec="\2\0\0\0")
+
+
+LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'5' * 64}\nsize 414429\n"
+
+
 def build_ckplus(root: Path) -> None:
     for number, subject in enumerate(("S005", "S010", "S999"), start=1):
         ckplus_sequence(root, subject, "001", 3, number, shape=(48, 64), facs="   1.0   2.0\n")
@@ -152,5 +166,33 @@ def build_fera(root: Path) -> None:
     write_text(root / "actors.csv", "sequence,subject,emotion\ntrain_101,a,\ntrain_102,b,\n")
 
 
-BUILD = {"ckplus": build_ckplus, "mmi": build_mmi, "disfa": build_disfa, "fera": build_fera}
+def build_ravdess(root: Path) -> None:
+    for actor, code in ((1, "01-03"), (2, "02-02"), (24, "01-08")):
+        ravdess_take(root, actor, code)
+
+
+def build_cremad(root: Path) -> None:
+    for name in ("1001_DFA_ANG_XX", "1002_IEO_HAP_HI", "1091_WSI_NEU_XX"):
+        cremad_clip(root, name)
+
+
+def build_table(root: Path) -> None:
+    write_video(root / "Anna.avi", frames=30)
+    write_video(root / "more" / "ben.mp4", codec="mp4v")
+    write_image(root / "stills" / "2.png", (48, 64))
+    write_image(root / "stills" / "10.png", (48, 64))
+    lines = ("path,label,subject,start,end", "Anna.avi,happy,anna,0.2,0.6", "Anna.avi,bored,anna,0.6,")
+    lines += ("more/ben.mp4,Anger,ben,,", "stills,neutral,carla,,", "*,bored,,,")
+    write_text(root / "labels.csv", "\n".join(lines) + "\n")
+
+
+BUILD = {
+    "ckplus": build_ckplus,
+    "mmi": build_mmi,
+    "disfa": build_disfa,
+    "fera": build_fera,
+    "ravdess": build_ravdess,
+    "cremad": build_cremad,
+    "table": build_table,
+}
 """Small sound releases of each database."""

@@ -11,7 +11,7 @@ import pytest
 
 from fer3d import standins
 from fer3d.errors import InputError
-from fer3d.standins.releases import ckplus, mmi
+from fer3d.standins.releases import ckplus, cremad, mmi, ravdess
 
 Digest = Callable[[Path], str]
 
@@ -64,12 +64,30 @@ def test_mmi_has_every_view_and_no_session_number_twice() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
+def test_ravdess_has_no_strong_neutral_and_no_song_of_disgust_surprise_or_actor_18() -> None:
+    plans = ravdess.plan(24, 0, 32)
+    names = [take.stem(2, plan.number + 1) for plan in plans for take in plan.recordings]
+    assert len(set(names)) == len(names) == 24 * 32
+    for actor, take in ((plan.number + 1, take) for plan in plans for take in plan.recordings):
+        assert not (take.emotion == "01" and take.intensity == 2)
+        assert take.channel == 1 or (take.emotion not in ("07", "08") and actor != 18)
+
+
+def test_cremad_has_levels_for_one_sentence_only_and_its_faulty_clips() -> None:
+    plans = cremad.plan(91, 0, 72)
+    clips = {clip.stem(plan.subject): clip for plan in plans for clip in plan.recordings}
+    assert len(clips) == sum(len(plan.recordings) for plan in plans) >= 91 * 72
+    assert all((clip.level != "XX") == (clip.sentence == "IEO") for clip in clips.values())
+    assert {name for name, clip in clips.items() if clip.faulty} == {"1064_IEO_DIS_MD", "1076_MTI_SAD_XX"}
+
+
 @pytest.mark.parametrize(
     ("database", "amounts", "message"),
     [
         ("ckplus", {"subjects": 0}, "0 subjects requested: expected at least 1"),
         ("mmi", {"subjects": 1, "recordings": 0}, "0 recordings requested: expected at least 1"),
         ("fer2013", {"subjects": 1}, "ckplus"),
+        ("table", {"subjects": 1}, "own videos have no stand-in"),
     ],
 )
 def test_bad_arguments_are_refused(database: str, amounts: dict[str, int], message: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer3d import labels, standins
+from fer3d import standins
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases
 from fer3d.data.databases import Sequence, Skipped, disfa, fera
@@ -25,9 +25,9 @@ from fer3d.standins.releases import fera as fera_standin
 from fer3d.standins.releases import mmi as mmi_standin
 from fer3d.standins.releases import writer
 
-SUBJECTS = {"ckplus": 10, "mmi": 10, "fera": 4, "disfa": 3}
+SUBJECTS = {"ckplus": 10, "mmi": 10, "fera": 4, "disfa": 3, "ravdess": 3, "cremad": 4}
 Releases = dict[str, Path]
-each_database = pytest.mark.parametrize("database", labels.TITLES)
+each_database = pytest.mark.parametrize("database", writer.LAYOUTS)
 
 
 class StubRenderer:
@@ -53,9 +53,9 @@ def write(database: str, out: Path, seed: int = 11) -> dict[str, Any]:
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     """A stand-in of each database."""
     root = tmp_path_factory.mktemp("releases")
-    for database in labels.TITLES:
+    for database in writer.LAYOUTS:
         write(database, root / database)
-    return {database: root / database for database in labels.TITLES}
+    return {database: root / database for database in writer.LAYOUTS}
 
 
 def scan(database: str, root: Path, camera: Any = "left") -> tuple[dict[str, Sequence], list[Skipped]]:
@@ -68,14 +68,16 @@ def scan(database: str, root: Path, camera: Any = "left") -> tuple[dict[str, Seq
 
 @each_database
 def test_every_recording_is_read_back_or_left_out_and_counted(releases: Releases, database: str) -> None:
-    """Left out are what MMI has besides the six emotions in frontal view, and, in one line, FERA's missing emotions."""
+    """Left out are what MMI has besides the six emotions in frontal view, and the faulty clips of CREMA-D.
+
+    One line says what FERA's emotions are missing for, one that RAVDESS has each take twice.
+    """
     truth = {row["name"]: row for row in standins.ground_truth(releases[database])}
     found, skipped = scan(database, releases[database])
     unusable = {name for name, row in truth.items() if not row["usable"]}
-    assert bool(unusable) == (database == "mmi")
-    assert sorted(Path(entry.what).stem for entry in skipped) == (
-        ["emotions"] if database == "fera" else sorted(unusable)
-    )
+    assert bool(unusable) == (database in ("mmi", "cremad"))
+    noted = {"fera": ["emotions"], "ravdess": ["takes"]}.get(database, [])
+    assert sorted(Path(entry.what).stem for entry in skipped) == sorted([*noted, *unusable])
     assert found.keys() == truth.keys() - unusable
     for name, sequence in found.items():
         row = truth[name]

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import trees
 
 from fer3d import config, files, paths
+from fer3d.errors import InputError
 from fer3d.workbook import pipeline
 from fer3d.workbook.pipeline import Job
 
@@ -46,6 +48,54 @@ def test_a_licensed_copy_takes_the_place_of_its_stand_in(monkeypatch: pytest.Mon
     assert pipeline.store_folder("ckplus", "tiny") != stand_in
     assert pipeline.title("mmi") == "MMI (synthetic)"
     assert not (tmp_path / "data").exists()
+
+
+def test_other_databases_take_part_where_they_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert pipeline.databases() == ("ckplus", "mmi", "fera", "disfa")
+    monkeypatch.setenv("FER3D_RAVDESS", "synthetic")
+    monkeypatch.setenv("FER3D_CREMAD", str(tmp_path))
+    assert pipeline.databases() == ("ckplus", "mmi", "fera", "disfa", "ravdess", "cremad")
+    assert pipeline.title("ravdess") == "RAVDESS (synthetic)" and pipeline.title("cremad") == "CREMA-D"
+    grid = pipeline.grid(config.profile("tiny"), full=False)
+    assert {(job.database, job.trained_on) for job in grid if job.trained_on} == {
+        ("ckplus", ("mmi", "fera", "disfa")),  # as in the paper
+        ("ravdess", ("ckplus", "mmi", "fera", "disfa", "cremad")),
+        ("cremad", ("ckplus", "mmi", "fera", "disfa", "ravdess")),
+    }
+    union = {name for job in grid for name in job.trained_on}  # which is what notebook 06 gets
+    for job in (job for job in grid if job.trained_on):
+        assert pipeline.training_databases(job.database, sorted(union)) == job.trained_on
+    within = [(job.database, job.variant, job.fold) for job in grid if not job.trained_on]
+    assert within == [(name, v, 0) for name in ("ckplus", "ravdess", "cremad") for v in config.VARIANTS]
+
+
+def test_the_full_grid_has_as_many_folds_as_a_database_can_have(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trees.build_ravdess(tmp_path / "ravdess")  # three actors
+    lines = [f"{name}.avi,anger,{name},{fold}" for name, fold in (("a", 0), ("b", 1), ("c", 1), ("d", 4))]
+    trees.write_text(tmp_path / "table" / "labels.csv", "\n".join(["path,label,subject,fold", *lines]))
+    for name in ("ravdess", "table"):
+        monkeypatch.setenv(f"FER3D_{name.upper()}", str(tmp_path / name))
+    folds = Counter(job.database for job in pipeline.grid(config.profile("tiny"), full=True) if job.variant == "2d")
+    assert folds == {"ckplus": 5, "mmi": 5, "fera": 5, "disfa": 5, "ravdess": 3, "table": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("TABLE", "synthetic", "own videos have no synthetic stand-in"),
+        ("RAVDESS", "/no/such/folder", "/no/such/folder does not exist"),
+        ("CKPLUS", "/no/such/folder", "/no/such/folder does not exist"),
+    ],
+)
+def test_a_wrong_copy_is_refused_before_the_workflow_starts(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"FER3D_{name}", value)
+    monkeypatch.setattr(pipeline.subprocess, "run", lambda *_args, **_more: pytest.fail("Snakemake was started"))
+    with pytest.raises(InputError, match=message):
+        pipeline.reproduce("tiny", "tiny", 1, full=False)
 
 
 def test_a_stand_in_has_the_size_of_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +176,7 @@ def test_relative_places_in_the_environment_hold_for_jobs(
 ) -> None:
     """A job runs in the checkout, the command in any folder."""
     caller = tmp_path / "caller"
-    caller.mkdir()
+    trees.build_mmi(caller / "copies" / "mmi")
     monkeypatch.chdir(caller)
     monkeypatch.setenv("FER3D_MMI", "copies/mmi")
     monkeypatch.setenv("FER3D_DATA", "data")

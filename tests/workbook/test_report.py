@@ -36,7 +36,7 @@ def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data:
     info = {
         "fer3d": "0",
         "profile": config.make_profile("tiny", job.variant).as_dict(),
-        "data": {"test": sources[0], "train": sources[1:] or sources},
+        "data": {"test": sources[0], "train": sources[1:] or sources, "split": {} if job.trained_on else {"folds": 5}},
         "titles": dict(zip(names, data, strict=True)),
         "made_with": {"torch": "2.13.0", "device": "cpu"},
     }
@@ -162,6 +162,17 @@ def test_synthetic_data_are_called_synthetic_and_licensed_ones_are_not(run: Path
     assert words.count("CK+ (synthetic)") >= 4 and "Synthetic data. Where a row says" in words
     finish(tmp_path, pipeline.Job("ckplus", "3d"), ["anger"] * 6, 3, ["CK+"])
     assert "(synthetic)" not in text(report.write(tmp_path))
+
+
+def test_a_database_that_is_not_in_the_paper_says_so_beside_what_others_published(tmp_path: Path) -> None:
+    for database, title in (("ckplus", "CK+ (synthetic)"), ("ravdess", "RAVDESS")):
+        finish(tmp_path, pipeline.Job(database, "3d"), ["anger"] * 6, 3, [title])
+    words = text(report.write(tmp_path))
+    assert words.count("not in the paper") == 2, "in the row, and in front of the published figures"
+    assert "62.13 % accuracy: bi-LSTM on action units; speech only, 8 classes, five folds of actors" in words
+    table = pd.read_csv(tmp_path / "tables" / "table1.csv").set_index("data")
+    assert table["in_paper"].to_dict() == {"CK+ (synthetic)": True, "RAVDESS": False}
+    assert table.loc["CK+ (synthetic)", "paper"] == 89.5 and np.isnan(table.loc["RAVDESS", "paper"])
 
 
 def test_failed_notebooks_have_no_page(run: Path) -> None:

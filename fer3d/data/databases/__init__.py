@@ -5,12 +5,13 @@ used and a `Skipped` for each that cannot, with the reason, and never stops at o
 file. It holds one sequence at a time.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases import ckplus, disfa, fera, lookalikes, mmi
+from fer3d.data.databases import ckplus, cremad, disfa, fera, lookalikes, mmi, ravdess, table
 from fer3d.data.databases.release import Published, Release
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import printable
@@ -34,8 +35,18 @@ class Reader(Protocol):
         """The sequences of a release, and what is left out."""
 
 
-READERS: Final[Mapping[str, Reader]] = {"ckplus": ckplus, "mmi": mmi, "disfa": disfa, "fera": fera}
+READERS: Final[Mapping[str, Reader]] = {
+    "ckplus": ckplus,
+    "mmi": mmi,
+    "disfa": disfa,
+    "ravdess": ravdess,
+    "cremad": cremad,
+    "fera": fera,
+    "table": table,
+}
+"""By the name of the database; FERA and tables last, because they are recognised by the least."""
 PAPER_SETTINGS: Final = ClipSettings()
+_ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 
 def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> Iterator[Sequence | Skipped]:
@@ -54,6 +65,23 @@ def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> 
     return _unique(READERS[database].scan(root, settings))
 
 
+def number_of_folds(database: str, root: Path, folds: int) -> int:
+    """The folds that can be made of a release: a table's own, else ``folds`` or, where these are fewer, the subjects.
+
+    Opens no recording. For the databases of the paper it is always ``folds``.
+
+    Raises:
+        InputError: as `scan`.
+    """
+    reader = READERS[check_database(database)]
+    if not hasattr(reader, "people"):
+        return folds
+    _check(database, root)
+    people: Mapping[str, int | None] = reader.people(Release(root))
+    given = set(people.values()) - {None}
+    return len(given) or min(folds, len(people))
+
+
 def _unique(found: Iterator[Sequence | Skipped]) -> Iterator[Sequence | Skipped]:
     """Each name once. (Only the names are kept, 100 bytes per sequence.)"""
     names = set()
@@ -70,7 +98,7 @@ def _check(database: str, root: Path) -> None:
     reader, title, shown = READERS[check_database(database)], TITLES[database], printable(str(root))
 
     def error(problem: str, hint: str = f"fer3d index {database} DIR with the folder of the release") -> InputError:
-        return InputError(f"{shown} {problem}; expected the unpacked {title} release: {reader.LAYOUT}", hint)
+        return InputError(f"{shown} {problem}; expected {title}: {reader.LAYOUT}", hint)
 
     try:
         missing, folder = not root.exists(), root.is_dir()
@@ -88,6 +116,10 @@ def _check(database: str, root: Path) -> None:
         raise error(f"is {lookalike}")
     if not folder:
         raise error("is a file")
+    archives = [release.shown(file) for level in release.walk() for file in level.files if _ARCHIVE.search(file.name)]
+    if archives:
+        named = ", ".join(archives[:3]) + (", ..." if archives[3:] else "")
+        raise error(f"holds archives that are not unpacked ({named})", f"unzip, then fer3d index {database} {shown}")
     skipped = next(release.take_skipped(), None)
     reason = f" ({skipped.what}: {skipped.why})" if skipped else ""
     raise error(("holds no such files" if any(release.listing(release.root)) else "is empty") + reason)

@@ -5,9 +5,12 @@ by number (``au2`` before ``au10``); folders may be nested; a link that leaves t
 followed; label files have a maximum size.
 """
 
+import contextlib
 import csv
+import filecmp
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +20,18 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 
 from fer3d.data.databases.sequence import Skipped
-from fer3d.data.video import UnusableFile, printable
+from fer3d.data.video import UnusableFile, VideoFacts, check_video, printable
 from fer3d.errors import InputError
 
 MAX_TEXT_BYTES = 2**20
 """Size of one label file."""
-MAX_DEPTH = 5
+MAX_DEPTH = 10
 """Levels of folders that are searched, the root included."""
 MAX_FOLDERS = 20_000
 """Folders searched in one level, so that a whole disk given by mistake ends soon."""
 _STRAY = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)")
+_LFS = b"version https://git-lfs.github.com/spec/"
 
 Parsed = TypeVar("Parsed")
 
@@ -134,6 +138,33 @@ def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
     return groups
 
 
+def fullest(places: Iterable[list[Path]], size: Callable[[Path], int]) -> tuple[list[Path], list[list[Path]]]:
+    """Of several sets of files that claim to be the same recording, the one to use.
+
+    The one of most files; among equals the one whose first file has the largest ``size`` (pixels: own crops lie beside
+    the originals); among equals the first. Never a mixture.
+
+    Returns:
+        The chosen set, and those of the others that are not copies of it.
+    """
+    sets = list(places)
+    if len(sets) == 1:
+        return sets[0], []
+    chosen = max(sets, key=lambda files: (len(files), size(files[0])))
+    return chosen, [files for files in sets if files is not chosen and not _copies(files, chosen)]
+
+
+def _copies(files: list[Path], others: list[Path]) -> bool:
+    """Whether two sets hold the same files."""
+    try:
+        return len(files) == len(others) and all(
+            file.name.lower() == other.name.lower() and filecmp.cmp(file, other, shallow=False)
+            for file, other in zip(files, others, strict=True)
+        )
+    except OSError:
+        return False
+
+
 def skipped(what: str, reason: UnusableFile) -> Skipped:
     """The entry for what could not be used."""
     return Skipped(printable(what), reason.why, reason.file if reason.file not in what else "", reason.remedy)
@@ -145,11 +176,41 @@ def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
     return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), path.name
 
 
-def read_bytes(path: Path) -> bytes:
-    """A small file; raises `UnusableFile` for a missing, empty, oversized or forbidden one."""
+def check_recording(path: Path) -> VideoFacts:
+    """As `check_video`, but says what a git-LFS pointer is: a few lines of text in the place of the video.
+
+    See https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+    """
+    with contextlib.suppress(OSError):
+        if path.is_file() and _begins(path, _LFS):
+            raise UnusableFile("a git-LFS pointer in place of the video", path.name, remedy="git lfs pull")
+    return check_video(path)
+
+
+def _begins(path: Path, with_bytes: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(with_bytes)) == with_bytes
+
+
+def first_usable(candidates: Iterable[Path]) -> tuple[Path, str]:
+    """The first of several copies of one video that can be used, and its flaw; raises what is wrong with the first."""
+    reasons = []
+    for video in candidates:
+        try:
+            return video, check_recording(video).flaw
+        except UnusableFile as reason:
+            reasons.append(reason)
+    raise reasons[0]
+
+
+def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:
+    """A small file; raises `UnusableFile` for a missing, empty, forbidden or irregular one, or of ``most`` bytes."""
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise UnusableFile(f"larger than {MAX_TEXT_BYTES} bytes", path.name)
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would never end
+            raise UnusableFile("not a file", path.name)
+        if found.st_size > most:
+            raise UnusableFile(f"larger than {most} bytes", path.name)
         content = path.read_bytes()
     except OSError as error:
         raise UnusableFile(f"cannot be read: {error.strerror}", path.name) from error

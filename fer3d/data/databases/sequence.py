@@ -18,8 +18,10 @@ class Sequence:
     """The folder of images, or the video file."""
     images: tuple[Path, ...] = ()
     """The frames in order for a folder of images; empty for a video."""
+    frame_rate: float | None = None
+    """Of the images, in frames a second, where it is known; a video has time stamps."""
     label: str | None = None
-    """Emotion of the whole sequence, a name of `labels.EMOTIONS`; None where unlabelled."""
+    """Class of the whole sequence, of `labels.EMOTIONS` or declared by a table; None where unlabelled."""
     frame_labels: tuple[str | None, ...] | None = None
     """One emotion per frame where the database labels frames (DISFA); None elsewhere."""
     action_units: tuple[tuple[int, float], ...] = ()
@@ -28,6 +30,12 @@ class Sequence:
     """Candidates, likeliest first; of several, the face detector decides."""
     origin: str = ""
     """The file of the label, relative to the root."""
+    first: int = 0
+    """The first frame that counts, from 0."""
+    last: int | None = None
+    """The frame before which the sequence ends; None: at the recording's end."""
+    fold: int | None = None
+    """The fold in which the user's table tests the subject, from 0; None: none is given."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """What a release holds, counted: the page, the JSON and the table of ``fer3d index``."""
 
 import dataclasses
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from fer3d import files
+from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
-from fer3d.labels import CLASSES, TITLES
 
+_WIDTH = 100
+"""Characters of the names to which one reason applies, on the page."""
 _MAX_REASONS = 10
 """Reasons for leaving out that fit on the page."""
 
@@ -50,7 +52,7 @@ def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, A
         "subjects": len(subjects),
         "labelled_subjects": len(labelled_subjects),
         "classes_of": counted,
-        "classes": {name: classes[name] for name in CLASSES[database]},
+        "classes": {name: classes[name] for name in labels.classes_of(database, filter(None, classes))},
         "skipped": skipped,
     }
 
@@ -58,7 +60,7 @@ def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, A
 def page(summary: dict[str, Any]) -> str:
     """A summary on one screen: the counts next to the owners', and what was left out, grouped by reason."""
     published = READERS[summary["database"]].PUBLISHED
-    lines = [f"{TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
+    lines = [f"{labels.TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
     lines += [_line(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
     classes = published.classes or {}
@@ -71,7 +73,7 @@ def page(summary: dict[str, Any]) -> str:
         reasons.setdefault((entry["why"], entry["remedy"]), []).append(what)
     lines.append(_line("left out or noted", len(summary["skipped"])))
     for (why, remedy), names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:_MAX_REASONS]:
-        lines.append(f"{len(names):>8}  {why} ({names[0]}{', ...' if names[1:] else ''})")
+        lines.append(f"{len(names):>8}  {why} ({textwrap.shorten(', '.join(names), _WIDTH, placeholder=' ...')})")
         lines += [f"{'':>10}to use it: {remedy}"] if remedy else []
     if len(reasons) > _MAX_REASONS:
         lines.append(f"          and {len(reasons) - _MAX_REASONS} more reasons; --csv and --json list all")

@@ -58,6 +58,7 @@ PROTOTYPES: Final[Mapping[str, tuple[Mapping[int, float], ...]]] = {
         {12: 2.2, 6: 1.2, 15: 0.8, 25: 1.0},
     ),
     "neutral": ({},),
+    "calm": ({12: 1.0}, {12: 0.8, 6: 0.5}),
 }
 """Mean intensities at the apex, 0..5, by emotion: several prototypes each.
 
@@ -96,7 +97,7 @@ def sample_apex(rng: np.random.Generator, emotion: str, style: ExpressionStyle) 
     """(2, units) intensities 0..5 at the apex of one display of an emotion."""
     shown = _sample_prototype(rng, emotion, style)
     if emotion != "neutral" and rng.random() < style.blend:
-        other = str(rng.choice([name for name in PROTOTYPES if name not in (emotion, "neutral")]))
+        other = str(rng.choice([name for name in PROTOTYPES if name not in (emotion, "neutral", "calm")]))
         shown = np.maximum(0.85 * shown, 0.45 * _sample_prototype(rng, other, style))
     for unit in rng.choice(len(ACTION_UNITS), rng.poisson(style.foreign), replace=True):
         shown[:, unit] = np.maximum(shown[:, unit], rng.uniform(0.4, 2.2) * min(1.0, style.strength))
@@ -172,6 +173,33 @@ def animate(
         Pose(units[t], float(blink[t]), tuple(gazes[t].tolist()), tuple(turns[t].tolist()), tuple(shifts[t].tolist()))
         for t in range(frames)
     ]
+
+
+def speak(rng: np.random.Generator, poses: list[Pose], first: int, last: int, fps: float) -> np.ndarray:
+    """Add speech to the poses from ``first`` to ``last``, in place: lips and jaw move with syllables.
+
+    Returns (T,) bool: speaking.
+    """
+    frames = len(poses)
+    beat = np.cumsum(rng.uniform(3.0, 6.0, frames)) / fps * 2 * np.pi
+    speaking = (np.arange(frames) >= first) & (np.arange(frames) <= last)
+    loud = rng.uniform(1.0, 2.2)
+    for t in np.flatnonzero(speaking):
+        opened = loud * max(0.0, float(np.sin(beat[t])))
+        rounded = max(0.0, float(np.sin(0.53 * beat[t] + 1)))
+        for unit, amount in ((25, 1.2 * opened), (26, opened), (23, 1.6 * rounded)):
+            k = ACTION_UNITS.index(unit)
+            poses[t].units[:, k] = np.maximum(poses[t].units[:, k], amount)
+    return speaking
+
+
+def say_sentence(
+    rng: np.random.Generator, frames: int, apex: np.ndarray, style: ExpressionStyle, fps: float
+) -> list[Pose]:
+    """The poses of a sentence said with an expression: rest, onset, speech, rest. ``apex`` as of `sample_apex`."""
+    poses = animate(rng, onset_apex_offset(rng, frames), apex, style, fps)
+    speak(rng, poses, round(0.15 * frames), round(0.85 * frames), fps)
+    return poses
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from fer3d import files
 from fer3d.labels import CLASSES
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
-from fer3d.standins.people.person import ACTION_UNITS, Person, Pose, random_stream
+from fer3d.standins.people.person import ACTION_UNITS, Person, random_stream
 from fer3d.standins.picture.render import Renderer, render_frames
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
@@ -116,7 +116,8 @@ def write_recording(
     course = np.clip(0.45 + np.arange(length) / (0.3 * length), 0, 1)  # starts mid-expression
     course = course * (0.85 + 0.15 * expression.smooth_noise(rng, length, FPS).clip(-1, 1))
     poses = expression.animate(rng, course, apex, STYLE, fps=FPS)
-    speaking = _speak(rng, poses)
+    first, last = sorted(rng.integers(0, length, 2).tolist())
+    speaking = expression.speak(rng, poses, first, last, FPS)
     by_units = video.labelled_by == "units"
     partition, stem = ("au_training", video.name[3:]) if by_units else ("emotion_training", video.name)
     folder = root / partition / stem[: len("train_000")]
@@ -134,22 +135,6 @@ def write_recording(
         (folder / f"{stem}-emotion.dat").write_text(f"{text}\n")
     label = None if by_units else video.emotion
     return GroundTruth(plan.subject, video.name, label, np.stack(landmarks), units, coded)
-
-
-def _speak(rng: np.random.Generator, poses: list[Pose]) -> np.ndarray:
-    """Add speech to the poses, in place: lips and jaw move with syllables. Returns (T,) bool: speaking."""
-    frames = len(poses)
-    start, stop = sorted(rng.integers(0, frames, 2).tolist())
-    beat = np.cumsum(rng.uniform(3.0, 6.0, frames)) / FPS * 2 * np.pi
-    speaking = (np.arange(frames) >= start) & (np.arange(frames) <= stop)
-    loud = rng.uniform(1.0, 2.2)
-    for t in np.flatnonzero(speaking):
-        opened = loud * max(0.0, float(np.sin(beat[t])))
-        rounded = max(0.0, float(np.sin(0.53 * beat[t] + 1)))
-        for unit, amount in ((25, 1.2 * opened), (26, opened), (23, 1.6 * rounded)):
-            k = ACTION_UNITS.index(unit)
-            poses[t].units[:, k] = np.maximum(poses[t].units[:, k], amount)
-    return speaking
 
 
 def present(units: np.ndarray) -> np.ndarray:

@@ -44,11 +44,15 @@ class GroundTruth:
     """False for a recording that a reader must leave out, as the original has them."""
 
 
+_CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".flv": "\2\0\0\0"}
+"""By the suffix: what OpenCV's own build encodes, as the same bytes each time."""
+
+
 def write_video(path: Path, frames: Iterator[np.ndarray], fps: float, quality: int = 90) -> None:
-    """Write frames (H, W, 3) uint8 RGB to a motion-JPEG AVI; creates its folder."""
+    """Write frames (H, W, 3) uint8 RGB to an AVI, MP4 or FLV file; creates its folder. ``quality``: of AVI."""
     path.parent.mkdir(parents=True, exist_ok=True)
     first = next(frames)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, first.shape[1::-1])
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODECS[path.suffix]), fps, first.shape[1::-1])
     try:
         if not writer.isOpened():
             raise OSError(errno.EIO, "no video could be opened for writing")

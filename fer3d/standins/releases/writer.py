@@ -25,11 +25,18 @@ from fer3d.config import StandinSettings
 from fer3d.errors import InputError
 from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
-from fer3d.standins.releases import ckplus, disfa, fera, mmi
+from fer3d.standins.releases import ckplus, cremad, disfa, fera, mmi, ravdess
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 from fer3d.workers import map_processes
 
-LAYOUTS: Final[Mapping[str, ModuleType]] = {"ckplus": ckplus, "mmi": mmi, "fera": fera, "disfa": disfa}
+LAYOUTS: Final[Mapping[str, ModuleType]] = {
+    "ckplus": ckplus,
+    "mmi": mmi,
+    "fera": fera,
+    "disfa": disfa,
+    "ravdess": ravdess,
+    "cremad": cremad,
+}
 """One module per database.
 
 ``plan(subjects, seed, recordings)`` lists the subjects, ``scene(rng, person, plan)`` describes how one of them is
@@ -48,7 +55,7 @@ def write(
     """Write the stand-in of a database. The same arguments give the same bytes, also after ``kill -9``.
 
     Args:
-        database: one of `labels.TITLES`.
+        database: one of `LAYOUTS`.
         out: folder of the release; left as it is if it already holds this release.
         subjects: number of synthetic people.
         seed: of the random numbers.
@@ -62,7 +69,8 @@ def write(
     Raises:
         InputError: an unknown database, no subject or recording, a full disk, or a folder with other contents.
     """
-    labels.check_database(database)
+    if labels.check_database(database) not in LAYOUTS:
+        raise InputError(f"{labels.TITLES[database]} have no stand-in: expected one of {', '.join(LAYOUTS)}")
     for name, number in (("subjects", subjects), ("recordings", recordings)):
         if number < 1:
             raise InputError(f"{number} {name} requested: expected at least 1", f"--{name} 3")

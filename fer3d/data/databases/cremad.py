@@ -1,0 +1,102 @@
+"""CREMA-D (Cao et al. 2014): 91 actors speak twelve sentences in six emotions.
+
+Not a database of the paper. https://github.com/CheyneyComputerScience/CREMA-D, licences ODbL 1.0 and DbCL 1.0. A file
+name has four parts, ``VideoFlash/1001_DFA_ANG_XX.flv``: actor, sentence, emotion, level. Files are known by their
+names alone, in whatever folders they lie. The label is the emotion that the actor was asked to show; people who saw
+the face alone named it in 58 % of the clips.
+
+Four clips are faulty, as the owners say; they are left out by name. The repository keeps its videos in git LFS:
+without it a clone holds pointers, which are recognised.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from fer3d.config import ClipSettings
+from fer3d.data.databases.release import Published, Release, first_usable, skipped
+from fer3d.data.databases.sequence import Sequence, Skipped
+from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile
+from fer3d.labels import CREMAD_CODES
+
+LAYOUT = "videos named by four parts, such as VideoFlash/1001_DFA_ANG_XX.flv"
+PUBLISHED = Published(
+    sequences=7442,
+    subjects=91,
+    labelled=7442,
+    labelled_subjects=91,
+    classes={
+        **dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness"), 1271),
+        "neutral": 1087,
+    },
+    source="the repository; four of the clips are faulty and left out",
+)
+FAULTY: Final[Mapping[str, str]] = {
+    "1064_IEO_DIS_MD": "a minute long, with all emotions",
+    "1064_TIE_SAD_XX": "without duration",
+    "1076_MTI_NEU_XX": "very short",
+    "1076_MTI_SAD_XX": "an error picture",
+}
+"""Clips that do not show what their names say (the repository's read-me)."""
+
+_ACTORS = range(1001, 1092)
+_CLIP = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(?:XX|LO|MD|HI)")
+
+
+def looks_like(release: Release) -> bool:
+    """Whether there is a video with such a name."""
+    return any(clip_of(file) for level in release.walk() for file in level.files)
+
+
+def people(release: Release) -> dict[str, int | None]:
+    """The actors, by the names of the files; no fold is given."""
+    clips = (clip_of(file) for level in release.walk() for file in level.files)
+    return {clip[1]: None for clip in clips if clip}
+
+
+def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
+    """Every clip once, actor by actor."""
+    release = Release(root)
+    clips: dict[str, list[Path]] = {}
+    for level in release.walk():
+        for file in level.files:
+            if match := clip_of(file):
+                clips.setdefault(match[0], []).append(file)
+            elif file.suffix.lower() in VIDEO_SUFFIXES:
+                release.note(file, "a video whose name is not actor, sentence, emotion and level")
+    yield from release.take_skipped()
+    for name, files in sorted(clips.items()):
+        try:
+            yield _sequence(release, name, files)
+        except UnusableFile as reason:
+            yield skipped(name, reason)
+        yield from release.take_skipped()
+    if repeats := sum(map(len, clips.values())) - len(clips):
+        yield Skipped("clips", f"{repeats} repeated: a second copy")
+
+
+def _sequence(release: Release, name: str, files: list[Path]) -> Sequence:
+    actor, _, emotion, _ = name.split("_")
+    if int(actor) not in _ACTORS:
+        raise UnusableFile(f"actor {actor} is not one of 1001 to {_ACTORS[-1]}", remedy="")
+    if name in FAULTY:
+        raise UnusableFile(f"faulty in the release: {FAULTY[name]}", remedy="")
+    if emotion not in CREMAD_CODES:
+        raise UnusableFile(f"emotion {emotion} is not one of {', '.join(CREMAD_CODES)}", remedy="")
+    video, flaw = first_usable(files)
+    if flaw:
+        release.note(video, flaw)
+    return Sequence(
+        database="cremad",
+        subject=actor,
+        name=name,
+        source=video,
+        label=CREMAD_CODES[emotion],
+        origin=release.shown(video),
+    )
+
+
+def clip_of(file: Path) -> re.Match[str] | None:
+    """The name of a video taken apart: actor, sentence, emotion; None for another file."""
+    return _CLIP.fullmatch(file.stem.upper()) if file.suffix.lower() in VIDEO_SUFFIXES else None

@@ -1,0 +1,94 @@
+"""RAVDESS (Livingstone & Russo 2018): actors who speak or sing two sentences in eight emotions.
+
+Not a database of the paper. https://doi.org/10.5281/zenodo.1188976, licence CC BY-NC-SA 4.0. A file name has seven
+numbers, ``02-01-06-01-02-01-12.mp4``: modality, channel (speech, song), emotion, intensity, statement, repetition,
+actor. Files are known by their names alone, in whatever folders they lie.
+
+Modality 01 (with sound) and 02 (without) are the same take; each take counts once, 02 before 01. Modality 03 has no
+picture.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fer3d.config import ClipSettings
+from fer3d.data.databases.release import Published, Release, first_usable, skipped
+from fer3d.data.databases.sequence import Sequence, Skipped
+from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile
+from fer3d.labels import RAVDESS_CODES
+
+LAYOUT = "videos named by seven numbers, such as Actor_12/02-01-06-01-02-01-12.mp4"
+PUBLISHED = Published(
+    sequences=2452,
+    subjects=24,
+    labelled=2452,
+    labelled_subjects=24,
+    classes={
+        **dict.fromkeys(("anger", "fear", "happiness", "sadness", "calm"), 376),
+        **dict.fromkeys(("disgust", "surprise"), 192),
+        "neutral": 188,
+    },
+    source="Livingstone & Russo 2018: 1440 spoken takes of 24 actors, 1012 sung ones of 23",
+)
+
+_TAKE = re.compile(r"(\d\d)-((?:\d\d-){5}(\d\d))")
+VIDEO_ONLY, _AUDIO_ONLY = "02", "03"
+_ACTORS = range(1, 25)
+
+
+def looks_like(release: Release) -> bool:
+    """Whether there is a video with such a name."""
+    return any(take_of(file) for level in release.walk() for file in level.files)
+
+
+def people(release: Release) -> dict[str, int | None]:
+    """The actors, by the names of the files; no fold is given."""
+    takes = (take_of(file) for level in release.walk() for file in level.files)
+    return {f"Actor_{take[3]}": None for take in takes if take}
+
+
+def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
+    """Every take once, in the order of channel, emotion, .. and actor."""
+    release = Release(root)
+    takes: dict[str, list[tuple[str, Path]]] = {}
+    for level in release.walk():
+        for file in level.files:
+            if match := take_of(file):
+                if match[1] != _AUDIO_ONLY:
+                    takes.setdefault(match[2], []).append((match[1], file))
+            elif file.suffix.lower() in VIDEO_SUFFIXES:
+                release.note(file, "a video whose name is not seven numbers of two digits")
+    yield from release.take_skipped()
+    for take, files in sorted(takes.items()):
+        ordered = [file for modality, file in sorted(files, key=lambda one: one[0] != VIDEO_ONLY)]
+        try:
+            yield _sequence(release, take, ordered)
+        except UnusableFile as reason:
+            yield skipped(ordered[0].stem, reason)
+        yield from release.take_skipped()
+    if repeats := sum(map(len, takes.values())) - len(takes):
+        yield Skipped("takes", f"{repeats} repeated: the same take with sound, or a second copy")
+
+
+def _sequence(release: Release, take: str, files: list[Path]) -> Sequence:
+    _, emotion, *_, actor = take.split("-")
+    if int(actor) not in _ACTORS or emotion not in RAVDESS_CODES:
+        codes = f"actors are 01 to {_ACTORS[-1]}, emotions 01 to 08"
+        raise UnusableFile(f"actor {actor}, emotion {emotion}: {codes}", remedy="")
+    video, flaw = first_usable(files)
+    if flaw:
+        release.note(video, flaw)
+    return Sequence(
+        database="ravdess",
+        subject=f"Actor_{actor}",
+        name=files[0].stem,
+        source=video,
+        label=RAVDESS_CODES[emotion],
+        origin=release.shown(video),
+    )
+
+
+def take_of(file: Path) -> re.Match[str] | None:
+    """The name of a video taken apart: modality, the other six numbers, actor; None for another file."""
+    return _TAKE.fullmatch(file.stem) if file.suffix.lower() in VIDEO_SUFFIXES else None

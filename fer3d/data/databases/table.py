@@ -1,0 +1,224 @@
+"""One's own recordings: a folder with videos or with folders of images, and a table ``labels.csv`` in it.
+
+Not a database of the paper. One line for each recording or part of one::
+
+    path,label,subject,start,end,fold
+    kitchen/anna.mp4,happy,anna,1.5,4,0
+    kitchen/ben,boredom,ben,,,1
+    *,boredom,,,,
+
+``path`` is a video or a folder of images, from the table's folder. ``label`` is a word of `labels.WORDS`, or a class
+that a line with the path ``*`` declares. ``subject`` names the person: no person is in two folds. Optional are
+``start`` and ``end`` in seconds (or ``start_frame`` and ``end_frame``, from 0, the end not included), and ``fold``, a
+whole number that is the same in all lines of a subject.
+
+A line that cannot be used is left out, with its number and the reason. Columns may be separated by commas,
+semicolons or tabs; letter case does not matter.
+"""
+
+import csv
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from fer3d.config import ClipSettings
+from fer3d.data.databases.release import Published, Release, check_recording, read_bytes, skipped
+from fer3d.data.databases.sequence import Sequence, Skipped
+from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, check_image, printable
+from fer3d.errors import InputError
+from fer3d.labels import EMOTIONS, WORDS
+
+FILE = "labels.csv"
+LAYOUT = f"a file {FILE} with the columns path,label,subject next to videos or folders of images"
+PUBLISHED = Published(source="nothing: the recordings are your own")
+MAX_BYTES = 2**24
+"""Size of the table."""
+
+_COLUMNS = frozenset({"path", "label", "subject", "start", "end", "start_frame", "end_frame", "fold"})
+_REQUIRED = ("path", "label", "subject")
+_CLASS = re.compile(r"\w[\w -]{0,39}")
+
+
+class _Files:
+    """The recordings below a folder, by their paths in any letter case and Unicode form."""
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self._names: dict[Path, dict[str, Path]] = {}
+
+    def find(self, path: str) -> Path:
+        """The file or folder of that path; raises `UnusableFile` where there is none, as for one outside."""
+        found = self._release.root
+        for part in filter(lambda part: part not in ("", "."), re.split(r"[/\\]", path)):
+            if found not in self._names:
+                entries = [entry for kind in self._release.listing(found) for entry in kind]
+                self._names[found] = {_folded(entry.name): entry for entry in entries}
+            below = self._names[found].get(_folded(part))
+            if below is None:
+                raise UnusableFile("no such file", path, remedy=f"its path from the folder of {FILE}")
+            found = below
+        return found
+
+
+def looks_like(release: Release) -> bool:
+    """Whether the folder has a table of that name."""
+    return _table_path(release) is not None
+
+
+def people(release: Release) -> dict[str, int | None]:
+    """The subjects that the table names, and the fold of each."""
+    rows = [row for row in _rows(release) if row["subject"]]
+    return {row["subject"]: int(row["fold"]) if row["fold"].isdecimal() else None for row in rows}
+
+
+def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
+    """A sequence for each line, in their order.
+
+    Raises:
+        InputError: a table that cannot be read, or has other columns.
+    """
+    release = Release(root)
+    rows, files, known = list(_rows(release)), _Files(release), _Known()
+    for row in rows:
+        known.declare(row)
+    for row in rows:
+        if row["path"] == "*":
+            continue
+        try:
+            yield _sequence(release, files, known, row)
+        except UnusableFile as reason:
+            yield skipped(f"line {row['line']}", reason)
+        yield from release.take_skipped()
+
+
+class _Known:
+    """What the lines of a table say together: the classes, each subject's fold, and the recordings so far."""
+
+    def __init__(self) -> None:
+        self.words = dict(WORDS)
+        self.folds: dict[str, tuple[str, str]] = {}
+        self.recordings: dict[str, str] = {}
+        self.has_folds = False
+
+    def declare(self, row: Mapping[str, str]) -> None:
+        """Take a class from a line ``*,class``, and notice whether there are folds."""
+        self.has_folds = self.has_folds or bool(row["fold"])
+        if row["path"] == "*":
+            name = row["label"].lower()
+            if not _CLASS.fullmatch(name):
+                wanted = "letters, digits, blanks and - only, 40 at most"
+                raise InputError(f"line {row['line']} of {FILE} declares the class {row['label']!r}: expected {wanted}")
+            self.words[name] = name
+
+    def label(self, row: Mapping[str, str]) -> str | None:
+        """The class of a line; None where it has none."""
+        word = row["label"].lower()
+        if word and word not in self.words:
+            remedy = f"one of {', '.join(EMOTIONS)}, or a line *,{printable(word)}, that declares it"
+            raise UnusableFile(f"unknown label {row['label']!r}", row["path"], remedy)
+        return self.words[word] if word else None
+
+    def fold(self, row: Mapping[str, str]) -> int | None:
+        """The fold of a line; None in a table without folds."""
+        if not self.has_folds:
+            return None
+        if not row["fold"].isdecimal() or len(row["fold"]) > 3:
+            raise UnusableFile(f"fold {row['fold']!r} is not a whole number", row["path"], "a fold in every line")
+        before, line = self.folds.setdefault(row["subject"], (row["fold"], row["line"]))
+        if int(before) != int(row["fold"]):
+            why = f"subject {row['subject']} is in fold {before} in line {line} and in fold {row['fold']} here"
+            raise UnusableFile(why, row["path"], "one fold for each subject")
+        return int(row["fold"])
+
+    def once(self, name: str, row: Mapping[str, str]) -> str:
+        """The name of a recording or a part of one that no line before has."""
+        line = self.recordings.setdefault(name, row["line"])
+        if line != row["line"]:
+            raise UnusableFile(f"the same recording as in line {line}", row["path"], remedy="one line for it")
+        return name
+
+
+def _sequence(release: Release, files: _Files, known: _Known, row: Mapping[str, str]) -> Sequence:
+    label, path = known.label(row), row["path"]
+    if not row["subject"]:
+        raise UnusableFile("no subject", path, remedy="the person's name in the column subject")
+    source = files.find(path)
+    images: tuple[Path, ...] = ()
+    rate = math.nan
+    if source.is_dir():
+        images = tuple(file for file in release.listing(source)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
+        if not images:
+            raise UnusableFile("a folder without images", path, remedy="a folder of images, or a video")
+        for image in images:
+            check_image(image)
+    else:
+        facts = check_recording(source)
+        if facts.flaw:
+            release.note(source, facts.flaw)
+        rate = facts.frame_rate
+    first, last = _part(row, rate)
+    shown = release.shown(source)
+    name = shown if (first, last) == (0, None) else f"{shown} {first}-{'' if last is None else last}"
+    return Sequence(
+        database="table",
+        subject=row["subject"],
+        name=known.once(name, row),
+        source=source,
+        images=images,
+        label=label,
+        origin=f"{FILE}, line {row['line']}",
+        first=first,
+        last=last,
+        fold=known.fold(row),
+    )
+
+
+def _part(row: Mapping[str, str], rate: float) -> tuple[int, int | None]:
+    """The first frame of a line's part, and the frame before which it ends (None: all that follow)."""
+    seconds, frames = (row["start"], row["end"]), (row["start_frame"], row["end_frame"])
+    if any(seconds) and any(frames):
+        raise UnusableFile("start or end both in seconds and in frames", row["path"], "one of the two")
+    if any(seconds) and not rate > 0:
+        raise UnusableFile("seconds need a frame rate, which it has not", row["path"], "start_frame and end_frame")
+    start, end = seconds if any(seconds) else frames
+    try:
+        bounds = float((start or "0").replace(",", ".")), float((end or "inf").replace(",", "."))
+    except ValueError as error:
+        raise UnusableFile("start or end is not a number", row["path"], "a number, or nothing") from error
+    first, last = (bound * rate for bound in bounds) if any(seconds) else bounds
+    if not (0 <= first <= MAX_FRAMES and round(first) < last):  # NaN too
+        raise UnusableFile(f"no frame from {start or 'the start'} to {end or 'the end'}", row["path"], "another part")
+    return round(first), None if last > MAX_FRAMES else max(round(last), round(first) + 1)
+
+
+def _rows(release: Release) -> Iterator[dict[str, str]]:
+    """The lines of the table that are not empty: values by column, empty where missing, and the number ``line``."""
+    path = _table_path(release) or release.root / FILE
+    try:
+        content = read_bytes(path, MAX_BYTES)
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        lines = text.splitlines()
+        delimiter = max(",;\t", key=lines[0].count)
+        table = csv.reader(lines, delimiter=delimiter, strict=True)
+        columns = [column.strip().lower() for column in next(table)]
+        if not set(_REQUIRED) <= set(columns) <= _COLUMNS or len(columns) != len(set(columns)):
+            raise ValueError(f"its columns are {', '.join(map(printable, columns))}")
+        for values in table:
+            row = dict(zip(columns, (value.strip() for value in values), strict=False))
+            if any(row.values()):
+                yield {**dict.fromkeys(_COLUMNS, ""), **row, "line": str(table.line_num)}
+    except (UnusableFile, ValueError, csv.Error) as error:
+        wanted = "path,label,subject and optionally start,end or start_frame,end_frame, and fold, saved as CSV in UTF-8"
+        raise InputError(
+            f"{printable(str(path))} is not a table that can be read ({error}): expected {wanted}"
+        ) from error
+
+
+def _table_path(release: Release) -> Path | None:
+    return next((file for file in release.listing(release.root)[1] if file.name.lower() == FILE), None)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

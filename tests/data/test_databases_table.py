@@ -1,0 +1,196 @@
+"""Own videos: a folder with a table of paths, labels and subjects."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from trees import build_table, read, write_image, write_text, write_video
+
+from fer3d.config import ClipSettings
+from fer3d.data import clips, databases, splits
+from fer3d.data.databases import Skipped
+from fer3d.data.faces import FaceTracker
+from fer3d.errors import InputError
+
+Table = Callable[..., Path]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    """Writes ``labels.csv`` next to a video of 30 frames at 25 frames/s and a folder of three images."""
+    write_video(tmp_path / "a.avi", frames=30)
+    for number in (1, 2, 10):
+        write_image(tmp_path / "stills" / f"{number}.png")
+
+    def write(*lines: str, columns: str = "path,label,subject") -> Path:
+        write_text(tmp_path / "labels.csv", "\n".join([columns, *lines]) + "\n")
+        return tmp_path
+
+    return write
+
+
+def left_out(root: Path) -> dict[str, tuple[str, str]]:
+    """The reason and the file of each line that is left out."""
+    found = (entry for entry in databases.scan("table", root) if isinstance(entry, Skipped))
+    return {entry.what: (entry.why, entry.file) for entry in found}
+
+
+def test_a_line_is_a_recording_or_a_part_of_one(tmp_path: Path) -> None:
+    build_table(tmp_path)
+    sequences, skipped = read("table", tmp_path)
+    found = {name: (s.subject, s.label, s.first, s.last, len(s.images)) for name, s in sequences.items()}
+    assert found == {
+        "Anna.avi 5-15": ("anna", "happiness", 5, 15, 0),  # 0.2 to 0.6 s at 25 frames/s
+        "Anna.avi 15-": ("anna", "bored", 15, None, 0),
+        "more/ben.mp4": ("ben", "anger", 0, None, 0),
+        "stills": ("carla", "neutral", 0, None, 2),
+    }
+    assert [image.name for image in sequences["stills"].images] == ["2.png", "10.png"]
+    assert skipped == {}
+
+
+@pytest.mark.parametrize("words", ["joy,HAPPY,Happiness", "Angry,anger,ANGER", "sad,sadness,Sad", "calm,CALM,Calm"])
+def test_labels_are_mapped_by_name(words: str, table: Table) -> None:
+    parts = [f"a.avi,{word},anna,{k}" for k, word in enumerate(words.split(","))]
+    sequences, skipped = read("table", table(*parts, columns="path,label,subject,start_frame"))
+    assert len({s.label for s in sequences.values()}) == 1 and len(sequences) == 3 and not skipped
+
+
+def test_unknown_labels_missing_files_and_subjects_are_listed_by_line(table: Table) -> None:
+    root = table(
+        "a.avi,hapy,anna", "a.avi,happy,anna", "b.avi,happy,ben", "stills,fear,", "../a.avi,fear,x", "/,fear,x"
+    )
+    found = left_out(root)
+    assert {line: why for line, (why, _) in found.items()} == {
+        "line 2": "unknown label 'hapy'",
+        "line 4": "no such file",
+        "line 5": "no subject",
+        "line 6": "no such file",
+        "line 7": "a folder without images",
+    }
+    assert found["line 4"][1] == "b.avi" and list(read("table", root)[0]) == ["a.avi"]
+
+
+def test_a_declared_class_is_known_wherever_the_line_stands(table: Table) -> None:
+    sequences, skipped = read("table", table("a.avi,Pain,anna", "*,pain,", "*,joy,", "stills,joy,ben"))
+    assert [s.label for s in sequences.values()] == ["pain", "joy"] and not skipped
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "first", "last"),
+    [
+        ("start,end", "0.4,0.8", 10, 20),
+        ("start,end", ",0.8", 0, 20),
+        ("start,end", "0.4,", 10, None),
+        ("start_frame,end_frame", "3,12", 3, 12),
+        ("start_frame,end_frame", ",", 0, None),
+    ],
+)
+def test_parts_are_in_seconds_or_in_frames(columns: str, values: str, first: int, last: int, table: Table) -> None:
+    sequences, _ = read("table", table(f"a.avi,fear,anna,{values}", columns=f"path,label,subject,{columns}"))
+    (sequence,) = sequences.values()
+    assert (sequence.first, sequence.last) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "values", "why"),
+    [
+        ("a.avi", "start,end", "2,1", "no frame from 2 to 1"),
+        ("a.avi", "start,end", "-1,1", "no frame from -1 to 1"),
+        ("a.avi", "start,end", "nan,1", "no frame from nan to 1"),
+        ("a.avi", "start_frame,end_frame", "1e9,", "no frame from 1e9 to the end"),
+        ("a.avi", "start,end", "now,", "start or end is not a number"),
+        ("stills", "start,end", "1,2", "seconds need a frame rate, which it has not"),
+        ("a.avi", "start,end_frame", "1,2", "start or end both in seconds and in frames"),
+        ("a.avi", "fold", "x", "fold 'x' is not a whole number"),
+    ],
+)
+def test_impossible_parts_and_folds_are_listed(path: str, columns: str, values: str, why: str, table: Table) -> None:
+    root = table(f"{path},fear,anna,{values}", columns=f"path,label,subject,{columns}")
+    assert left_out(root) == {"line 2": (why, path)}
+
+
+def test_the_same_recording_twice_and_a_subject_in_two_folds_are_listed(table: Table) -> None:
+    root = table("a.avi,fear,anna,0", "A.AVI,fear,anna,0", "stills,fear,anna,1", columns="path,label,subject,fold")
+    assert {line: why for line, (why, _) in left_out(root).items()} == {
+        "line 3": "the same recording as in line 2",
+        "line 4": "subject anna is in fold 0 in line 2 and in fold 1 here",
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path;label;subject\na.avi;fear;anna\n",
+        "PATH\tLabel\tsubject\r\nA.AVI\tFEAR\tanna\r\n\r\n",
+        "\ufeffpath,label,subject\n.\\a.avi,fear,anna\n,,\n",
+        "path,label,subject\na.avi,fear,anna\n".encode("utf-16"),
+    ],
+    ids=["semicolons", "tabs", "Windows", "UTF-16"],
+)
+def test_tables_are_read_as_spreadsheets_write_them(content: str | bytes, table: Table) -> None:
+    root = table()
+    write_text(root / "labels.csv", content)
+    sequences, skipped = read("table", root)
+    assert [(s.label, s.subject) for s in sequences.values()] == [("fear", "anna")] and not skipped
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "path,label\na.avi,fear\n",
+        "path,label,subject,strat\n",
+        "path,label,subject,path\n",
+        b"path,label\xff\n",
+        "\0",
+    ],
+)
+def test_what_is_no_table_is_one_clear_line(content: str | bytes, table: Table) -> None:
+    root = table()
+    write_text(root / "labels.csv", content)
+    with pytest.raises(InputError, match="expected path,label,subject"):
+        list(databases.scan("table", root))
+
+
+def test_a_class_that_cannot_be_declared_is_one_clear_line(table: Table) -> None:
+    with pytest.raises(InputError, match=r"line 2 of labels\.csv declares the class '<b>'"):
+        list(databases.scan("table", table("*,<b>,")))
+
+
+def test_links_out_of_the_folder_are_not_followed(table: Table, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = write_video(tmp_path_factory.mktemp("elsewhere") / "b.avi")
+    root = table("b.avi,fear,anna")
+    (root / "b.avi").symlink_to(elsewhere)
+    assert left_out(root)["line 2"][0] == "no such file"
+
+
+def test_folds_of_the_table_are_those_of_the_store(table: Table) -> None:
+    root = table("a.avi,fear,anna,7", "stills,anger,ben,3", columns="path,label,subject,fold")
+    assert {s.subject: s.fold for s in read("table", root)[0].values()} == {"anna": 7, "ben": 3}
+    assert databases.number_of_folds("table", root, 5) == 2
+
+
+@pytest.mark.parametrize(("sampling", "starts"), [("whole", [5]), ("tens", [5, 15])])
+def test_a_part_is_one_clip_or_successive_tens(sampling: str, starts: list[int], table: Table) -> None:
+    """No face is found in these frames, so that each clip is dropped and named by its first frame."""
+    root = table("a.avi,fear,anna,5,28", columns="path,label,subject,start_frame,end_frame")
+    (sequence,) = read("table", root)[0].values()
+    settings = ClipSettings.from_params({"sampling": sampling})
+    dropped = [clip for clip in clips.cut(sequence, FaceTracker(settings)) if isinstance(clip, clips.DroppedClip)]
+    assert [clip.first_frame for clip in dropped] == starts
+    spread = np.linspace(5, 27, 10).round().astype(int).tolist()
+    assert clips.spread_frames(sequence, settings) == (spread if sampling == "whole" else None)
+
+
+def test_splits_keep_to_the_given_folds() -> None:
+    manifest = pd.DataFrame(
+        {"database": "table", "subject": list("aabbcc"), "label": "fear", "fold": [7, 7, 3, 3, 9, 9]}
+    )
+    assert splits.number_of_folds(manifest, 5) == 3
+    train, test = splits.fold_split(manifest, 0, 3)
+    assert test.tolist() == [2, 3] and train.tolist() == [0, 1, 4, 5]
+    with pytest.raises(InputError, match="all clips are in one fold"):
+        splits.fold_of(manifest.assign(fold=1), 5)
