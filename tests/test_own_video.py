@@ -11,7 +11,7 @@ import torch
 from fer3d import own_video
 from fer3d.config import ClipSettings, TrainingSettings
 from fer3d.data import clips
-from fer3d.data.video import VideoError
+from fer3d.data.video import Flaw, VideoError
 from fer3d.errors import InputError
 from fer3d.training.run import TrainedModel
 
@@ -71,6 +71,27 @@ def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.M
         "n_faces": 1, "score": 1.0, "confidence": 1.0, "prediction": "happiness",
         "p_anger": 0.1, "p_fear": 0.1, "p_happiness": 0.8,
     }  # fmt: skip
+
+
+def test_a_folder_of_images_is_a_recording_that_may_lie_on_its_side(
+    pieces: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a10.png", "a9.PNG", "notes.txt"):
+        (tmp_path / name).touch()
+    given = []
+    monkeypatch.setattr(clips, "cut", lambda sequence, tracker: given.append((sequence, tracker.settings)) or iter(()))
+    assert list(own_video.predict_rows(tmp_path, Path("run"))) == []
+    list(own_video.predict_rows(tmp_path, Path("run"), frame_step=0.1))
+    (sequence, by_training), (_, by_hand) = given
+    assert [image.name for image in sequence.images] == ["a9.PNG", "a10.png"] and len(sequence.views) == 4
+    assert (by_training.frame_step, by_hand.frame_step) == (pytest.approx(1 / 30), 0.1)
+
+
+def test_lost_frames_are_a_row_of_their_own(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [*pieces[1:3], Flaw(20, "frame 20 of 60: the file breaks off")]
+    monkeypatch.setattr(clips, "cut", lambda sequence, tracker: iter(broken))
+    *_, row = own_video.predict_rows(Path("own.avi"), Path("run"))
+    assert row == {"first_frame": 20, "flaw": "frame 20 of 60: the file breaks off"}
 
 
 def test_a_video_that_breaks_late_is_one_line(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
