@@ -64,7 +64,8 @@ FABRIC = """
 import torch
 from fer3d.training.devices import distributed_fabric
 fabric = distributed_fabric("cpu", "fp32")
-print(fabric.global_rank, fabric.world_size, int(fabric.all_reduce(torch.tensor(1 + fabric.global_rank), reduce_op="sum")))
+summed = fabric.all_reduce(torch.tensor(1 + fabric.global_rank), reduce_op="sum")
+print(fabric.global_rank, fabric.world_size, int(summed))
 """
 
 
