@@ -35,12 +35,17 @@ def digest(root: str | Path, without: Collection[str] = frozenset()) -> str:
     waiting = names - {*_LEFT_OUT, *without}
     while waiting:
         name = waiting.pop()
-        if name in sources or (file := _file(name)) is None:
-            continue
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        waiting |= set(_imported(tree)) - {*_LEFT_OUT, *without}
-        sources[name] = ast.unparse(_without_docstrings(tree))
+        if name not in sources and (file := _file(name)):
+            imported, sources[name] = _read(file)
+            waiting |= imported - {*_LEFT_OUT, *without}
     return files.fingerprint(sources)
+
+
+@functools.cache
+def _read(file: Path) -> tuple[frozenset[str], str]:
+    """What a file imports, and its code."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return frozenset(_imported(tree)), ast.unparse(_without_docstrings(tree))
 
 
 def _file(module: str) -> Path | None:

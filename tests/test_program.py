@@ -1,5 +1,6 @@
 """The digest of a program: it changes with the code that a result depends on, and with nothing else."""
 
+import importlib
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def forget() -> None:
+    """As a new process does, which reads the sources again."""
+    importlib.reload(program)
+
+
 def digests() -> dict[str, str]:
-    program.digest.cache_clear()
+    forget()
     names = "fer3d.training.train", "fer3d.data.preparation", "fer3d.standins.releases.writer"
     return {name: program.digest(name) for name in names}
 
@@ -55,7 +61,7 @@ def test_a_module_can_be_left_out(checkout: Path) -> None:
     without = frozenset({"fer3d.data.databases.mmi"})
     before = program.digest("fer3d.data.preparation", without)
     (checkout / "fer3d" / "data" / "databases" / "mmi.py").write_text("CHANGED = True\n")
-    program.digest.cache_clear()
+    forget()
     assert program.digest("fer3d.data.preparation", without) == before
 
 
@@ -66,7 +72,7 @@ def test_a_notebook_counts_with_its_cells_and_imports_but_not_with_its_outputs(c
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
         cells[0].outputs = [nbformat.v4.new_output("stream", text=output)]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-        program.digest.cache_clear()
+        forget()
         return program.digest(path)
 
     first = digest("1", "%matplotlib inline\nfrom fer3d.model import network")

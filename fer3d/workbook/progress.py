@@ -5,6 +5,7 @@ each rule. In a dry run it prints the jobs that would run and why, and what they
 """
 
 import logging
+import re
 import shutil
 import sys
 import threading
@@ -19,6 +20,8 @@ from fer3d.workbook import estimates
 
 INTERVAL = 30.0
 """Seconds between two lines that say which jobs are running."""
+_SAID = re.compile("CalledProcessError|At least one job did not complete|^Error in rule")
+"""What Snakemake says of a job that failed, after `Progress` said more."""
 _LAST_LINES = 6
 """Of the log of a job that failed."""
 
@@ -85,7 +88,7 @@ class Progress(logging.Handler):
                 print(f"        {line}", file=sys.stderr, flush=True)
         elif message.startswith("Nothing to be done"):
             self._say(f"everything is up to date: {self.run / 'index.html'}")
-        elif record.levelno >= logging.ERROR and event != "job_error" and "CalledProcessError" not in message:
+        elif record.levelno >= logging.ERROR and event != "job_error" and not _SAID.search(message):
             self._say(" ".join(message.split()))
 
     def close(self) -> None:
