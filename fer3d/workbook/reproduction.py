@@ -86,7 +86,7 @@ def run(profile: str, name: str, cores: int, full: bool, dry_run: bool = False, 
     # JSON: Snakemake would read 1.10 as a number.
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in settings.items())]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
-    return subprocess.run(command, env=environment).returncode
+    return subprocess.run(command, env={**environment, **places()}).returncode
 
 
 def places() -> dict[str, str]:
@@ -211,21 +211,22 @@ def one_of(gpus: Collection[str]) -> Iterator[None]:
     The workflow never starts more jobs than there are devices, so one of them is free.
     """
 
-    before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    for gpu in gpus:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(files.lock(state() / f"gpu{gpu}", _busy))
-            except Busy:
-                continue
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-            yield
-            os.environ.pop("CUDA_VISIBLE_DEVICES")
-            os.environ |= {"CUDA_VISIBLE_DEVICES": before} if before is not None else {}
-            return
-    if gpus:
-        raise InputError(f"all GPUs are in use: {', '.join(gpus)}", "the same command once one is free")
-    yield
+    with contextlib.ExitStack() as held:
+        for gpu in gpus:
+            with contextlib.suppress(Busy):
+                held.enter_context(files.lock(state() / f"gpu{gpu}", _busy))
+                held.callback(_restore, "CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES"))
+                os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+                break
+        else:
+            if gpus:
+                raise InputError(f"all GPUs are in use: {', '.join(gpus)}", "the same command once one is free")
+        yield
+
+
+def _restore(variable: str, value: str | None) -> None:
+    os.environ.pop(variable, None)
+    os.environ |= {variable: value} if value is not None else {}
 
 
 def _give_a_home() -> None:
