@@ -98,7 +98,7 @@ class Progress(logging.Handler):
 
     def _about_failure(self, fields: dict[str, Any]) -> Iterable[str]:
         """The end of the job's log, where it lies, the notebook that failed, and how to run this job alone."""
-        logs = [self.reports / str(log) for log in fields["log"] or ()]
+        logs = [(self.reports / str(log)).resolve() for log in fields["log"] or ()]
         found = [log for log in logs if log.is_file() and log.stat().st_size]
         if found:
             text = found[0].read_text(encoding="utf-8", errors="replace")
