@@ -39,7 +39,8 @@ class Run:
     def start(self) -> None:
         places = {"FER3D_DATA": str(self.folder / "data"), "FER3D_REPORTS": str(self.folder / "reports")}
         command = [sys.executable, "-m", "fer3d.cli", "reproduce", "--profile", "tiny"]
-        self.head = psutil.Popen(command, env={**os.environ, **places}, stderr=subprocess.DEVNULL)
+        with Path(f"{self.folder}.log").open("ab") as log:
+            self.head = psutil.Popen(command, env={**os.environ, **places}, stderr=log)
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Those that the run has started, whose command line has all these words; itself first."""
@@ -184,7 +185,7 @@ def main() -> None:
             hit.start()
             if hit.head.wait() == 0:
                 break
-        assert hit.head.poll() == 0, "not finished"
+        assert hit.head.poll() == 0, Path(f"{hit.folder}.log").read_text()[-5000:]
         hit.check_whole()
         undisturbed = Run(Path(name) / "undisturbed")
         undisturbed.start()
