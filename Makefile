@@ -2,6 +2,7 @@
 PYTHON  ?= python3
 PROFILE ?= laptop
 RUN     ?= $(PROFILE)
+EXECUTOR ?= local
 CORES   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 VENV    ?= .venv
 NEED_GB ?= 5
@@ -19,19 +20,26 @@ export FER3D_RAVDESS := $(or $(RAVDESS),$(FER3D_RAVDESS))
 export FER3D_CREMAD := $(or $(CREMAD),$(FER3D_CREMAD))
 export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 
-.PHONY: help reproduce tables test docs lab notebooks bench clean
+# One reproduction, on this machine or on a cluster; docs/clusters.md explains the last four.
+REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)" \
+	--executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
+	$(if $(GPUS),--gpus "$(GPUS)") $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(DRY),--dry-run)
+
+.PHONY: help reproduce tables test test-slurm docs lab notebooks bench clean usable
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 	@echo "  Open databases and your own videos: RAVDESS=folder  CREMAD=folder  TABLE=folder"
+	@echo "  DRY=1: only the jobs, their time and disk space"
+	@echo "  A cluster: EXECUTOR=slurm  PARTITION=name  ACCOUNT=name  GPUS=per training  RUNTIME=minutes"
 
-reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from scratch, to reports/runs/<run>/index.html
-	@$(BIN)/fer3d reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"
+reproduce: usable ## Notebooks, trainings and tables from scratch, to reports/runs/<run>/index.html
+	@$(REPRODUCE)
 
-tables: $(VENV)/.installed ## The full grid of Tables 1 and 2: every fold, every variant
-	@$(BIN)/fer3d reproduce --full --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)"
+tables: usable ## The full grid of Tables 1 and 2: every fold, every variant
+	@$(REPRODUCE) --full
 
 test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed notebooks by nbval
 	@echo "== ruff" && $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
@@ -43,22 +51,30 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
+test-slurm: $(VENV)/.installed-dev ## A small grid through a SLURM on this machine (root; apt-get install slurm-wlm munge)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[slurm]'
+	@$(BIN)/pytest -x -s tests/slurm/check_grid.py
+
 docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
 	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
 	@cp build/site/README.html build/site/index.html
 
-lab: $(VENV)/.installed ## JupyterLab on the notebooks
-	@$(BIN)/jupyter lab notebooks
+lab: usable ## JupyterLab on the notebooks
+	@$(BIN)/python -m jupyterlab notebooks
 
-notebooks: $(VENV)/.installed ## Executes the six notebooks with their defaults and stores the outputs
+notebooks: usable ## Executes the six notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
-bench: $(VENV)/.installed ## Times and memory of each part
+bench: usable ## Times and memory of each part
 	@for script in benchmarks/*/*.py; do module=$$(echo "$${script%.py}" | tr / .); \
 		echo "== $$module"; $(BIN)/python -m "$$module" || exit 1; done
 
 clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
-	rm -rf $(VENV) build .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+# A virtual environment goes with the Python that made it.
+usable: $(VENV)/.installed
+	@$(BIN)/python -c '' 2>/dev/null || { echo "the Python of $(VENV) is gone or was moved; try make clean"; exit 1; }
 
 # The pinned torch goes in first: no other release is ever resolved in its place.
 $(VENV)/.base: constraints.txt

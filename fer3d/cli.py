@@ -10,12 +10,12 @@ import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fer3d import labels
-from fer3d.errors import InputError
+from fer3d.errors import InputError, explain_import
 
 if TYPE_CHECKING:
     from fer3d.config import Profile
@@ -294,12 +294,17 @@ def notebook(
     out: Annotated[Path, typer.Option(help="Where the executed notebook goes.")],
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all cells together.")] = 86400,
     skip: Annotated[str, typer.Option(help="Cells with this tag are not executed.")] = "",
+    gpus: Annotated[
+        str, typer.Option(help="GPUs, separated by commas: use the first that no other notebook has.")
+    ] = "",
 ) -> None:
     """Execute a notebook with parameters given as -p NAME VALUE, each checked against those it declares."""
     from fer3d.workbook.notebook import NotebookError, execute
+    from fer3d.workbook.reproduction import one_of
 
     try:
-        execute(notebook, out, _parameters(context.args), timeout, skip)
+        with one_of([gpu for gpu in gpus.split(",") if gpu]):
+            execute(notebook, out, _parameters(context.args), timeout, skip)
     except NotebookError as error:
         print(f"fer3d: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -331,12 +336,19 @@ def reproduce(
     run: Annotated[str, typer.Option(help="Name of the run; the profile's by default.")] = "",
     cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; by default all.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the jobs, their time and disk space.")] = False,
+    executor: Annotated[Literal["local", "slurm"], typer.Option(help="Where jobs run.")] = "local",
+    partition: Annotated[str, typer.Option(help="SLURM's partition; its default one by default.")] = "",
+    account: Annotated[str, typer.Option(help="SLURM's account.")] = "",
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs that a training asks SLURM for.")] = 0,
+    runtime: Annotated[int, typer.Option(min=0, help="Minutes that a training asks SLURM for; 0: estimated.")] = 0,
 ) -> None:
     """Run the whole workflow; what is up to date is kept. `make reproduce` calls this."""
-    from fer3d.workbook import pipeline
+    from fer3d.workbook import reproduction
     from fer3d.workers import processors
 
-    raise typer.Exit(pipeline.reproduce(profile, run or profile, cores or processors(), full))
+    chosen = reproduction.Cluster(partition, account, gpus, runtime) if executor == "slurm" else None
+    raise typer.Exit(reproduction.run(profile, run, cores or processors(), full, dry_run, chosen))
 
 
 def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":
@@ -393,6 +405,11 @@ def main() -> None:
         status = 1
     except (InputError, OSError) as error:
         print(f"fer3d: {error}", file=sys.stderr)
+        status = 2
+    except ImportError as error:
+        if not (remedy := explain_import(error)):
+            raise
+        print(f"fer3d: {remedy}", file=sys.stderr)
         status = 2
     except _UsageError as error:
         print(f"fer3d: {error.format_message()} Try --help.", file=sys.stderr)

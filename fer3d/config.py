@@ -2,7 +2,8 @@
 
 Settings are frozen dataclasses that pydantic checks; a profile is one of each. Papermill parameters, command line
 options and the JSON stored beside a result use the same names. A setting that the paper states says "paper"; one that
-it leaves open says why it is what it is.
+it leaves open says why it is what it is. Numbers are bounded, so that a ``model.json`` from elsewhere can't ask for
+more memory than there is.
 """
 
 import contextlib
@@ -122,14 +123,14 @@ def _unknown(name: str, names: Collection[str]) -> InputError:
 class ClipSettings(Settings):
     """What a prepared store depends on: cropping and cutting into clips."""
 
-    size: PositiveInt = 299
+    size: Annotated[int, Field(ge=1, le=1024)] = 299
     """Side of the square face crop in pixels (paper)."""
-    num_frames: PositiveInt = 10
+    num_frames: Annotated[int, Field(ge=1, le=256)] = 10
     """Frames in a clip (paper)."""
     frame_step: NonNegativeFloat = 0.0
     """Seconds from one frame of a clip to the next; 0: successive frames, at whatever rate they were recorded (paper).
     A recording of longer intervals is taken as it is."""
-    margin: NonNegativeFloat = 0.15
+    margin: Annotated[float, Field(ge=0, le=4)] = 0.15
     """Added on each side of the square round the 66 points, as a share of its side; the paper does not say."""
     align: bool = False
     """Rotate the crop so that the eyes are level; the paper does not say. Roll may belong to the expression."""
@@ -167,11 +168,11 @@ class NetworkSettings(Settings):
 
     variant: Variant = "3d+landmarks"
     """``2d`` (kernels of depth 1, mean over frames), ``3d`` (plain shortcuts) or ``3d+landmarks`` (Eq. 3)."""
-    width: PositiveFloat = 1.0
+    width: Annotated[float, Field(gt=0, le=8)] = 1.0
     """Channels as a share of the full network's."""
     stem_strides: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=3, max_length=3)] = (2, 2, 2)
     """Spatial strides of the stem's first convolution, pooling and last convolution: 299 to 150 to 75 to 38."""
-    window: PositiveInt = 7
+    window: Annotated[int, Field(ge=1, le=299)] = 7
     """Side of the square window round a landmark, in cells of the filter's grid, an odd number (paper: 7 x 7)."""
     slope: NonNegativeFloat = 0.1
     """Weight lost per unit of distance (paper, Eq. 2)."""
@@ -183,7 +184,7 @@ class NetworkSettings(Settings):
     """Batch normalisation after every convolution, only before the LSTM, or nowhere (the paper's text names none)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of pooled features dropped in training; Inception-ResNet's value."""
-    lstm_units: PositiveInt = 200
+    lstm_units: Annotated[int, Field(ge=1, le=4096)] = 200
     """Hidden units of the LSTM (paper)."""
     readout: Literal["mean", "last"] = "mean"
     """The LSTM's ten outputs averaged, or the last alone; averaging learns from far fewer clips."""

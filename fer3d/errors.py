@@ -1,4 +1,4 @@
-"""The one exception for input that the user can correct."""
+"""The one exception for input that the user can correct, and the remedy for a library that can't be loaded."""
 
 
 class InputError(Exception):
@@ -23,3 +23,11 @@ class InputError(Exception):
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
         """Survives the way back from a worker process with the same line."""
         return type(self), self._parts
+
+
+def explain_import(error: BaseException) -> str:
+    """What to do about OpenCV that finds no graphics library on a server; empty for another error."""
+    if not isinstance(error, ImportError) or not str(error).startswith(("libGL", "libgthread", "libglib")):
+        return ""
+    remedy = "pip install opencv-python-headless in place of opencv-python, or apt-get install libgl1 libglib2.0-0"
+    return f"OpenCV can't be loaded ({error}); try {remedy}"

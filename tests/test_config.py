@@ -159,3 +159,9 @@ def test_every_setting_says_what_it_is_for() -> None:
             for field, doc in zip(node.body, [*node.body[1:], None], strict=True):
                 if isinstance(field, ast.AnnAssign):
                     assert isinstance(doc, ast.Expr), f"{node.name}.{ast.unparse(field.target)} has no line"
+
+
+@pytest.mark.parametrize(("name", "value"), [("size", 60000), ("num_frames", 10**9), ("margin", 1e12)])
+def test_a_setting_that_no_machine_could_follow_is_one_line(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name} = "):
+        config.ClipSettings.from_params({name: value})

@@ -79,8 +79,11 @@ def test_the_workflow_on_github_is_valid_and_runs_what_a_person_runs() -> None:
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     jobs = yaml.safe_load(file.read_text())["jobs"]
-    commands = {job: [step.get("run") for step in jobs[job]["steps"] if "run" in step] for job in ("test", "docs")}
-    assert commands == {"test": ["make test"], "docs": ["make docs"]}
+    commands = {
+        job: [step.get("run") for step in jobs[job]["steps"] if "run" in step] for job in ("test", "docs", "slurm")
+    }
+    slurm = commands.pop("slurm")
+    assert commands == {"test": ["make test"], "docs": ["make docs"]} and "make test-slurm" in slurm[-1]
 
 
 def test_one_version() -> None:
@@ -119,6 +122,15 @@ def test_a_missing_tool_is_one_clear_line(python: str, need_gb: str, message: st
     lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("make:")]
     assert done.returncode != 0
     assert len(lines) == 1 and message in lines[0], lines
+
+
+def test_a_virtual_environment_whose_python_is_gone_is_one_clear_line(bare: Path) -> None:
+    (bare / ".venv" / "bin").mkdir(parents=True)
+    (bare / ".venv" / "bin" / "python").symlink_to("/nonexistent/python3")
+    for name in (".base", ".installed"):
+        (bare / ".venv" / name).touch()
+    done = subprocess.run(["make", "reproduce"], cwd=bare, capture_output=True, text=True)
+    assert done.returncode != 0 and "try make clean" in done.stdout
 
 
 def test_help_lists_every_command(bare: Path) -> None:

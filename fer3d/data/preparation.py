@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import dlib
 
-from fer3d import __version__, files, labels
+from fer3d import __version__, files, labels, program
 from fer3d.config import ClipSettings
 from fer3d.data import databases
 from fer3d.data.clips import Clip, DroppedClip, cut
@@ -61,7 +61,7 @@ def prepare(
         "database": database,
         "folds": folds,
         "source_fingerprint": files.fingerprint([FORMAT, settings.as_dict(), list(labelled), skipped, folds]),
-        "versions": {"fer3d": __version__, "opencv": cv2.__version__, "dlib": dlib.__version__},
+        "versions": {"fer3d": __version__, **_LIBRARIES},
         "unlabelled": len(sequences) - len(labelled),
         "skipped": len(skipped),
     }
@@ -71,8 +71,17 @@ def prepare(
     return counts | {"seconds": round(time.monotonic() - began, 2)}
 
 
+_LIBRARIES = {"opencv": cv2.__version__, "dlib": dlib.__version__}
+
+
+def program_digest(database: str) -> str:
+    """A digest of the program that makes the stores of a database: its source, and the detectors' versions."""
+    readers = {f"{databases.__name__}.{name}" for name in databases.READERS if name != database}
+    return files.fingerprint([program.digest(__name__, frozenset(readers)), _LIBRARIES])
+
+
 def part_key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
-    """A digest of all that a sequence's clips depend on: settings, labels, and size and time of its files."""
+    """A digest of all that a sequence's clips depend on: program, settings, labels, size and time of its files."""
 
     def state(file: Path) -> tuple[str, int, int]:
         found = file.stat()
@@ -80,7 +89,8 @@ def part_key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
 
     record = dataclasses.asdict(dataclasses.replace(sequence, source=Path(), images=(), origin="", fold=None))
     sources = sequence.images or (sequence.source,)
-    return files.fingerprint([FORMAT, settings.as_dict(), record, [state(file) for file in sources]])
+    made_by = [FORMAT, program_digest(sequence.database), settings.as_dict()]
+    return files.fingerprint([*made_by, record, [state(file) for file in sources]])
 
 
 def _cut_sequence(sequence: Sequence, part: Writer) -> None:

@@ -165,7 +165,8 @@ def write_in_parts(
 
 def up_to_date(out: Path, source_fingerprint: str) -> bool:
     """Whether the store at ``out`` is whole and made of this; an `InputError` where something else is there."""
-    if out.exists() and not (out / "prepared.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+    ours = {"prepared.json", "manifest.csv", "rejected.csv", *(f"{name}.npy" for name in array_specs(ClipSettings()))}
+    if out.exists() and not (out.is_dir() and {file.name for file in out.iterdir()} <= ours):
         raise InputError(f"{out} is not a prepared store and is not replaced", "another --out")
     try:
         return bool(open_store(out).metadata["source_fingerprint"] == source_fingerprint)

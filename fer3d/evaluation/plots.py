@@ -23,6 +23,8 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
 
+matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
+
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, _, _, GREY, YELLOW, SKY = seaborn.color_palette("colorblind").as_hex()
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 SEQUENTIAL = "cividis"

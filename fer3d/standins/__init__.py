@@ -5,6 +5,6 @@ readers, detectors and landmarks as a licensed copy. It imitates the original's 
 its subjects.
 """
 
-from fer3d.standins.releases.writer import ground_truth, source_digest, truth_folder, write
+from fer3d.standins.releases.writer import ground_truth, truth_folder, write
 
-__all__ = ["ground_truth", "source_digest", "truth_folder", "write"]
+__all__ = ["ground_truth", "truth_folder", "write"]

@@ -17,9 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer3d import __version__, files, labels, standins
+from fer3d import __version__, files, labels, program
 from fer3d.config import ClipSettings, PretrainingSettings
-from fer3d.data import crop
 from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
 from fer3d.data.store import FORMAT
@@ -41,8 +40,7 @@ distance."""
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
     """Write the store, unless it is there. The same settings give the same bytes, however many processes render."""
     chosen = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
-    program = [standins.source_digest(), *(Path(file).read_text() for file in (__file__, crop.__file__))]
-    source = files.fingerprint([FORMAT, chosen, clips.as_dict(), program])
+    source = files.fingerprint([FORMAT, chosen, clips.as_dict(), program.digest(__name__)])
     versions = {"fer3d": __version__, "opencv": cv2.__version__}
     metadata = {"database": DATABASE, "source_fingerprint": source, "versions": versions}
     tasks = {f"{source}-{number:05d}": number for number in range(settings.people)}

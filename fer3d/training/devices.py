@@ -1,17 +1,20 @@
 """What this machine computes best with, detected at run time, and the Fabric that computes there.
 
-One path for a CPU, a GPU, several processes and several nodes: the processes that ``torchrun`` started train
-together; without ``torchrun`` there is one.
+One path for a CPU, a GPU, several processes and several nodes: the processes that ``torchrun`` started, or ``srun``
+with several tasks, train together; otherwise there is one, in whatever allocation of a cluster it runs.
 """
 
 import logging
 import os
+import re
 import warnings
 from datetime import timedelta
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
@@ -52,25 +55,53 @@ def choose(device: Device, precision: Precision | Literal["auto"]) -> tuple[str,
 
 def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> Fabric:
     """One process on that device and in that precision, by default the best here."""
-    return _fabric(device, precision, devices=1)
+    return _fabric(device, precision, devices=1, plugins=LightningEnvironment())
 
 
 def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> Fabric:
-    """All processes that ``torchrun`` started, connected; without ``torchrun``, as `single_process_fabric`."""
+    """All processes that ``torchrun`` or ``srun`` started together, connected; else as `single_process_fabric`."""
     if not distributed.is_torchelastic_launched():
-        return single_process_fabric(device, precision)
+        if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
+            return single_process_fabric(device, precision)
+        _name_the_tasks_of_srun()
     # Kernels of 1 x 1 x 1 have two names for one layout, of which DDP's buckets take the other.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
     if not distributed.is_initialized():
         # torchrun's store outlives the processes: without a name for each attempt, restarted ones wait for the dead.
         store, rank, processes = next(rendezvous("env://"))
-        store = PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+        store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
         backend = "nccl" if choose(device, precision)[0] == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=TIMEOUT, store=store, rank=rank, world_size=processes)
     processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    fabric = _fabric(device, precision, devices=here, num_nodes=processes // here, strategy="ddp")
+    fabric = _fabric(
+        device, precision, devices=here, num_nodes=processes // here, strategy="ddp", plugins=TorchElasticEnvironment()
+    )
     fabric.launch()
     return fabric
+
+
+def _name_the_tasks_of_srun() -> None:
+    """Describe the tasks of an ``srun`` in the environment as ``torchrun`` would.
+
+    Only the step's own variables count: those of the allocation (``SLURM_NTASKS``) say what it has room for.
+    """
+    slurm = os.environ
+    # "2(x3),1": two tasks on each of three nodes, one on the next.
+    groups = re.findall(r"(\d+)(?:\(x(\d+)\))?", slurm["SLURM_STEP_TASKS_PER_NODE"])
+    tasks = [int(tasks) for tasks, nodes in groups for _ in range(int(nodes or 1))]
+    if len(set(tasks)) > 1:
+        raise InputError(f"srun started {tasks} tasks on its nodes: expected as many on each", "--ntasks-per-node 1")
+    first_node = re.sub(r"\[([^],-]*).*", r"\1", slurm["SLURM_STEP_NODELIST"]).split(",")[0]  # "gpu[03-05,9],cpu1"
+    port = 15000 + (31 * int(slurm["SLURM_JOB_ID"]) + int(slurm["SLURM_STEP_ID"])) % 15000  # one for each step
+    found = {
+        "RANK": slurm["SLURM_PROCID"],
+        "WORLD_SIZE": slurm["SLURM_STEP_NUM_TASKS"],
+        "LOCAL_RANK": slurm["SLURM_LOCALID"],
+        "LOCAL_WORLD_SIZE": str(tasks[0]),
+        "MASTER_ADDR": first_node,
+        "MASTER_PORT": str(port),
+    }
+    os.environ |= {name: value for name, value in found.items() if name not in os.environ}
 
 
 def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> Fabric:

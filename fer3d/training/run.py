@@ -19,14 +19,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from fer3d import files
+from fer3d import files, paths
 from fer3d.config import ClipSettings, NetworkSettings, TrainingSettings
 from fer3d.errors import InputError
 from fer3d.model import weights
 from fer3d.model.network import Network
 
 CHECKPOINT = "checkpoint.safetensors"
-RESULTS = ("model.json", CHECKPOINT, "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
+RESULTS = (paths.RUN_FILES[0], CHECKPOINT, *paths.RUN_FILES[1:])
 """What a run writes, in this order; all but the checkpoint stay."""
 
 _CONFIG = ("fer3d", "profile", "labels", "data")

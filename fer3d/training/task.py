@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fer3d import __version__, files, labels
+from fer3d import __version__, files, labels, program
 from fer3d.config import Profile
 from fer3d.data import splits
 from fer3d.data.store import Store
@@ -61,7 +61,7 @@ class Task:
         settings = replace(profile, clips=self.test_store.settings).as_dict()
         del settings["pretraining"], settings["standins"]  # the stores' fingerprints stand for them
         config = {
-            "fer3d": __version__,
+            "fer3d": f"{__version__}+{program.digest('fer3d.training.train')}",
             "profile": settings,
             "labels": self.classes,
             "data": {**self.data, "pretrained": start},

@@ -7,8 +7,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from fer3d import paths
+from fer3d.errors import explain_import
 from fer3d.workers import processors
 
 MIN_PYTHON = (3, 11)
@@ -30,7 +32,7 @@ def run_checks() -> Iterator[Check]:
         try:
             ok, detail = check()
         except Exception as error:  # a broken library may raise anything while it loads
-            ok, detail = False, f"{type(error).__name__}: {error}"
+            ok, detail = False, explain_import(error) or f"{type(error).__name__}: {error}"
         yield Check(name, ok, " ".join(detail.split()))
 
 
@@ -38,8 +40,10 @@ def _packages() -> tuple[bool, str]:
     """Every direct requirement of fer3d is installed. Versions are not compared: pip did that."""
     lines = [line for line in importlib.metadata.requires("fer3d") or () if "extra ==" not in line]
     names = [match.group() for line in lines if (match := re.match(r"[\w.-]+", line))]
-    # conda and a compiled dlib have the name without "-bin".
-    missing = [name for name in names if not (_installed(name) or _installed(name.removesuffix("-bin")))]
+    # conda and a compiled dlib have the name without "-bin"; a server may have OpenCV without windows.
+    missing = [
+        name for name in names if not any(map(_installed, (name, name.removesuffix("-bin"), f"{name}-headless")))
+    ]
     if missing:
         return False, f"missing {', '.join(missing)}; try pip install -c constraints.txt -e ."
     return True, f"all {len(names)} installed"
@@ -72,9 +76,17 @@ def _torch() -> tuple[bool, str]:
 
 
 def _kernel() -> tuple[bool, str]:
+    """JupyterLab starts what is installed as ``python3``; what fer3d executes is always this interpreter."""
     from jupyter_client.kernelspec import KernelSpecManager
 
-    return True, f"Jupyter kernel python3 in {KernelSpecManager().get_kernel_spec('python3').resource_dir}"
+    spec = KernelSpecManager().get_kernel_spec("python3")
+    python = spec.argv[0] if spec.argv else ""
+    # A relative name is of the native kernel, which Jupyter starts as this interpreter.
+    ours = python in ("python", "python3") or (Path(python).exists() and Path(python).samefile(sys.executable))
+    if ours:
+        return True, f"Jupyter kernel python3 in {spec.resource_dir}"
+    remedy = f"{sys.executable} -m ipykernel install --prefix {sys.prefix} and no JUPYTER_PATH before it"
+    return False, f"the kernel python3 in {spec.resource_dir} is {python}, another Python; try {remedy}"
 
 
 def _disk() -> tuple[bool, str]:

@@ -6,6 +6,7 @@ executed notebook is written whole or not at all; a failed one is kept beside it
 whole, since papermill's limit on a cell does not notice a kernel that died.
 """
 
+import ast
 import asyncio
 import contextlib
 import logging
@@ -17,7 +18,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbformat import NotebookNode
 
 from fer3d import config, files, labels
 from fer3d.errors import InputError
@@ -28,8 +34,55 @@ TIMEOUT = 24 * 3600.0
 _TYPES: Mapping[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
 
 
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+class ThisInterpreter(AsyncKernelManager):
+    """Starts this interpreter, whatever Jupyter has installed as ``python3``."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The kernel of this interpreter."""
+        return KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], **KERNEL)
+
+
 class NotebookError(Exception):
     """A notebook that failed while it was executed: one line with the reason and where the notebook is kept."""
+
+
+def read(notebook: Path) -> NotebookNode:
+    """A notebook for this interpreter's kernel, whichever kernel it names or none; an `InputError` for what is none."""
+    if not notebook.is_file():
+        raise InputError(f"there is no notebook {notebook}", "notebooks/02_landmark_filters.ipynb")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = nbformat.read(notebook, as_version=4)
+            nbformat.validate(content)
+    except Exception as error:  # nbformat raises all kinds of errors for a file that is not a notebook
+        raise InputError(f"{notebook} is not a notebook: {error}") from error
+    content.metadata |= {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    return content
+
+
+class _Parameter(NamedTuple):
+    name: str
+    kind: str
+
+
+def _declared(content: NotebookNode) -> Iterator[_Parameter]:
+    """The parameters that a notebook declares, with their types as written; empty for a line without one."""
+    tagged = [cell for cell in content.cells if "parameters" in cell.metadata.get("tags", ())]
+    source = tagged[0].source if tagged and tagged[0].cell_type == "code" else ""
+    try:
+        lines = ast.parse(source).body
+    except SyntaxError as error:
+        raise InputError(f"the cell with the parameters is not Python: {error}") from error
+    for line in lines:
+        if isinstance(line, ast.AnnAssign):
+            yield _Parameter(ast.unparse(line.target), ast.unparse(line.annotation))
+        elif isinstance(line, ast.Assign):
+            yield from (_Parameter(ast.unparse(target), "") for target in line.targets)
 
 
 def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,17 +95,7 @@ def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]
         InputError: there is no such notebook, the file is not a notebook, it declares a parameter of another type or
             not the given one, or the value has another type or is not a known one.
     """
-    import papermill
-
-    if not notebook.is_file():
-        raise InputError(f"there is no notebook {notebook}", "notebooks/02_landmark_filters.ipynb")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = papermill.inspect_notebook(str(notebook))
-    except Exception as error:  # nbformat raises all kinds of errors for a file that is not a notebook
-        raise InputError(f"{notebook} is not a notebook: {error}") from error
-    types = {name: entry["inferred_type_name"] for name, entry in found.items()}
+    types = {line.name: line.kind for line in _declared(read(notebook))}
     for name, kind in types.items():
         if kind not in _TYPES:
             expected = f"expected {', '.join(_TYPES)}"
@@ -105,6 +148,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
         NotebookError: a cell failed, the kernel died, or the time was up.
     """
     typed = check_parameters(notebook, parameters)
+    content = read(notebook)
     if out.resolve() == notebook.resolve():
         raise InputError(f"--out {out} is the notebook itself", f"--out {out.stem}.executed.ipynb")
     failed = out.with_name(f"{out.stem}.failed.ipynb")
@@ -112,30 +156,36 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
         executed = Path(scratch) / "executed.ipynb"
         try:
             with _time_limit(timeout):
-                _run_papermill(notebook.resolve(), executed, typed, out.stem, skip)
+                _run_papermill(content, notebook.resolve().parent, executed, typed, out.stem, skip)
         except KeyboardInterrupt:
             logging.getLogger("asyncio").disabled = True  # it would complain about the cells not executed
             raise
         except Exception as error:
             if executed.exists():
                 files.write_text(failed, executed.read_text(encoding="utf-8"))
-            raise NotebookError(f"{notebook.name} failed: {_last_line(error)}; kept as {failed}") from error
+            raise NotebookError(
+                f"{notebook.name} failed{_where(error)}: {_last_line(error)}; kept as {failed}"
+            ) from error
         files.write_text(out, executed.read_text(encoding="utf-8"))
         failed.unlink(missing_ok=True)
 
 
-def _run_papermill(notebook: Path, out: Path, parameters: dict[str, Any], title: str, skip: str) -> None:
+def _run_papermill(
+    content: NotebookNode, folder: Path, out: Path, parameters: dict[str, Any], title: str, skip: str
+) -> None:
     import papermill
 
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it doubts defaults that it can't parse
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the Jupyter libraries' own deprecations
         papermill.execute_notebook(
-            str(notebook),
+            content,
             str(out),
             parameters,
-            kernel_name="python3",
-            cwd=str(notebook.parent),
+            kernel_name=KERNEL["name"],
+            kernel_manager_class=ThisInterpreter,
+            cwd=str(folder),
             progress_bar=bar,
             extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages
             on_notebook_start=_remove_signal_handlers,
@@ -164,6 +214,11 @@ def _time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _where(error: Exception) -> str:
+    """The cell that failed, by the number that it shows."""
+    return f" in cell [{error.exec_count}]" if hasattr(error, "exec_count") else ""
 
 
 def _last_line(error: Exception) -> str:

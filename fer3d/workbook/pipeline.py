@@ -7,17 +7,15 @@ the others where the environment names them: their copy, or ``synthetic`` for th
 """
 
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer3d import config, files, labels, paths, standins
+from fer3d import config, labels, paths, standins
 from fer3d.data import databases as readers
 from fer3d.data import preparation
 from fer3d.data.store import Store, open_store
+from fer3d.errors import InputError
 
 DATABASES = labels.PAPER
 """The databases of every reproduction: the paper's four."""
@@ -59,8 +57,12 @@ class Job:
         return paths.training(run, self.database, self.variant, self.split)
 
     def notebook(self, run: Path) -> Path:
-        """The job's executed notebook, written last: its presence tells the workflow that the job is done."""
+        """The job's executed notebook."""
         return self.folder(run) / "04_training.ipynb"
+
+    def marker(self, run: Path) -> Path:
+        """The file by which the workflow knows that the job is done: a copy of its ``metrics.json``, written last."""
+        return self.folder(run).with_suffix(".trained")
 
 
 def grid(profile: config.Profile, full: bool) -> list[Job]:
@@ -95,8 +97,16 @@ def number_of_folds(database: str, profile: config.Profile) -> int:
 
 
 def run_folder(run: str, profile: str) -> Path:
-    """The folder of a run given by its name or by a whole path; empty: the run named after the profile."""
-    return paths.run(run or profile)
+    """The folder of a run given by its name; empty: the run named after the profile.
+
+    Raises:
+        InputError: a name that is not one part of a path, or that Snakemake would read otherwise.
+    """
+    name = run or profile
+    if name != Path(name).name or name.startswith((".", "-")) or not name.isprintable() or set(name) & set("{}"):
+        expected = "expected one name without a slash or braces that does not begin with a dot or a dash"
+        raise InputError(f"run {name!r} is not a folder's name: {expected}", "a name such as laptop-2")
+    return paths.run(name)
 
 
 def title(database: str) -> str:
@@ -122,7 +132,7 @@ def store_folder(database: str, profile: str) -> Path:
 
 
 def store_markers(databases: Iterable[str], profile: str) -> list[Path]:
-    """The files by which the workflow knows that the prepared stores are made."""
+    """The files by which the workflow knows that the prepared stores are made: copies of their ``prepared.json``."""
     return [store_folder(name, profile).with_suffix(".prepared") for name in databases]
 
 
@@ -161,34 +171,3 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
         replace=True,
     )
     return folder
-
-
-def reproduce(profile: str, run: str, cores: int, full: bool) -> int:
-    """Run the workflow and return its exit status. A run that was killed is resumed.
-
-    One reproduction at a time holds the checkout's lock. Snakemake inherits it, so it holds as long as Snakemake runs,
-    even when this process is killed.
-    """
-    settings = config.profile(profile)  # what is wrong is an error here, not in Snakemake
-    for name in databases():
-        if folder := licensed(name):
-            readers.scan(name, folder)
-        else:
-            settings.standins.subjects(name)
-    grid(settings, full)
-    # Absolute paths: a job runs in another folder than the command.
-    os.environ |= {f"FER3D_{name.upper()}": str(folder) for name in labels.TITLES if (folder := licensed(name))}
-    os.environ |= {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(paths.reports())}
-    state = paths.ROOT / ".snakemake"
-    message = "another reproduction is running in this checkout; waiting for it to end"
-    with files.lock(state / "reproduction", lambda: print(message, file=sys.stderr, flush=True)) as descriptor:
-        sources = state / "source-cache"
-        shutil.rmtree(sources, ignore_errors=True)  # Snakemake would run the previous run's Snakefile from there
-        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
-        snakemake += ["--directory", str(paths.ROOT), "--cores", str(cores), "--resources", "gpu=1"]
-        snakemake += ["--runtime-source-cache-path", str(sources)]
-        if any((state / "locks").glob("*")):  # left by a Snakemake that was killed: under our lock no other runs
-            subprocess.run([*snakemake, "--unlock"], stderr=subprocess.DEVNULL)
-        named = [f"profile={profile}", f"run={run}", f"full={full}"]
-        done = subprocess.run([*snakemake, "--config", *named], pass_fds=[descriptor])
-    return done.returncode

@@ -12,12 +12,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from fer3d import files, paths
+from fer3d.workbook.notebook import KERNEL, ThisInterpreter
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
 
 def strip_widgets(notebook: NotebookNode) -> NotebookNode:
@@ -45,7 +43,8 @@ def execute(path: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=600,
-        kernel_name="python3",
+        kernel_name=KERNEL["name"],
+        kernel_manager_class=ThisInterpreter,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
         extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages

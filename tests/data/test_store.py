@@ -96,9 +96,10 @@ def test_a_call_that_failed_resumes_with_the_missing_parts(workers: int, tmp_pat
     write(tmp_path / "a", make=never, tasks=tasks, workers=1)
     assert len(open_store(tmp_path / "a")) == 3
     write(tmp_path / "a", make=never, tasks=tasks, workers=1)  # up to date
-    (tmp_path / "a" / "frames.npy").unlink()
-    write(tmp_path / "a", make=numbered, tasks=tasks, workers=1)
-    assert len(open_store(tmp_path / "a")) == 3
+    for damaged in ("frames.npy", "prepared.json"):
+        (tmp_path / "a" / damaged).unlink()
+        write(tmp_path / "a", make=numbered, tasks=tasks, workers=1)
+        assert len(open_store(tmp_path / "a")) == 3
     other = METADATA | {"source_fingerprint": "other"}
     write(tmp_path / "a", make=numbered, tasks={"2": 2}, metadata=other, workers=1)
     assert len(open_store(tmp_path / "a")) == 2

@@ -1,6 +1,7 @@
 """Every figure is drawn with its title and labels, and is always saved as the same bytes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import matplotlib.colors
 import numpy as np
@@ -121,3 +122,11 @@ def test_saved_png_svg_and_csv_are_the_same_bytes_twice(tmp_path):
     assert sorted(kept) == ["3d+landmarks.csv", "3d+landmarks.png", "3d+landmarks.svg"]
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
     assert pd.read_csv(tmp_path / "first" / "3d+landmarks.csv").equals(LOG)
+
+
+@pytest.mark.parametrize("name", ["train_$\\foo$ $x^{$.avi", "a\\$b$\\frac{$c"])
+def test_a_name_with_dollars_is_drawn_as_it_is(name: str, tmp_path: Path) -> None:
+    """matplotlib would take it for a formula, and raise when it is none."""
+    figure = plots.heatmap(pd.DataFrame({name: [1.0]}, index=pd.Index([name], name="clip")), name)
+    plots.save(figure, tmp_path / "figure", pd.DataFrame())
+    assert figure.get_suptitle() == name

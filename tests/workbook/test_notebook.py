@@ -1,5 +1,6 @@
 """Notebooks are executed strictly: known parameters only, written whole or kept as failed, within a time limit."""
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import nbformat
 import pytest
 
 from fer3d.errors import InputError
+from fer3d.workbook import doctor
 from fer3d.workbook.notebook import NotebookError, execute
 
 
@@ -34,6 +36,45 @@ def test_cells_with_the_tag_to_skip_are_not_executed(notebook: Path, tmp_path: P
         execute(notebook, tmp_path / "out.ipynb", {}, skip=skip)
         *_, first, drill = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
         assert len(first.outputs) == 1 and len(drill.outputs) == outputs and drill.source == "print('drilled')"
+
+
+def test_a_foreign_kernel_named_python3_is_not_used(
+    notebook: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["/bin/false"], "display_name": "Other", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    execute(notebook, tmp_path / "out.ipynb", {})
+    assert sys.executable in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text
+    check = next(check for check in doctor.run_checks() if check.name == "kernel")
+    assert not check.ok and "/bin/false" in check.detail
+
+
+@pytest.mark.parametrize("metadata", [{}, {"kernelspec": {"name": "conda-env", "display_name": "Conda"}}])
+def test_a_notebook_of_any_kernel_or_none_is_executed(
+    metadata: dict[str, Any], write_notebook: Callable[..., Path], tmp_path: Path
+) -> None:
+    notebook = write_notebook("lesson.ipynb", "print(epochs)")
+    content = nbformat.read(notebook, as_version=4)
+    content.metadata = nbformat.from_dict(metadata)
+    nbformat.write(content, notebook)
+    execute(notebook, tmp_path / "out.ipynb", {"epochs": "7"})
+    assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text == "7\n"
+
+
+def test_a_default_may_hold_an_equals_sign_and_a_path_braces(tmp_path: Path) -> None:
+    cells = [
+        nbformat.v4.new_code_cell(
+            'name: str = "a=b"  # with = in it\nfold: int = 0', metadata={"tags": ["parameters"]}
+        ),
+        nbformat.v4.new_code_cell("print(name, fold)"),
+    ]
+    folder = tmp_path / "{odd} näme"
+    folder.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "lesson.ipynb")
+    execute(folder / "lesson.ipynb", folder / "out.ipynb", {"fold": "3"})
+    assert nbformat.read(folder / "out.ipynb", as_version=4).cells[-1].outputs[0].text == "a=b 3\n"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +117,9 @@ def test_a_failed_notebook_is_kept_and_the_reason_is_one_line(
 ) -> None:
     sources = "print('before')", "raise ValueError('the reason')", "print('after')"
     failing, out = write_notebook("failing.ipynb", *sources), tmp_path / "out.ipynb"
-    with pytest.raises(NotebookError, match=r"ValueError: the reason; kept as .*out\.failed\.ipynb") as error:
+    with pytest.raises(
+        NotebookError, match=r"failed in cell \[3\]: ValueError: the reason; kept as .*out\.failed\.ipynb"
+    ) as error:
         execute(failing, out, {})
     assert "\n" not in str(error.value) and "\x1b" not in str(error.value)
     assert not out.exists()

@@ -1,10 +1,8 @@
-"""The steps of a reproduction: where each leaves its result, what is stale, one reproduction at a time."""
+"""The steps of a reproduction: which there are, and where each leaves its result."""
 
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -130,90 +128,30 @@ def test_a_job_trains_on_its_databases_and_fold(calls, tmp_path: Path) -> None:
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:
-    """The number of jobs that the workflow plans by rule, and of notebooks without their drills."""
+    """The number of jobs that the workflow plans by the first word of their titles, and of notebooks without drills."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
-    options = ["--workflow-profile", "none", "--directory", str(tmp_path), "--cores", "2"]
-    options += ["--dry-run", "--nolock", "--printshellcmds"]
+    options = ["--workflow-profile", "none", "--cores", "2", "--dry-run"]
     command = [*snakemake, *options, "--config", *settings]
-    plan = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    table = plan.split("Job stats:")[1].split("total")[0].splitlines()[3:]
-    rules = {line.split()[0]: int(line.split()[1]) for line in table if line.split()}
-    return Counter({**rules, "undrilled": plan.count("--skip drill")})
+    plan = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    return Counter(line.split()[2] for line in plan.splitlines() if line.startswith("would run"))
 
 
 def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    once = {"data_prep": 1, "lesson": 2, "cross_database": 1, "report": 1, "all": 1, "prepare": 4}
-    trainings = {"training": 3, "quick_training": 1, "evaluation": 1, "undrilled": 3}
-    assert planned(tmp_path, "profile=tiny") == {**once, "standin": 3, "largest_standin": 1, **trainings}
-    monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path))
+    once = {"the": 1, "faces,": 4}
+    few = planned(tmp_path, "profile=tiny")
+    assert few == {**once, "stand-in": 4, "training": 4, "notebook": 3 + 1 + 1}
+    trees.ckplus_sequence(tmp_path / "CK+", "S005", "001", 10, emotion=3)
+    monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path / "CK+"))
     full = planned(tmp_path, "profile=tiny", "full=true")
-    assert full == {**once, "standin": 3, "training": 44, "quick_training": 20, "evaluation": 4, "undrilled": 63}
+    assert full == {**once, "stand-in": 3, "training": 64, "notebook": 3 + 4 + 1}
 
 
-@pytest.fixture
-def write_workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], None]:
-    """Makes a checkout of ``tmp_path``, with a workflow of one rule."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    (tmp_path / "workflow").mkdir()
-
-    def write(output: str, shell: str) -> None:
-        rule = f'rule all:\n    output:\n        "{output}",\n    shell:\n        "{shell}"\n'
-        (tmp_path / "workflow" / "Snakefile").write_text(rule)
-
-    return write
+@pytest.mark.parametrize("name", ["1.10", "007", "2026_11", "Läufe 2"])
+def test_a_run_has_the_name_that_was_given(name: str) -> None:
+    assert pipeline.run_folder(name, "tiny") == paths.reports() / "runs" / name
 
 
-def test_a_changed_workflow_takes_effect(write_workflow: Callable[[str, str], None], tmp_path: Path) -> None:
-    """Snakemake keeps copies of its files, by which it would run the workflow of last time."""
-    for name in ("first", "second"):
-        write_workflow(name, "touch {output}")
-        assert pipeline.reproduce("tiny", "tiny", 1, full=False) == 0
-        assert (tmp_path / name).exists()
-
-
-def test_relative_places_in_the_environment_hold_for_jobs(
-    write_workflow: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A job runs in the checkout, the command in any folder."""
-    caller = tmp_path / "caller"
-    trees.build_mmi(caller / "copies" / "mmi")
-    monkeypatch.chdir(caller)
-    monkeypatch.setenv("FER3D_MMI", "copies/mmi")
-    monkeypatch.setenv("FER3D_DATA", "data")
-    write_workflow("places", "echo $FER3D_MMI $FER3D_DATA $FER3D_REPORTS > {output}")
-    assert pipeline.reproduce("tiny", "tiny", 1, full=False) == 0
-    places = [caller / "copies" / "mmi", caller / "data", tmp_path / "reports"]
-    assert (tmp_path / "places").read_text().split() == list(map(str, places))
-
-
-REPRODUCE = """
-import sys
-from pathlib import Path
-from fer3d import paths
-from fer3d.workbook import pipeline
-paths.ROOT = Path(sys.argv[1])
-sys.exit(pipeline.reproduce("tiny", "tiny", 1, full=False))
-"""
-
-
-def test_a_reproduction_waits_for_the_one_in_its_checkout_even_where_that_was_killed(
-    write_workflow: Callable[[str, str], None], tmp_path: Path
-) -> None:
-    """Killed, it leaves a Snakemake at work."""
-    write_workflow("done", "touch started; while [ ! -e go ]; do sleep 0.1; done; touch done")
-    command = [sys.executable, "-c", REPRODUCE, str(tmp_path)]
-    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "started").exists():
-        assert first.poll() is None
-        time.sleep(0.1)
-    first.kill()
-    first.wait()
-    second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert second.stderr is not None and "waiting for it to end" in second.stderr.readline()
-        time.sleep(1)
-        assert second.poll() is None
-    finally:
-        (tmp_path / "go").touch()
-        second.communicate(timeout=60)
-    assert second.returncode == 0 and (tmp_path / "done").exists()
+@pytest.mark.parametrize("name", ["../../x", "a/b", "/tmp/x", ".", "..", ".x", "-x", "a{b}", "a\nb"])
+def test_a_run_is_no_path(name: str) -> None:
+    with pytest.raises(InputError, match="is not a folder's name"):
+        pipeline.run_folder(name, "tiny")

@@ -16,7 +16,7 @@ from snakemake.logging import logger
 from fer3d.workbook import progress
 
 for _ in range(2):  # as a file that is read twice does
-    progress.attach(logger, Path("index.html"))
+    progress.attach(logger, Path("runs/tiny").absolute(), "tiny", 1, workflow.output_settings.dryrun)
 
 rule good:
     output: "good"
@@ -25,31 +25,59 @@ rule good:
 
 rule bad:
     input: "good"
-    output: "bad"
+    output: "bad.ipynb"
+    log: "bad.log"
     message: "the bad job"
-    shell: "exit 3"
+    shell: "touch bad.failed.ipynb; (echo first; echo 'the reason$'; exit 3) > {log}"
 """
 
 
+def printed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "runs").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "1"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
 def lines(folder: Path, *targets: str) -> list[str]:
-    """What Snakemake with its own messages off prints, without the times."""
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "1", "--quiet", "all"]
-    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
-    return [line.partition(" s  ")[2].partition(" (")[0] for line in printed.splitlines() if " s  " in line]
+    """The lines about jobs, without the times."""
+    text = printed(folder, *targets).stderr
+    return [line.partition(" s  ")[2].partition(" (")[0] for line in text.splitlines() if " s  " in line]
 
 
-def test_jobs_that_start_end_and_fail_have_a_line_each(tmp_path: Path) -> None:
+def test_jobs_that_start_and_end_have_a_line_each(tmp_path: Path) -> None:
     (tmp_path / "Snakefile").write_text(WORKFLOW)
-    started, done, *failed = lines(tmp_path, "good", "bad")
-    assert (started, done) == ("start   the good job", "done    the good job")
-    assert failed[0] == "start   the bad job"
-    assert "FAILED  the bad job; the reason is printed above" in failed[1:]
-    assert lines(tmp_path, "good") == ["everything is up to date: index.html"]
+    assert lines(tmp_path, "good") == ["start   the good job", "done    the good job"]
+    (up_to_date,) = lines(tmp_path, "good")
+    assert up_to_date == f"everything is up to date: {tmp_path / 'runs' / 'tiny' / 'index.html'}"
+
+
+def test_of_a_job_that_failed_all_is_said_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(WORKFLOW)
+    text = printed(tmp_path, "good", "bad.ipynb").stderr
+    _, _, failure = text.partition("FAILED  the bad job; 1 of 2, 0 running, 1 failed")
+    log, notebook = tmp_path / "bad.log", tmp_path / "bad.failed.ipynb"
+    assert "| the reason$\n" in failure and f"log: {log}\n" in failure and f"as far as it came: {notebook}" in failure
+    assert f"this job alone: cd {tmp_path} && touch bad.failed.ipynb" in failure
+    assert "Error in rule" not in text and "CalledProcessError" not in text, "Snakemake's own words add nothing"
+
+
+def test_a_dry_run_lists_the_jobs_and_what_they_take(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(WORKFLOW)
+    first, *jobs = printed(tmp_path, "--dry-run", "bad.ipynb").stdout.splitlines()
+    assert first.startswith("2 jobs, estimated: ") and " on 1 cores, " in first and first.endswith(" GB free")
+    assert jobs[:2] == ["would run  the good job: Missing output files", "would run  the bad job: Missing output files"]
+    assert not (tmp_path / "good").exists()
+
+
+def test_a_snakemake_that_dies_before_its_first_job_says_why(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(WORKFLOW)
+    done = printed(tmp_path, "nothing")
+    assert done.returncode == 1 and "nothing" in done.stderr
 
 
 def test_a_job_that_runs_long_is_named_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = progress.Progress(Path("index.html"), interval=0.01)
-    job = logging.makeLogRecord({"event": "job_info", "jobid": 1, "rule_msg": "the long job"})
+    handler = progress.Progress(Path("run"), "tiny", interval=0.01)
+    job = logging.makeLogRecord({"event": "job_info", "jobid": 1, "rule_msg": "the long job", "rule_name": "training"})
     handler.emit(job)
     printed = ""
     while printed.count("running the long job") < 2:

@@ -86,7 +86,15 @@ def _write_table(database: str, records: list[Sequence | Skipped], out: Path) ->
     table = pd.DataFrame(map(_row, records), columns=columns)
     table = table.astype({"labelled_frames": "Int64", "images": "Int64"})
     table.insert(0, "database", database)
-    files.write_csv(out, table)
+    files.write_csv(out, table.map(_harmless))
+
+
+def _harmless(value: Any) -> Any:
+    """A text that a spreadsheet takes for no formula, on one line."""
+    if not isinstance(value, str):
+        return value
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
 def _row(found: Sequence | Skipped) -> dict[str, Any]:

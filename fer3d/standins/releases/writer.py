@@ -6,8 +6,6 @@ in ``<out>.truth/``, which no reader opens.
 """
 
 import dataclasses
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -20,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from fer3d import files, labels
+from fer3d import files, labels, program
 from fer3d.config import StandinSettings
 from fer3d.errors import InputError
 from fer3d.standins.people.person import make_person, random_stream
@@ -77,7 +75,7 @@ def write(
     out = Path(out)
     truth = truth_folder(out)
     arguments = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed}
-    arguments["code"] = source_digest()
+    arguments["code"] = program.digest(__name__)
     with files.lock(out):
         ours = (truth / "plan.json").exists()
         if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
@@ -169,11 +167,3 @@ def _counts(database: str, recordings: list[dict[str, Any]]) -> dict[str, Any]:
         "frames": sum(row["frames"] for row in rows),
         "classes": {name: given.count(name) for name in labels.ordered(given)},
     }
-
-
-def source_digest() -> str:
-    """Digest of the source that a release depends on, so that a change makes it stale."""
-    folder = Path(__file__).parents[1]
-    sources = [path for name in ("people", "picture", "releases") for path in (folder / name).glob("*.py")]
-    sources += [folder.parent / "labels.py", folder.parent / "data" / "emfacs.py"]
-    return hashlib.sha256(json.dumps([path.read_text() for path in sorted(sources)]).encode()).hexdigest()[:16]

@@ -1,0 +1,79 @@
+"""Which source a result was computed by, as a digest: when it changes, the result is made anew.
+
+It covers a module and all modules of fer3d that it imports, directly or not, wherever in the file. Comments,
+docstrings and the layout of the lines don't count. Settings don't either: a result records their values.
+"""
+
+import ast
+import functools
+import json
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from fer3d import files, paths
+
+_LEFT_OUT = {f"fer3d.{name}" for name in ("config", "errors", "paths", "program", "workers")}
+"""Modules on which no result depends, but for the values of the settings."""
+
+
+@functools.cache
+def digest(root: str | Path, without: Collection[str] = frozenset()) -> str:
+    """The digest of a module given by its name, or of a notebook given by its path: its cells and what they import.
+
+    Args:
+        root: ``"fer3d.training.train"``, or the path of an ``.ipynb`` file.
+        without: modules that don't count, with what only they import.
+    """
+    if isinstance(root, Path):
+        cells = json.loads(root.read_text(encoding="utf-8"))["cells"]
+        texts = [(cell["cell_type"], cell["metadata"].get("tags"), "".join(cell["source"])) for cell in cells]
+        code = "\n".join(text for kind, _, text in texts if kind == "code")
+        names = set(_imported(ast.parse("\n".join(line for line in code.splitlines() if line[:1] not in "%!"))))
+        sources: dict[str, object] = {root.name: texts}
+    else:
+        names, sources = {root}, {}
+    waiting = names - {*_LEFT_OUT, *without}
+    while waiting:
+        name = waiting.pop()
+        if name not in sources and (file := _file(name)):
+            imported, sources[name] = _read(file)
+            waiting |= imported - {*_LEFT_OUT, *without}
+    return files.fingerprint(sources)
+
+
+@functools.cache
+def _read(file: Path) -> tuple[frozenset[str], str]:
+    """What a file imports, and its code."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return frozenset(_imported(tree)), ast.unparse(_without_docstrings(tree))
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module of fer3d; None for an attribute of one."""
+    path = paths.ROOT.joinpath(*module.split("."))
+    candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """The names of fer3d that are imported anywhere in a source, with the packages that they lie in."""
+    for node in ast.walk(tree):
+        names: Iterable[str] = ()
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "fer3d":
+                yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))  # the version counts for itself
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """The tree without the texts that stand alone: docstrings of modules, classes, functions and attributes."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            code = [line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+            node.body = code or [ast.Pass()]  # type: ignore[attr-defined]
+    return tree

@@ -1,0 +1,82 @@
+"""The digest of a program: it changes with the code that a result depends on, and with nothing else."""
+
+import importlib
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fer3d import paths, program
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package that can be changed."""
+    shutil.copytree(paths.ROOT / "fer3d", tmp_path / "fer3d", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return tmp_path
+
+
+def forget() -> None:
+    """As a new process does, which reads the sources again."""
+    importlib.reload(program)
+
+
+def digests() -> dict[str, str]:
+    forget()
+    names = "fer3d.training.train", "fer3d.data.preparation", "fer3d.standins.releases.writer"
+    return {name: program.digest(name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("model/network.py", {"fer3d.training.train"}),
+        ("training/loop.py", {"fer3d.training.train"}),
+        ("data/databases/disfa.py", {"fer3d.data.preparation"}),
+        ("data/emfacs.py", {"fer3d.data.preparation", "fer3d.standins.releases.writer"}),
+        ("data/store.py", {"fer3d.training.train", "fer3d.data.preparation"}),
+        ("evaluation/plots.py", set()),
+        ("config.py", set()),
+    ],
+)
+def test_it_changes_with_the_modules_that_are_imported_directly_or_not(
+    file: str, changed: set[str], checkout: Path
+) -> None:
+    before = digests()
+    with (checkout / "fer3d" / file).open("a") as source:
+        source.write("\nCHANGED = True\n")
+    assert {name for name, digest in digests().items() if digest != before[name]} == changed
+
+
+def test_comments_docstrings_and_layout_do_not_count(checkout: Path) -> None:
+    before = digests()
+    network = checkout / "fer3d" / "model" / "network.py"
+    network.write_text('"""Another docstring."""\n# A comment.\n\n\n' + network.read_text().partition('"""\n')[2])
+    assert digests() == before
+
+
+def test_a_module_can_be_left_out(checkout: Path) -> None:
+    without = frozenset({"fer3d.data.databases.mmi"})
+    before = program.digest("fer3d.data.preparation", without)
+    (checkout / "fer3d" / "data" / "databases" / "mmi.py").write_text("CHANGED = True\n")
+    forget()
+    assert program.digest("fer3d.data.preparation", without) == before
+
+
+def test_a_notebook_counts_with_its_cells_and_imports_but_not_with_its_outputs(checkout: Path) -> None:
+    path = checkout / "lesson.ipynb"
+
+    def digest(output: str, *sources: str) -> str:
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        cells[0].outputs = [nbformat.v4.new_output("stream", text=output)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        forget()
+        return program.digest(path)
+
+    first = digest("1", "%matplotlib inline\nfrom fer3d.model import network")
+    assert digest("2", "%matplotlib inline\nfrom fer3d.model import network") == first
+    assert digest("1", "%matplotlib inline\nfrom fer3d.model import network  # text") != first
+    (checkout / "fer3d" / "model" / "network.py").write_text("CHANGED = True\n")
+    assert digest("1", "%matplotlib inline\nfrom fer3d.model import network") != first
