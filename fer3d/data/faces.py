@@ -12,15 +12,24 @@ One path for every frame:
    face; the landmarks are fitted where it finds it, and must agree with it in position and
    size. Its confidence is the frame's score;
 3. **detect**: where that fails, or where no face was tracked, the whole frame is searched,
-   and each candidate has to pass the same verification and fit.
+   and each candidate has to pass the same verification and fit. Haar's cascade finds upright
+   faces; where none of its candidates passes, HOG's, which tilt by up to 40 degrees, are tried.
 
 Rules. Of several faces the tracked one is kept: after a new detection the nearest, if it
 lies within one box side of the last. Otherwise (in the first frame, and after any frame without
 a face) the largest central one: the largest ``side * (1 - d)``, with ``d`` the distance of
-the box's centre from the frame's, as a share of half the diagonal. ``n_faces`` is the number
-of faces in the last search of a whole frame. A face whose box is smaller than
+the box's centre from the frame's, as a share of half the diagonal. A face whose box is smaller than
 ``settings.min_face`` is rejected: its landmarks would be guesses. A frame without a face
-becomes a `Rejected`, and never gets landmarks.
+becomes a `Rejected`, and never gets landmarks. ``n_faces`` is the number of faces in the last
+search of a whole frame; a frame is searched for it at least every `RECOUNT` frames, so that people
+who enter later count.
+
+A search of a whole frame takes ten times as long as tracking. `FaceTracker.follow` bounds what
+it costs: while no face is found, every `PATIENCE`-th frame is searched, and a face that is found
+is followed back through the frames between. Only the `CANDIDATES` most promising are fitted.
+
+Landmarks can be wrong where a face is found: behind a hand, on a head turned far away.
+``Face.confidence`` says so (`_confidence`); below `DOUBTFUL` they are doubtful.
 
 Landmarks and boxes are in pixels, x to the right, y down, (0, 0) the centre of the first pixel.
 """
@@ -30,9 +39,10 @@ import functools
 import importlib.util
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import dlib
@@ -40,12 +50,24 @@ import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.data.crop import Box, cut_out, rotation, to_frame
-from fer3d.data.landmarks import EYE_CORNERS, KEPT, MIRROR
+from fer3d.data.landmarks import CHEEKS, EYE_CORNERS, INNER_PARTS, KEPT, MIRROR, NOSE_TIP
 from fer3d.data.video import View, upright
 from fer3d.errors import InputError
 
 SEARCH_SIDE = 1024
 """Longer side in pixels to which a larger frame is reduced for the search of the whole frame."""
+RECOUNT = 10
+"""Frames after which the whole frame is searched although a face is tracked."""
+PATIENCE = 4
+"""While no face is found, one frame of so many is searched."""
+CANDIDATES = 6
+"""Faces of one frame that are fitted, the largest central ones."""
+SMALL = 80
+"""Side of a face's box in pixels below which its landmarks, above all those of the mouth, are vague."""
+DOUBTFUL = 0.5
+"""Confidence below which landmarks are doubtful."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -59,6 +81,8 @@ class Face:
     """Confidence of dlib's HOG detector in this frame, above 0; a clear frontal face has about 1 to 3."""
     n_faces: int
     """Faces found by the last search of a whole frame."""
+    confidence: float
+    """0 to 1, how far the landmarks can be relied on; below `DOUBTFUL` they are doubtful."""
 
 
 @dataclass(frozen=True)
@@ -74,23 +98,73 @@ class FaceTracker:
     def __init__(self, settings: ClipSettings) -> None:
         self.settings = settings
         self.face: Face | None = None
+        """The tracked face, also one that is too small to be used."""
         self.frames = 0
+        self._since_search = 0
 
     def step(self, frame: np.ndarray) -> Face | Rejected:
         """The face of the next frame (H, W, 3) uint8 RGB, or why there is none."""
         self.frames += 1
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        face = None
+        tracked = None
         if self.settings.track and self.face is not None:
-            face = _fit(grey, predictor_box(self.face.landmarks), self.face.n_faces)
-        if face is None or face.box.side < self.settings.min_face:
-            found = search(grey, self.settings)
-            face = _choose(found, frame.shape, self.face)
-        if face is not None and face.box.side < self.settings.min_face:
-            self.face = None
-            return Rejected(f"face of {face.box.side:.0f} px, smaller than {self.settings.min_face} px")
-        self.face = face
-        return face if face is not None else Rejected("no face found")
+            tracked = refit(grey, self.face)
+        self._since_search += 1
+        if tracked is None or self._since_search >= RECOUNT:
+            self._since_search = 0
+            if tracked is not None and tracked.box.side >= self.settings.min_face:
+                self.face = dataclasses.replace(tracked, n_faces=max(1, _counted(grey, self.settings)))
+            else:
+                found = search(grey, self.settings)
+                last = self.face if self._usable(self.face) else None
+                self.face = _choose(found, frame.shape, last) or tracked
+        else:
+            self.face = tracked
+        return self._result(self.face)
+
+    def follow(
+        self, items: Iterable[Item], picture: Callable[[Item], np.ndarray]
+    ) -> Iterator[tuple[Item, Face | Rejected]]:
+        """The items in order, each with the face of its picture, as `step` finds it; the search is bounded.
+
+        Where no face was found, up to `PATIENCE` items are held back until the next search.
+        """
+        held: list[Item] = []
+        for item in items:
+            held.append(item)
+            if self.face is None and self.frames and len(held) < PATIENCE:
+                continue
+            yield from self._catch_up(held, picture)
+            held = []
+        if held:
+            yield from self._catch_up(held, picture)
+
+    def _catch_up(
+        self, held: list[Item], picture: Callable[[Item], np.ndarray]
+    ) -> Iterator[tuple[Item, Face | Rejected]]:
+        """The last of the items is searched; the others are tracked back from it."""
+        *before, last = held
+        result = self.step(picture(last))
+        self.frames += len(before)
+        face, earlier = self.face, []
+        for item in reversed(before):
+            if face is not None:
+                grey = cv2.cvtColor(picture(item), cv2.COLOR_RGB2GRAY)
+                face = refit(grey, face)
+            earlier.append((item, self._result(face)))
+        yield from reversed(earlier)
+        yield last, result
+
+    def _usable(self, face: Face | None) -> bool:
+        return face is not None and face.box.side >= self.settings.min_face
+
+    def _result(self, face: Face | None) -> Face | Rejected:
+        if face is None:
+            return Rejected("no face found")
+        if self._usable(face):
+            return face
+        side = math.floor(10 * face.box.side) / 10  # rounded up it might not seem too small
+        return Rejected(f"face of {side:.1f} px, smaller than {self.settings.min_face} px")
 
 
 def detect(frame: np.ndarray, settings: ClipSettings) -> Face | None:
@@ -116,16 +190,36 @@ def choose_view(frames: Iterable[np.ndarray], views: Sequence[View], settings: C
 
 
 def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
-    """Every face of a grey frame that passes fit and verification, each once."""
-    boxes = (_haar_boxes if settings.detector == "haar" else _hog_boxes)(grey, settings.min_face * _SEARCH_MARGIN)
-    faces: list[Face] = []
-    for box in boxes:
-        face = _fit(grey, box)
-        if face is not None and all(
-            _distance(face.box, other.box) > min(face.box.side, other.box.side) / 2 for other in faces
-        ):
-            faces.append(face)
-    return [dataclasses.replace(face, n_faces=len(faces)) for face in faces]
+    """The faces of a grey frame that pass fit and verification, each once; at most `CANDIDATES` are fitted."""
+    for candidates in _detectors(settings):
+        boxes = list(candidates(grey, settings.min_face * _SEARCH_MARGIN))
+        faces: list[Face] = []
+        for box in sorted(boxes, key=lambda box: -_prominence(box, grey.shape))[:CANDIDATES]:
+            face = _fit(grey, box)
+            if face is not None and all(
+                _distance(face.box, other.box) > min(face.box.side, other.box.side) / 2 for other in faces
+            ):
+                faces.append(face)
+        if faces:
+            return [dataclasses.replace(face, n_faces=len(faces)) for face in faces]
+    return []
+
+
+def refit(grey: np.ndarray, face: Face) -> Face | None:
+    """The face of an earlier frame found again in a grey frame; None where it is no longer there."""
+    return _fit(grey, predictor_box(face.landmarks), face.n_faces)
+
+
+def _counted(grey: np.ndarray, settings: ClipSettings) -> int:
+    """The number of faces in a grey frame: candidates that are verified, and not fitted."""
+    boxes = list(_detectors(settings)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]
+    return sum(_verify(grey, box) is not None for box in boxes)
+
+
+def _detectors(settings: ClipSettings) -> list[Callable[[np.ndarray, float], Iterator[Box]]]:
+    """What finds candidates, in the order of their use."""
+    tilted = [functools.partial(_haar_boxes, tilt=tilt) for tilt in (_TURN, -_TURN)]
+    return [_haar_boxes, *tilted] if settings.detector == "haar" else [_hog_boxes]
 
 
 def predictor_box(landmarks: np.ndarray) -> Box:
@@ -156,6 +250,12 @@ _SMOOTH = 7
 """Pixels averaged in that picture: the predictor compares single pixels, so noise and glasses disturb it."""
 _CONVERGED = 0.06
 """A fit has converged when its box shifts, grows and turns (radians) by less than this share of its side."""
+_TILTS = {3: -math.radians(27), 4: math.radians(27)}
+"""The tilt of the faces for which two of dlib's five HOG detectors were trained."""
+_TURN = math.radians(30)
+"""Tilt of the faces that Haar's cascade, which finds them upright, is to find in a turned picture."""
+_APART, _WEAK, _TURNED = 0.02, 0.5, 1.3
+"""Where landmarks are doubtful: distance of those in the mirror image, score, place of the nose (40 degrees of yaw)."""
 _SEARCH_MARGIN = 0.8
 """The search reaches somewhat below the smallest accepted face: its size is measured by the landmarks."""
 
@@ -172,11 +272,34 @@ def _fit(grey: np.ndarray, box: Box, n_faces: int = 1) -> Face | None:
             return None
         found, score = verified
         start = box if _difference(box, found) < near else found
-        landmarks = _predict(grey, start)
-        box = predictor_box(landmarks)
+        landmarks, mirrored = _predict(grey, start)
+        mean = (landmarks + mirrored) / 2
+        box = predictor_box(mean)
         if _difference(box, start) < _CONVERGED:
-            return Face(box, landmarks.astype(np.float32), score, n_faces)
+            confidence = _confidence(landmarks, mirrored, score)
+            return Face(box, mean.astype(np.float32), score, n_faces, confidence)
     return None
+
+
+def _confidence(landmarks: np.ndarray, mirrored: np.ndarray, score: float) -> float:
+    """How far landmarks (66, 2) can be relied on, 0 to 1, by three signs of doubt, each 1 at its limit.
+
+    - The landmarks in the picture and in its mirror image differ: mean distance of those of the brows, the nose,
+      the eyes or the mouth, of the part with the largest, as a share of the distance of the outer eye corners.
+    - HOG's score is low.
+    - The nose does not lie between the cheeks: the logarithm of the ratio of its distances from them, which grows
+      with yaw.
+    """
+    mean = (landmarks + mirrored) / 2
+    eyes = np.linalg.norm(mean[EYE_CORNERS[1]] - mean[EYE_CORNERS[0]])
+    apart = np.linalg.norm(landmarks - mirrored, axis=1) / max(eyes, 1.0)
+    left, right = (max(1.0, float(np.linalg.norm(mean[NOSE_TIP] - mean[cheek]))) for cheek in CHEEKS)
+    signs = (
+        max(float(apart[part].mean()) for part in INNER_PARTS) / _APART,
+        _WEAK / max(score, 1e-6),
+        math.log(left / right) / _TURNED,
+    )
+    return 1 / (1 + sum(sign**2 for sign in signs) ** 2)
 
 
 def _verify(grey: np.ndarray, box: Box) -> tuple[Box, float] | None:
@@ -194,15 +317,15 @@ def _verify(grey: np.ndarray, box: Box) -> tuple[Box, float] | None:
     return min(found, key=lambda pair: _difference(pair[0], box), default=None)
 
 
-def _predict(grey: np.ndarray, box: Box) -> np.ndarray:
-    """dlib's landmarks (66, 2) for a box, found in a cut of one scale, as dlib rounds to whole pixels of its picture.
+def _predict(grey: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """dlib's landmarks (66, 2) for a box, in the picture and in its mirror image: it errs to different sides there.
 
-    The mean of those in the picture and in its mirror image: the predictor errs to different sides there.
+    Found in a cut of one scale, as dlib rounds to whole pixels of its picture.
     """
     around = dataclasses.replace(box, side=box.side * _FIT_SIZE / _FIT_BOX)
     smooth = cv2.blur(cut_out(grey, around, _FIT_SIZE), (_SMOOTH, _SMOOTH))
     mirrored = _landmarks(np.ascontiguousarray(smooth[:, ::-1]))[MIRROR, :] * (-1, 1) + (_FIT_SIZE - 1, 0)
-    return to_frame((_landmarks(smooth) + mirrored) / 2, around, _FIT_SIZE)
+    return to_frame(_landmarks(smooth), around, _FIT_SIZE), to_frame(mirrored, around, _FIT_SIZE)
 
 
 def _landmarks(picture: np.ndarray) -> np.ndarray:
@@ -220,17 +343,35 @@ def _choose(faces: list[Face], shape: tuple[int, ...], last: Face | None) -> Fac
         nearest = min(faces, key=lambda face: _distance(face.box, last.box))
         if _distance(nearest.box, last.box) < last.box.side:
             return nearest
+    return max(faces, key=lambda face: _prominence(face.box, shape))
+
+
+def _prominence(box: Box, shape: tuple[int, ...]) -> float:
+    """How large and central a box is in a frame of that shape."""
     middle = Box((shape[1] - 1) / 2, (shape[0] - 1) / 2, 0)
-    reach = math.hypot(middle.x, middle.y)
-    return max(faces, key=lambda face: face.box.side * (1 - _distance(face.box, middle) / reach))
+    return box.side * (1 - _distance(box, middle) / math.hypot(middle.x, middle.y))
 
 
-def _haar_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
+def _haar_boxes(grey: np.ndarray, smallest: float, tilt: float = 0.0) -> Iterator[Box]:
+    """Candidates whose heads are tilted clockwise by about so many radians."""
     small, scale = _reduced(grey)
+    turned, matrix = _levelled(small, tilt) if tilt else (small, np.eye(2, 3))
     side = max(24, round(smallest / _HAAR_SIDE * scale))
-    for x, y, width, _ in _haar().detectMultiScale(small, scaleFactor=1.1, minNeighbors=5, minSize=(side, side)):
+    for x, y, width, _ in _haar().detectMultiScale(turned, scaleFactor=1.1, minNeighbors=5, minSize=(side, side)):
         box = Box.from_corner(x / scale, y / scale, width / scale)
-        yield Box(box.x, box.y + _HAAR_SHIFT * box.side, box.side * _HAAR_SIDE)
+        middle = np.array((box.x, box.y + _HAAR_SHIFT * box.side))
+        if tilt:
+            middle = np.linalg.solve(matrix[:, :2], middle - matrix[:, 2] / scale)
+        yield Box(float(middle[0]), float(middle[1]), box.side * _HAAR_SIDE, tilt)
+
+
+def _levelled(picture: np.ndarray, tilt: float) -> tuple[np.ndarray, np.ndarray]:
+    """The picture rotated whole so that what is tilted by so many radians is level, and the matrix (2, 3) of that."""
+    linear = rotation(tilt)
+    old = np.array(picture.shape[1::-1])
+    new = np.ceil(np.abs(linear) @ old).astype(int)
+    matrix = np.column_stack([linear, (new - 1) / 2 - linear @ ((old - 1) / 2)])
+    return cv2.warpAffine(picture, matrix, (int(new[0]), int(new[1]))), matrix
 
 
 def _hog_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
@@ -238,8 +379,10 @@ def _hog_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
     grow = max(1.0, 80 / (smallest * scale))  # dlib's detector finds faces from 80 px
     grown = cv2.resize(small, None, fx=grow, fy=grow, interpolation=cv2.INTER_LINEAR)
     scale *= grow
-    for found in _hog()(grown, 0):
-        yield Box.from_corner(found.left() / scale, found.top() / scale, found.width() / scale)
+    found, _, tilts = _hog().run(grown, 0, 0.0)
+    for rectangle, tilt in zip(found, tilts, strict=True):
+        box = Box.from_corner(rectangle.left() / scale, rectangle.top() / scale, rectangle.width() / scale)
+        yield dataclasses.replace(box, angle=_TILTS.get(tilt, 0.0))
 
 
 def _reduced(grey: np.ndarray) -> tuple[np.ndarray, float]:

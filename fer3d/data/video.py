@@ -1,25 +1,38 @@
-"""Frames of an image folder or a video file, in one sequential pass.
+"""Frames of an image folder or a video file, in one sequential pass, each with its time.
 
 Input of Figure 1 of the paper. What a file's header says is never trusted: only frames that
-decode count, and a file whose header exceeds the bounds below is refused before it is decoded.
+decode count, a time is that of the frame's own time stamp, and a file whose header exceeds the
+bounds below is refused before it is decoded. Where frames are lost, in the middle of a file or at
+its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not square are made square.
 """
 
 import contextlib
 import os
+import shlex
 import stat
+import statistics
 import time
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-# Read by OpenCV when a video is opened: nothing printed on stderr, no address of a disguised
-# playlist followed, no frame allocated beyond the bound.
+# Read by OpenCV when a video is opened: nothing printed on stderr, no playlist or script read and no
+# address followed, no frame allocated beyond the bound.
 MAX_PIXELS = 2**24
 """Pixels in one frame (4096 x 4096)."""
+_DEMUXERS = "avi,mov,matroska,flv,mpeg,mpegvideo,mpegts,asf,ogg,gif,mxf,ivf,nut,yuv4mpegpipe"
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"protocol_whitelist;file|max_pixels;{MAX_PIXELS}"
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(
+    f"{name};{value}"
+    for name, value in {
+        "protocol_whitelist": "file",
+        "format_whitelist": _DEMUXERS,
+        "max_pixels": MAX_PIXELS,
+    }.items()
+)
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
@@ -36,22 +49,72 @@ STALL_SECONDS = 1.0
 """Longest search for the next frame of a video."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg"})
+VIDEO_SUFFIXES = frozenset(
+    {".avi", ".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}
+    | {".wmv", ".asf", ".ogv", ".ogg", ".gif", ".mxf", ".ivf", ".nut", ".y4m"}
+)
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
-_VIDEO_SIGNATURES = (
-    (0, b"RIFF"),  # avi
-    (4, b"ftyp"),  # mp4, mov
-    (4, b"moov"),
-    (4, b"mdat"),
-    (4, b"wide"),
-    (0, b"\x1aE\xdf\xa3"),  # mkv, webm
-    (0, b"FLV"),
-    (0, b"\x00\x00\x01\xba"),  # mpg
-    (0, b"\x00\x00\x01\xb3"),
+_TS = 188
+"""Bytes of a packet of MPEG-TS; camcorders put four more in front of each."""
+_VIDEOS = (
+    (8, b"AVI", "an AVI video"),
+    (4, b"ftyp", "an MPEG-4 or QuickTime video"),
+    (4, b"moov", "a QuickTime video"),
+    (4, b"mdat", "a QuickTime video"),
+    (4, b"wide", "a QuickTime video"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (0, b"FLV", "a Flash video"),
+    (0, b"\x00\x00\x01\xba", "an MPEG video"),
+    (0, b"\x00\x00\x01\xb3", "an MPEG video"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "a Windows Media video"),
+    (0, b"OggS", "an Ogg video"),
+    (0, b"GIF8", "a GIF animation"),
+    (0, b"\x06\x0e+4", "an MXF video"),
+    (0, b"DKIF", "an IVF video"),
+    (0, b"nut/", "a NUT video"),
+    (0, b"YUV4MPEG2", "a YUV4MPEG video"),
 )
-"""The signature of each container and its offset. FFmpeg would also open playlists and scripts."""
+"""The containers that are opened: offset and bytes of the signature, name. (MPEG-TS has a repeated one.) FFmpeg
+would also open playlists and scripts."""
+_OTHERS = (
+    (4, b"ftypheic", "a HEIF picture"),
+    (4, b"ftypmif1", "a HEIF picture"),
+    (4, b"ftypavif", "an AVIF picture"),
+    (4, b"ftypM4A", "an MPEG-4 sound"),
+    (0, b".RMF", "a RealMedia video"),
+    (0, b"\x1f\x07\x00", "a DV video"),
+    (0, b"\x89PNG", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"BM", "a BMP picture"),
+    (8, b"WEBP", "a WebP picture"),
+    (8, b"WAVE", "a WAV sound"),
+    (0, b"ID3", "an MP3 sound"),
+    (0, b"fLaC", "a FLAC sound"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"7z\xbc\xaf", "a 7z archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"#EXTM3U", "a playlist"),
+    (0, b"version https://git-lfs", "a pointer of git LFS"),
+)
+"""What is refused by its name."""
+_EXACT = ("an AVI video", "an MPEG-4 or QuickTime video", "a QuickTime video")
+"""Kinds whose header counts the frames; for the others, OpenCV estimates them from the duration."""
+_TRANSPORT, _UNKNOWN = "an MPEG transport stream", "a file of an unknown kind"
+_ESTIMATE = 0.05
+"""Share of such an estimate that may lack without being a flaw."""
+
 _NO_FRAME = "not one frame can be decoded"
+_ATTEMPTS = 100
+"""Damaged frames that are passed over until the next sound one."""
+_HOLE = 1.75
+"""An interval of so many usual ones between two frames is a hole."""
+_RECENT = 15
+"""Intervals of which the median is the usual one."""
+_MAX_STRETCH = 4.0
+"""A pixel of a larger aspect ratio is a damaged header's."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +127,39 @@ class View:
     """The half to keep of a frame that shows two views side by side, one of them through a mirror (MMI)."""
 
 
+TURNS: tuple[View, ...] = (View(0), View(90), View(270), View(180))
+"""The views of a recording that may lie on its side, the likeliest first."""
+
+
 class VideoFacts(NamedTuple):
-    """What the header of a video says."""
+    """What a look at a video shows, without decoding it whole."""
 
     height: int
     width: int
+    """Both of the upright frame with square pixels."""
     claimed_frames: int
-    """Often wrong."""
+    """By the header; often wrong."""
+    flaw: str
+    """Where the file breaks off, if that is before the header's last frame; else empty."""
+
+
+class TimedFrame(NamedTuple):
+    """One decoded frame."""
+
+    number: int
+    """Counted from 0; frames that are lost count, too."""
+    seconds: float
+    """Since the first frame; NaN where nothing tells (images without a known frame rate)."""
+    picture: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+
+
+class Flaw(NamedTuple):
+    """Frames of a recording that are lost: those before and after it do not follow each other."""
+
+    first_frame: int | None
+    """The first that is lost, counted from 0; None where it is not known, and numbers behind it are too small."""
+    why: str
 
 
 class UnusableFile(Exception):
@@ -94,26 +183,39 @@ def printable(text: str) -> str:
 
 
 def read_frames(source: Path, images: Sequence[Path] = (), start: int = 0) -> Iterator[np.ndarray]:
-    """The frames in order, each (H, W, 3) uint8 RGB; grey is repeated, 16 bits are cut to 8, alpha is dropped.
+    """The pictures of `read_timed`, without times and flaws."""
+    for item in read_timed(source, images, start):
+        if isinstance(item, TimedFrame):
+            yield item.picture
+
+
+def read_timed(
+    source: Path, images: Sequence[Path] = (), start: int = 0, frame_rate: float | None = None
+) -> Iterator[TimedFrame | Flaw]:
+    """The frames in order, (H, W, 3) uint8 RGB, and where some are lost.
+
+    Grey is repeated, 16 bits are cut to 8, alpha is dropped, pixels are made square.
 
     Args:
         source: a video file, or the folder of ``images``.
         images: the files of an image sequence, in the order to read them; their sizes may differ.
         start: number of the first frame to read, from 0. In a video it is looked up in the file's index,
             which may be wrong.
+        frame_rate: of ``images``, in frames per second, where it is known. A video has time stamps.
 
     Raises:
-        VideoError: no frame at all, or an image that cannot be read. A truncated video ends where it breaks off.
+        VideoError: no frame at all, or an image that cannot be read.
     """
     if images:
-        yield from map(read_image, images[start:])
+        for number, image in enumerate(images[start:], start):
+            yield TimedFrame(number, number / frame_rate if frame_rate else float("nan"), read_image(image))
     elif source.is_dir():
         raise VideoError("no images", source.name)
     else:
         with _opened(source) as capture:
             if start:
                 capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-            yield from _decoded(source, capture)
+            yield from _decoded(source, capture, start)
 
 
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
@@ -130,15 +232,32 @@ def check_image(path: Path) -> None:
 
 
 def check_video(path: Path) -> VideoFacts:
-    """Decode only the first frame; raises `VideoError` when there is none."""
+    """Decode only the first frame and look for the last; raises `VideoError` when there is no first."""
     with _opened(path) as capture:
-        height, width, claimed = (
-            int(capture.get(what))
-            for what in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_COUNT)
-        )
+        claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
         if not _grabbed(path, capture):
-            raise VideoError(_NO_FRAME, path.name)
-        return VideoFacts(height, width, claimed)
+            raise _undecodable(path, capture)
+        height, width = _squared(_retrieved(path, capture, 0), _aspect(capture)).shape[:2]
+        first_lost = None if _reaches_end(capture, claimed) else _first_lost(path)
+    flaw = "" if first_lost is None else _breaks_off(path, first_lost, claimed)
+    return VideoFacts(height, width, claimed, flaw)
+
+
+def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
+    """Whether the last frame of the header is there. (False is not certain: an index may be wrong.)"""
+    return claimed <= 1 or (bool(capture.set(cv2.CAP_PROP_POS_FRAMES, claimed - 1)) and bool(capture.grab()))
+
+
+def _first_lost(path: Path) -> int:
+    """The number behind that of the last frame that decodes."""
+    last = -1
+    try:
+        with _opened(path) as capture:
+            for number, _ in _grabs(path, capture):
+                last = number
+    except VideoError:
+        pass  # what comes behind this frame is lost
+    return last + 1
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -175,13 +294,11 @@ def _open_image(path: Path) -> Image.Image:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     _size(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise VideoError(str(error.strerror), path.name) from error
-    if not any(head[at : at + len(signature)] == signature for at, signature in _VIDEO_SIGNATURES):
-        raise VideoError("not a video", path.name)
+    kind = _kind(path)
+    if not _is_video(kind):
+        convertible = kind.endswith("video") or kind == _UNKNOWN
+        remedy = _conversion(path) if convertible else "git lfs pull" if "git" in kind else "another file"
+        raise VideoError(f"{kind}, not a video that is read", path.name, remedy)
     name = str(path.resolve())
     try:
         name.encode()
@@ -204,18 +321,108 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    count = 0
-    while _grabbed(path, capture):
-        count += 1
-        if count > MAX_FRAMES:
-            raise VideoError(f"more than {MAX_FRAMES} frames", path.name)
-        there, frame = capture.retrieve()
-        if not there:
-            raise VideoError(f"frame {count} cannot be converted", path.name)
-        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    if not count:
-        raise VideoError(_NO_FRAME, path.name)
+def _kind(path: Path) -> str:
+    """What a file is by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(3 * (_TS + 4))
+    except OSError as error:
+        raise VideoError(str(error.strerror), path.name) from error
+    for at, signature, kind in (*_OTHERS, *_VIDEOS):
+        if head[at : at + len(signature)] == signature:
+            return kind
+    if any(head[first::packet].strip(b"G") == b"" and len(head) > packet for first, packet in ((0, _TS), (4, _TS + 4))):
+        return _TRANSPORT
+    text = head.isascii() and all(character.isprintable() or character in "\t\r\n" for character in head.decode())
+    return "a text file" if text else _UNKNOWN
+
+
+def _is_video(kind: str) -> bool:
+    return kind == _TRANSPORT or any(kind == name for _, _, name in _VIDEOS)
+
+
+def _conversion(path: Path) -> str:
+    """What to type to make a file readable."""
+    name = shlex.quote(printable(path.name))
+    return f"ffmpeg -i {name} -c:v libx264 -pix_fmt yuv420p {shlex.quote(printable(path.stem) + '.mp4')}"
+
+
+def _undecodable(path: Path, capture: cv2.VideoCapture) -> VideoError:
+    kind = _kind(path)
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    codec = code.to_bytes(4, "little").decode("latin-1").strip("\0 ")
+    named = f" (codec {printable(codec)})" if codec else ""
+    return VideoError(f"{kind}, of which {_NO_FRAME}{named}", path.name, f"a new copy, or {_conversion(path)}")
+
+
+def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[TimedFrame | Flaw]:
+    claimed, aspect = _count(capture, cv2.CAP_PROP_FRAME_COUNT), _aspect(capture)
+    next_number, flawed = start, False
+    for number, seconds in _grabs(path, capture, start):
+        if number > next_number:
+            flawed = True
+            lost = (
+                f"frame {next_number} is" if number == next_number + 1 else f"frames {next_number} to {number - 1} are"
+            )
+            yield Flaw(next_number, f"{lost} lost: the file has a hole")
+        picture = _retrieved(path, capture, number)
+        yield TimedFrame(number, seconds, cv2.cvtColor(_squared(picture, aspect), cv2.COLOR_BGR2RGB))
+        next_number = number + 1
+    if next_number == start and not start:
+        raise _undecodable(path, capture)
+    if why := _breaks_off(path, next_number, claimed):
+        if _reaches_end(capture, claimed):
+            lacking = f"{claimed - next_number} {'more ' if flawed else ''}of {claimed} frames"
+            yield Flaw(None, f"{lacking} are lost: the file has a hole, and its place is not known")
+        else:
+            yield Flaw(next_number, why)
+
+
+def _breaks_off(path: Path, decoded: int, claimed: int) -> str:
+    """The flaw of a video of which so many frames decode, up to the last that does; empty for a sound one."""
+    may_lack = 0 if _kind(path) in _EXACT else max(2, round(_ESTIMATE * claimed))
+    return f"frame {decoded} of {claimed}: the file breaks off" if claimed - decoded > may_lack else ""
+
+
+def _grabs(path: Path, capture: cv2.VideoCapture, start: int = 0) -> Iterator[tuple[int, float]]:
+    """Number and seconds of each frame, grabbed and not yet converted.
+
+    Numbers follow the time stamps where these show that frames are lost: where an interval is a multiple of the
+    usual one, and the header's frame rate says that intervals are all alike. (In a recording of variable frame rate
+    a long interval is none of its flaws.)
+    """
+    claimed, rate = _count(capture, cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    number, seconds, origin = start - 1, 0.0, 0.0
+    usual: deque[float] = deque(maxlen=_RECENT)
+    for _ in range(MAX_FRAMES + 1):
+        passed_over = 0
+        while not _grabbed(path, capture):
+            passed_over += 1
+            if number + passed_over + 1 >= claimed or passed_over >= _ATTEMPTS:
+                return
+        stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        typical = statistics.median(usual) if usual else (1 / rate if 0 < rate < 1000 else 0.0)
+        if number < start:
+            number, seconds, origin = start, start * typical, stamp - start * typical
+        else:
+            interval = stamp - origin - seconds
+            even = abs(rate * typical - 1) < 0.02
+            lost = round(interval / typical) - 1 if even and interval > _HOLE * typical else 0
+            if not 0 < interval < 3600:  # a stamp that is missing or damaged
+                interval, origin = typical, stamp - seconds - typical
+            if not lost:
+                usual.append(interval)
+            number += 1 + min(max(lost, min(passed_over, 1)), MAX_FRAMES)
+            seconds += interval
+        yield number, seconds
+    raise VideoError(f"more than {MAX_FRAMES} frames", path.name)
+
+
+def _retrieved(path: Path, capture: cv2.VideoCapture, number: int) -> np.ndarray:
+    there, frame = capture.retrieve()
+    if not there:
+        raise VideoError(f"frame {number} cannot be converted", path.name)
+    return np.asarray(frame)
 
 
 def _grabbed(path: Path, capture: cv2.VideoCapture) -> bool:
@@ -226,6 +433,29 @@ def _grabbed(path: Path, capture: cv2.VideoCapture) -> bool:
     if time.monotonic() - start >= STALL_SECONDS:
         raise VideoError(f"no frame within {STALL_SECONDS:g} s; the file is damaged or the disk too slow", path.name)
     return False
+
+
+def _count(capture: cv2.VideoCapture, what: int) -> int:
+    """A number of the header, at most one more than the bound on frames."""
+    return int(min(max(capture.get(what), 0), MAX_FRAMES + 1))
+
+
+def _aspect(capture: cv2.VideoCapture) -> float:
+    """Width of a pixel of the upright frame, by its height."""
+    width, height = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    if not (width > 0 and height > 0 and 1 / _MAX_STRETCH <= width / height <= _MAX_STRETCH):
+        return 1.0  # none given, or nonsense
+    turned = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90
+    return float(height / width if turned else width / height)
+
+
+def _squared(picture: np.ndarray, aspect: float) -> np.ndarray:
+    """The picture with square pixels; no side gets shorter, within the bound on pixels."""
+    height, width = picture.shape[:2]
+    size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    if size == (width, height) or size[0] * size[1] > MAX_PIXELS:
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _size(path: Path) -> int:

@@ -8,15 +8,17 @@ import logging
 import os
 import warnings
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning_fabric import Fabric
 from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from fer3d.errors import InputError
+
+if TYPE_CHECKING:  # imported where it is used: it takes over a second, and predictions do without
+    from lightning_fabric import Fabric
 
 Device = Literal["auto", "cpu", "cuda"]
 TIMEOUT = timedelta(hours=6)
@@ -43,19 +45,22 @@ def best_precision(device: torch.device | str) -> Precision:
 
 
 def choose(device: Device, precision: Precision | Literal["auto"]) -> tuple[str, Precision]:
-    """Device and precision where ``auto`` leaves them open; an `InputError` for a GPU that is not there."""
+    """Device and precision where ``auto`` leaves them open, made ready; an `InputError` for a GPU that is not there."""
     chosen = best_device().type if device == "auto" else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise InputError("this machine has no CUDA device", "--device cpu")
+    if chosen == "cuda":
+        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
     return chosen, best_precision(chosen) if precision == "auto" else precision
 
 
-def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> Fabric:
+def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> "Fabric":
     """One process on that device and in that precision, by default the best here."""
     return _fabric(device, precision, devices=1)
 
 
-def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> Fabric:
+def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> "Fabric":
     """All processes that ``torchrun`` started, connected; without ``torchrun``, as `single_process_fabric`."""
     if not distributed.is_torchelastic_launched():
         return single_process_fabric(device, precision)
@@ -73,9 +78,8 @@ def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -
     return fabric
 
 
-def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> Fabric:
+def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> "Fabric":
+    from lightning_fabric import Fabric
+
     accelerator, chosen = choose(device, precision)
-    if accelerator == "cuda":
-        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
     return Fabric(accelerator=accelerator, precision="bf16-mixed" if chosen == "bf16" else "32-true", **processes)
