@@ -15,11 +15,11 @@ export FER3D_MMI := $(or $(MMI),$(FER3D_MMI))
 export FER3D_FERA := $(or $(FERA),$(FER3D_FERA))
 export FER3D_DISFA := $(or $(DISFA),$(FER3D_DISFA))
 
-.PHONY: help reproduce tables test docs lab notebooks bench clean
+.PHONY: help reproduce tables test docs demo lab notebooks bench clean
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
-	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
+	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12  VIDEO=file"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 
 reproduce: $(VENV)/.installed ## Notebooks, trainings and tables from scratch, to reports/runs/<run>/index.html
@@ -41,6 +41,9 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
 	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
 	@cp build/site/README.html build/site/index.html
+
+demo: $(VENV)/.installed ## A rendered person and VIDEO=file, if given, predicted: build/demo/index.html
+	@$(BIN)/fer3d demo $(if $(VIDEO),"$(VIDEO)")
 
 lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks

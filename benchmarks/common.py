@@ -112,14 +112,24 @@ def random_store(out: Path, settings: config.ClipSettings, clips: int) -> Store:
     rng = np.random.default_rng(0)
     T, S = settings.num_frames, settings.size
     names = rng.choice(LABELS, clips)
-    same = {"database": "ckplus", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
+    same = {
+        "database": "ckplus",
+        "first_frame": 0,
+        "padded": 0,
+        "missing": 0,
+        "small": 0,
+        "doubtful": 0,
+        "n_faces": 1,
+        "score": 1.0,
+    }
     with writer(out, settings, {"database": "ckplus", "source_fingerprint": "noise"}) as store:
         for k, label in enumerate(names):
             row = {**same, "clip": str(k), "subject": str(k), "sequence": str(k), "label": label}
             arrays = {
                 "frames": rng.integers(0, 256, (1, T, S, S, 3), dtype=np.uint8),
                 "landmarks": rng.uniform(0, S, (1, T, 66, 2)),
-                "detections": np.ones((1, T, 2)),
+                "detections": np.ones((1, T, 3)),
+                "numbers": np.arange(T)[None],
                 "squares": np.tile((S / 2, S / 2, S, 0.0), (1, T, 1)),
             }
             store.put([row], arrays)

@@ -275,6 +275,27 @@ def _summary_page(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, summary["weights"], summary["note"]])
 
 
+@app.command()
+def demo(
+    source: Annotated[
+        list[str] | None, typer.Argument(metavar="[INPUT...]", help="Recordings of your own, as for fer3d predict.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Folder of a finished run, or the name of shipped weights.")
+    ] = "synthetic",
+    out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("build/demo"),
+) -> None:
+    """Render a person who smiles, predict for this and for your own recordings, and write the page that shows it."""
+    from fer3d import video_report
+    from fer3d.own_video import Options, Weights
+    from fer3d.workbook import demo
+
+    loaded = Weights.load(weights)
+    rendered = demo.render_person(out / "rendered_person.avi", progress=True)
+    video_report.run([str(rendered), *(source or [])], loaded, Options(), out, _print_predicted)
+    print(f"Open {out.resolve() / 'index.html'} in a browser.")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def notebook(
     context: typer.Context,

@@ -126,6 +126,9 @@ class ClipSettings(Settings):
     """Side of the square face crop in pixels (paper)."""
     num_frames: PositiveInt = 10
     """Frames in a clip (paper)."""
+    frame_step: NonNegativeFloat = 0.0
+    """Seconds from one frame of a clip to the next; 0: successive frames, at whatever rate they were recorded (paper).
+    A recording of longer intervals is taken as it is."""
     margin: NonNegativeFloat = 0.15
     """Added on each side of the square round the 66 points, as a share of its side; the paper does not say."""
     align: bool = False
@@ -137,7 +140,8 @@ class ClipSettings(Settings):
     crop_per: Literal["clip", "frame"] = "clip"
     """One square for all frames of a clip, so that what moves in it is the face; the paper does not say."""
     min_face: PositiveInt = 80
-    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance)."""
+    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance). From 48 faces
+    are found, too, but the mouth's landmarks get vague; the manifest counts the frames of such clips as ``small``."""
     min_found: PositiveInt = 8
     """Frames of a clip that must show a face, ``num_frames`` at most; the landmarks of the others are missing (NaN)."""
     short: Literal["repeat_first", "resample", "drop"] = "repeat_first"

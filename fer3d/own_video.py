@@ -234,7 +234,9 @@ def watch(
     began = time.monotonic()
     predictor, settings = Predictor(weights.model), options.clips(weights.model)
     most = 1 if options.person == "largest" else tracks.PEOPLE
-    seconds = options.window or settings.num_frames / FRAME_RATE
+    seconds = options.window or settings.num_frames * (
+        settings.frame_step or 1 / (weights.model.frame_rate or FRAME_RATE)
+    )
     steps = tracks.follow(recording.items, settings, seconds, options.step, most)
     bar: dict[str, Any] = {"unit": "frame", "disable": None if progress else True, "leave": False}
     wanted = int(options.person) if options.person.isdecimal() else None

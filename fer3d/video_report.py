@@ -1,7 +1,7 @@
 """What a prediction for a recording leaves on disk: table, summary, timeline, and the recording with an overlay.
 
-``predictions.csv`` and ``summary.json`` cover all recordings of a call; each recording has ``timeline.png`` and
-``.svg``, an overlay and ``index.html``, which shows both. Every file says which weights predicted, and what a label is.
+``predictions.csv``, ``summary.json`` and ``index.html`` cover all recordings of a call; each recording has
+``timeline.png`` and ``.svg``, and an overlay. Every file says which weights predicted, and what a label is.
 
 The overlay is an H.264 video in MPEG-4 (``overlay.mp4``) where the OpenCV at hand writes it. OpenCV's wheels can't;
 there it is VP8 in WebM (``overlay.webm``), which browsers play, too: their VP9 takes ten times as long.
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -202,29 +203,25 @@ def _rgb(colour: tuple[int, int, int]) -> tuple[int, ...]:
     return colour[::-1]
 
 
-def write_page(
-    folder: Path, recording: Recording, rows: list[Row], weights: Weights, summary: dict[str, Any], overlay: str
-) -> None:
-    """The timeline and the page of one recording."""
+def _draw_timeline(folder: Path, recording: Recording, rows: list[Row], weights: Weights) -> None:
     from fer3d.evaluation import plots  # its libraries take a second, which the first prediction need not wait for
 
-    predicted = pd.DataFrame([row for row in rows if "label" in row], columns=["person", *_TIMES, *_columns(weights)])
+    columns = ["person", "start", "end", *(f"p_{name}" for name in weights.classes)]
+    predicted = pd.DataFrame([row for row in rows if "label" in row], columns=columns)
     people = {f"person {number}": own for number, own in predicted.groupby("person")}
-    lasting = max([recording.seconds, *predicted["end"]], default=0.0)
+    lasting = max([recording.seconds, *predicted["end"]])
     figure = plots.timeline(people, weights.classes, lasting, f"{recording.name}: predicted expressions")
     figure.supxlabel(f"Weights: {weights.short}. {NOTE}", fontsize=7)
     plots.save(figure, folder / "timeline", predicted)
-    page = Template((Path(__file__).with_suffix(".html")).read_text(encoding="utf-8"), autoescape=True).render(
-        summary=summary, overlay=overlay
-    )
-    files.write_text(folder / "index.html", page)
 
 
-_TIMES = ("start", "end")
-
-
-def _columns(weights: Weights) -> list[str]:
-    return [f"p_{name}" for name in weights.classes]
+def _write_page(out: Path, shown: list[tuple[dict[str, Any], Path, str]], weights: Weights) -> None:
+    """The page of all recordings: of each the summary, its folder and the overlay's name."""
+    recordings = [
+        (summary, "" if folder == out else f"{quote(folder.name)}/", overlay) for summary, folder, overlay in shown
+    ]
+    template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)
+    files.write_text(out / "index.html", template.render(recordings=recordings, note=NOTE, weights=weights.title))
 
 
 def run(
@@ -249,6 +246,7 @@ def run(
     recordings = [open_recording(source, weights, options) for source in sources]
     rows: list[Row] = []
     summaries, failed = [], None
+    shown: list[tuple[dict[str, Any], Path, str]] = []
     for recording, folder in zip(recordings, _folders(sources, out), strict=True):
         own, overlay = len(rows), None
         try:
@@ -268,10 +266,12 @@ def run(
         tell(summary)
         summaries.append(summary)
         if folder and overlay:
-            write_page(folder, recording, rows[own:], weights, summary, overlay.file)
+            _draw_timeline(folder, recording, rows[own:], weights)
+            shown.append((summary, folder, overlay.file))
     if out:
         files.write_csv(out / "predictions.csv", table(rows, weights.classes))
         files.write_json(out / "summary.json", {"recordings": summaries, "weights": weights.title, "note": NOTE})
+        _write_page(out, shown, weights)
     if failed:
         raise failed
     return any(summary["people"] for summary in summaries)

@@ -56,7 +56,8 @@ def test_each_of_several_inputs_has_its_folder_and_a_broken_one_spoils_no_other(
     sources = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi")]
     out = tmp_path / "out"
     video_report.run(sources, Weights.load(run), Options(), out, lambda value: None)
-    assert (out / "a" / "index.html").exists() and (out / "b" / "timeline.svg").exists()
+    assert (out / "a" / "timeline.png").exists() and (out / "b" / "timeline.svg").exists()
+    assert 'src="b/overlay' in (out / "index.html").read_text()
     assert set(pd.read_csv(out / "predictions.csv")["file"]) == {"a.avi", "b.avi"}
     with pytest.raises(InputError, match="none"):
         video_report.run([*sources, str(tmp_path / "none.avi")], Weights.load(run), Options(), tmp_path / "x", print)

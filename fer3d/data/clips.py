@@ -9,24 +9,29 @@ frames with one label. What the paper leaves open:
 - a sequence of fewer than ten frames is padded, resampled or dropped (``settings.short``);
   a shorter run of a frame-labelled recording is dropped;
 - a clip needs a face on ``settings.min_found`` of its frames. A frame without one is cropped
-  with the box of the nearest frame that has one, and its landmarks are NaN.
+  with the box of the nearest frame that has one, and its landmarks are NaN;
+- frames follow each other as they were recorded, at whatever rate. With ``settings.frame_step``
+  they are taken at that interval instead, so that the same motion gives the same clip at any rate.
 
+A clip that spans a scene cut, another person (`continuity`) or lost frames (`video.Flaw`) is dropped.
 Only the last ten frames of a CK+ sequence are read and tracked.
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
 from fer3d.config import ClipSettings
+from fer3d.data.continuity import broken
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.databases.sequence import Sequence
-from fer3d.data.faces import Face, FaceTracker, Rejected, choose_view
-from fer3d.data.video import View, read_frames, upright
+from fer3d.data.faces import DOUBTFUL, SMALL, Face, FaceTracker, Rejected, choose_view
+from fer3d.data.video import Flaw, TimedFrame, VideoError, View, read_frames, read_timed, upright
 
 LAST_FRAMES = frozenset({"ckplus"})
 """Databases whose sequences end at the apex: only their last ten frames are used (paper)."""
@@ -36,23 +41,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Clip:
-    """Ten consecutive frames of one face with one label."""
+    """Ten successive frames of one face with one label."""
 
     first_frame: int
+    seconds: float
+    """Of the first frame since the recording's; NaN where no time is known."""
+    frame_rate: float
+    """Frames a second in the clip; NaN where no time is known."""
     label: str
     """Empty where the sequence has none (one's own video)."""
     padded: int
     """Frames that repeat another."""
+    small: int
+    """Frames whose face is smaller than `faces.SMALL`: landmarks are vague there."""
+    doubtful: int
+    """Frames whose landmarks are doubtful: confidence below `faces.DOUBTFUL`."""
     frames: np.ndarray
     """(T, H, W, 3) uint8 RGB."""
     landmarks: np.ndarray
     """(T, 66, 2) float32, pixels of the crop; NaN where a frame has no face."""
     detections: np.ndarray
-    """(T, 2) float32, number of faces and score of each frame (`Face`); 0 and NaN where a frame has no face."""
+    """(T, 3) float32: number of faces, score, confidence of each frame (`Face`); 0, NaN, NaN where it has no face."""
     squares: np.ndarray
     """(T, 4) float64, the `Box` of the upright frame that each picture was cut out of."""
+    numbers: np.ndarray
+    """(T,) int32, the number of each frame in the recording, from 0."""
     missing: Mapping[int, str]
-    """The frames without a face, counted from 0 in the sequence, and why."""
+    """The frames without a face, by their number, and why."""
 
     @property
     def n_faces(self) -> int:
@@ -64,12 +79,18 @@ class Clip:
         """The smallest score of a frame."""
         return float(np.nanmin(self.detections[:, 1]))
 
+    @property
+    def confidence(self) -> float:
+        """The smallest confidence of a frame."""
+        return float(np.nanmin(self.detections[:, 2]))
+
 
 @dataclass(frozen=True)
 class DroppedClip:
     """A clip, or a run too short for one, that is not used."""
 
     first_frame: int
+    seconds: float
     reason: str
 
 
@@ -79,44 +100,93 @@ class Frame:
 
     index: int
     """Counted from 0 in the sequence."""
+    seconds: float
+    """Since the recording's first frame; NaN where no time is known."""
     label: str | None
+    run: int
+    """How many flaws of the recording lie before it."""
     picture: np.ndarray
     """(H, W, 3) uint8 RGB, upright."""
-    face: Face | Rejected
+    face: Face | Rejected | None = None
+    """None before tracking."""
 
 
-def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | DroppedClip]:
-    """The clips of one sequence in order, and what was dropped, by a new tracker. Raises `VideoError`."""
+def cut(sequence: Sequence, tracker: FaceTracker) -> Iterator[Clip | DroppedClip | Flaw]:
+    """The clips of one sequence in order, what was dropped, and what the recording lacks, by a new tracker.
+
+    Raises `VideoError`.
+    """
     settings = tracker.settings
     whole = 0
-    for frames in windows(_tracked_frames(sequence, tracker), settings.num_frames):
+    flaws: list[Flaw] = []
+    for frames in windows(_tracked_frames(sequence, tracker, flaws), settings.num_frames):
         if len(frames) == settings.num_frames:
             whole += 1
             yield _clip(frames, settings)
         elif sequence.frame_labels is not None:
-            yield DroppedClip(frames[0].index, f"run of {len(frames)} frames with one label")
+            yield _dropped(frames, f"run of {len(frames)} frames with one label")
         elif not whole and settings.short == "drop":
-            yield DroppedClip(frames[0].index, f"sequence of {len(frames)} frames")
+            yield _dropped(frames, f"sequence of {len(frames)} frames")
         elif not whole:
             yield _clip(pad_to_length(frames, settings), settings, padded=settings.num_frames - len(frames))
+    yield from flaws
 
 
-def _tracked_frames(sequence: Sequence, tracker: FaceTracker) -> Iterator[Frame]:
+def _tracked_frames(sequence: Sequence, tracker: FaceTracker, flaws: list[Flaw]) -> Iterator[Frame]:
     """Each frame that may go into a clip, decoded, turned upright and tracked, with its label."""
-    images = sequence.images
-    if sequence.database in LAST_FRAMES:
-        images = images[-tracker.settings.num_frames :]
-    first = len(sequence.images) - len(images)
-    view = view_of(sequence, tracker.settings)
-    for index, stored in enumerate(read_frames(sequence.source, images), start=first):
+    frames = _upright_frames(sequence, tracker.settings, flaws)
+    for frame, face in tracker.follow(frames, lambda frame: frame.picture):
+        yield replace(frame, face=face)
+
+
+def _upright_frames(sequence: Sequence, settings: ClipSettings, flaws: list[Flaw]) -> Iterator[Frame]:
+    """The frames before tracking; ``flaws`` gets those of the recording."""
+    view = view_of(sequence, settings)
+    for item in _sampled(_last_frames(sequence, settings), settings.frame_step):
+        if isinstance(item, Flaw):
+            flaws.append(item)
+            if item.first_frame is None and sequence.frame_labels is not None:
+                raise VideoError(f"{item.why}, so that labels and frames do not match", sequence.source.name)
+            continue
         if sequence.frame_labels is None:
             label: str | None = sequence.label or ""
-        elif index < len(sequence.frame_labels):
-            label = sequence.frame_labels[index]
+        elif item.number < len(sequence.frame_labels):
+            label = sequence.frame_labels[item.number]
         else:
-            return  # more frames than labels: the others have none
-        picture = upright(stored, view)
-        yield Frame(index, label, picture, tracker.step(picture))
+            flaws.append(Flaw(item.number, f"only {len(sequence.frame_labels)} labels: the frames behind are not used"))
+            return
+        yield Frame(item.number, item.seconds, label, len(flaws), upright(item.picture, view))
+
+
+def _last_frames(sequence: Sequence, settings: ClipSettings) -> Iterator[TimedFrame | Flaw]:
+    """The frames of a recording; of a sequence that ends at the apex the last ones alone."""
+    images, rate = sequence.images, sequence.frame_rate
+    if sequence.database not in LAST_FRAMES:
+        yield from read_timed(sequence.source, images, frame_rate=rate)
+        return
+    stride = max(1, round(settings.frame_step * rate)) if rate else 1
+    first = (len(images) - 1) % stride
+    start = max(first, len(images) - 1 - stride * (settings.num_frames - 1))
+    for item in read_timed(sequence.source, images[start::stride]):
+        if isinstance(item, TimedFrame):
+            number = start + stride * item.number
+            yield TimedFrame(number, number / rate if rate else math.nan, item.picture)
+
+
+def _sampled(items: Iterable[TimedFrame | Flaw], step: float) -> Iterator[TimedFrame | Flaw]:
+    """The frames nearest to every ``step`` seconds; none twice, all of a recording whose intervals are longer.
+
+    0, or frames without a time: all.
+    """
+    due, before = -math.inf, math.nan
+    for item in items:
+        if step and isinstance(item, TimedFrame) and not math.isnan(item.seconds):
+            interval = 0.0 if math.isnan(before) else item.seconds - before
+            before = item.seconds
+            if due - item.seconds > interval / 2:
+                continue
+            due = max((item.seconds if due == -math.inf else due) + step, item.seconds)
+        yield item
 
 
 def view_of(sequence: Sequence, settings: ClipSettings) -> View:
@@ -149,12 +219,16 @@ def pad_to_length(frames: list[T], settings: ClipSettings) -> list[T]:
 
 
 def _clip(frames: list[Frame], settings: ClipSettings, padded: int = 0) -> Clip | DroppedClip:
-    """Ten frames as a clip, if enough of them show a face."""
+    """Ten frames as a clip, if enough of them show a face, all of one person in one scene."""
     faces = {i: frame.face for i, frame in enumerate(frames) if isinstance(frame.face, Face)}
     reasons = {frame.index: frame.face.reason for frame in frames if isinstance(frame.face, Rejected)}
+    if frames[0].run != frames[-1].run:
+        return _dropped(frames, "frames of the recording are lost within it")
     if len(faces) < settings.min_found:
         reason, _ = Counter(reasons.values()).most_common(1)[0]
-        return DroppedClip(frames[0].index, f"{reason} (a face on {len(faces)} of {len(frames)} frames)")
+        return _dropped(frames, f"{reason} (a face on {len(faces)} of {len(frames)} frames)")
+    if found := broken([frames[i].picture for i in faces], list(faces.values())):
+        return _dropped(frames, f"{found[1]} at frame {frames[list(faces)[found[0]]].index}")
     box_of_clip = crop_box(np.stack([face.landmarks for face in faces.values()]), settings)
     pictures, landmarks, squares = [], [], []
     for i, frame in enumerate(frames):
@@ -164,15 +238,31 @@ def _clip(frames: list[Frame], settings: ClipSettings, padded: int = 0) -> Clip 
         pictures.append(picture)
         landmarks.append(mapped if i in faces else np.full_like(mapped, np.nan))
         squares.append(astuple(box))
+    none = (0, np.nan, np.nan)
+    seen = [(faces[i].n_faces, faces[i].score, faces[i].confidence) if i in faces else none for i in range(len(frames))]
     return Clip(
         first_frame=frames[0].index,
+        seconds=frames[0].seconds,
+        frame_rate=_frame_rate(frames),
         label=str(frames[0].label),
         padded=padded,
+        small=sum(face.box.side < SMALL for face in faces.values()),
+        doubtful=sum(face.confidence < DOUBTFUL for face in faces.values()),
         frames=np.stack(pictures),
         landmarks=np.stack(landmarks),
-        detections=np.array(
-            [(faces[i].n_faces, faces[i].score) if i in faces else (0, np.nan) for i in range(len(frames))], np.float32
-        ),
+        detections=np.array(seen, np.float32),
         squares=np.array(squares),
+        numbers=np.array([frame.index for frame in frames], np.int32),
         missing=reasons,
     )
+
+
+def _frame_rate(frames: list[Frame]) -> float:
+    """Frames a second, measured from the first to the last of these that differ; NaN where nothing tells."""
+    times = sorted({frame.seconds for frame in frames})
+    lasting = times[-1] - times[0]
+    return (len(times) - 1) / lasting if lasting > 0 else math.nan
+
+
+def _dropped(frames: list[Frame], reason: str) -> DroppedClip:
+    return DroppedClip(frames[0].index, frames[0].seconds, reason)

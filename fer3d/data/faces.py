@@ -58,8 +58,8 @@ SEARCH_SIDE = 1024
 """Longer side in pixels to which a larger frame is reduced for the search of the whole frame."""
 RECOUNT = 10
 """Frames after which the whole frame is searched although a face is tracked."""
-PATIENCE = 4
-"""While no face is found, one frame of so many is searched."""
+PATIENCE = 5
+"""While no face is found, one frame of so many is searched at last; at first every one."""
 CANDIDATES = 6
 """Faces of one frame that are fitted, the largest central ones."""
 SMALL = 80
@@ -101,6 +101,8 @@ class FaceTracker:
         """The tracked face, also one that is too small to be used."""
         self.frames = 0
         self._since_search = 0
+        self._failures = 0
+        """Searches without a face since the last face."""
 
     def step(self, frame: np.ndarray) -> Face | Rejected:
         """The face of the next frame (H, W, 3) uint8 RGB, or why there is none."""
@@ -120,6 +122,7 @@ class FaceTracker:
                 self.face = _choose(found, frame.shape, last) or tracked
         else:
             self.face = tracked
+        self._failures = self._failures + 1 if self.face is None else 0
         return self._result(self.face)
 
     def follow(
@@ -127,12 +130,12 @@ class FaceTracker:
     ) -> Iterator[tuple[Item, Face | Rejected]]:
         """The items in order, each with the face of its picture, as `step` finds it; the search is bounded.
 
-        Where no face was found, up to `PATIENCE` items are held back until the next search.
+        While no face is found, up to `PATIENCE` items are held back until the next search.
         """
         held: list[Item] = []
         for item in items:
             held.append(item)
-            if self.face is None and self.frames and len(held) < PATIENCE:
+            if len(held) < min(self._failures, PATIENCE):
                 continue
             yield from self._catch_up(held, picture)
             held = []
@@ -142,15 +145,18 @@ class FaceTracker:
     def _catch_up(
         self, held: list[Item], picture: Callable[[Item], np.ndarray]
     ) -> Iterator[tuple[Item, Face | Rejected]]:
-        """The last of the items is searched; the others are tracked back from it."""
+        """The last of the items is searched; the others are tracked back from it, and searched where that fails."""
         *before, last = held
         result = self.step(picture(last))
         self.frames += len(before)
         face, earlier = self.face, []
         for item in reversed(before):
-            if face is not None:
-                grey = cv2.cvtColor(picture(item), cv2.COLOR_RGB2GRAY)
-                face = refit(grey, face)
+            near, face = face, None
+            if near is not None:
+                frame = picture(item)
+                grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+                face = refit(grey, near)
+                face = face or _choose(search(grey, self.settings), frame.shape, near)
             earlier.append((item, self._result(face)))
         yield from reversed(earlier)
         yield last, result
@@ -196,9 +202,7 @@ def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
         faces: list[Face] = []
         for box in sorted(boxes, key=lambda box: -_prominence(box, grey.shape))[:CANDIDATES]:
             face = _fit(grey, box)
-            if face is not None and all(
-                _distance(face.box, other.box) > min(face.box.side, other.box.side) / 2 for other in faces
-            ):
+            if face is not None and not any(_overlap(face.box, other.box) for other in faces):
                 faces.append(face)
         if faces:
             return [dataclasses.replace(face, n_faces=len(faces)) for face in faces]
@@ -212,8 +216,12 @@ def refit(grey: np.ndarray, face: Face) -> Face | None:
 
 def _counted(grey: np.ndarray, settings: ClipSettings) -> int:
     """The number of faces in a grey frame: candidates that are verified, and not fitted."""
-    boxes = list(_detectors(settings)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]
-    return sum(_verify(grey, box) is not None for box in boxes)
+    seen: list[Box] = []
+    for box in list(_detectors(settings)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]:
+        verified = _verify(grey, box)
+        if verified and not any(_overlap(verified[0], other) for other in seen):
+            seen.append(verified[0])
+    return len(seen)
 
 
 def _detectors(settings: ClipSettings) -> list[Callable[[np.ndarray, float], Iterator[Box]]]:
@@ -252,6 +260,8 @@ _CONVERGED = 0.06
 """A fit has converged when its box shifts, grows and turns (radians) by less than this share of its side."""
 _TILTS = {3: -math.radians(27), 4: math.radians(27)}
 """The tilt of the faces for which two of dlib's five HOG detectors were trained."""
+_TILTED_SIDE = 640
+"""Longer side in pixels to which a frame is reduced for the search for tilted heads: it is turned twice."""
 _TURN = math.radians(30)
 """Tilt of the faces that Haar's cascade, which finds them upright, is to find in a turned picture."""
 _APART, _WEAK, _TURNED = 0.02, 0.5, 1.3
@@ -354,7 +364,7 @@ def _prominence(box: Box, shape: tuple[int, ...]) -> float:
 
 def _haar_boxes(grey: np.ndarray, smallest: float, tilt: float = 0.0) -> Iterator[Box]:
     """Candidates whose heads are tilted clockwise by about so many radians."""
-    small, scale = _reduced(grey)
+    small, scale = _reduced(grey, _TILTED_SIDE if tilt else SEARCH_SIDE)
     turned, matrix = _levelled(small, tilt) if tilt else (small, np.eye(2, 3))
     side = max(24, round(smallest / _HAAR_SIDE * scale))
     for x, y, width, _ in _haar().detectMultiScale(turned, scaleFactor=1.1, minNeighbors=5, minSize=(side, side)):
@@ -385,8 +395,8 @@ def _hog_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
         yield dataclasses.replace(box, angle=_TILTS.get(tilt, 0.0))
 
 
-def _reduced(grey: np.ndarray) -> tuple[np.ndarray, float]:
-    scale = min(1.0, max(SEARCH_SIDE / max(grey.shape), 1 / min(grey.shape)))  # at least one pixel remains
+def _reduced(grey: np.ndarray, longest: int = SEARCH_SIDE) -> tuple[np.ndarray, float]:
+    scale = min(1.0, max(longest / max(grey.shape), 1 / min(grey.shape)))  # at least one pixel remains
     return (grey if scale == 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)), scale
 
 
@@ -394,6 +404,11 @@ def _difference(one: Box, other: Box) -> float:
     """The largest of shift, growth and rotation between two boxes: shares of the other's side, radians."""
     growth = abs(one.side - other.side)
     return max(_distance(one, other) / other.side, growth / other.side, abs(one.angle - other.angle))
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    """Whether two boxes are of one face."""
+    return _distance(one, other) <= min(one.side, other.side) / 2
 
 
 def _distance(one: Box, other: Box) -> float:

@@ -7,6 +7,7 @@ call that is made again repeats no finished sequence.
 """
 
 import dataclasses
+import math
 import os
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from fer3d.data.clips import Clip, DroppedClip, cut
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.faces import FaceTracker
 from fer3d.data.store import FORMAT, array_specs
-from fer3d.data.video import VideoError
+from fer3d.data.video import Flaw, VideoError
 from fer3d.data.writer import Writer, write_in_parts
 from fer3d.errors import InputError
 
@@ -84,21 +85,23 @@ def _cut_sequence(sequence: Sequence, part: Writer) -> None:
     """The clips of one sequence, and what was left out of it."""
     tracker = FaceTracker(part.settings)
     try:
-        for clip in cut(sequence, tracker):
-            if isinstance(clip, DroppedClip):
-                part.rejected.append(_rejected_row(sequence, "clip", clip.first_frame, clip.reason))
-                continue
-            part.put(
-                [_manifest_row(sequence, clip)],
-                {name: getattr(clip, name)[None] for name in array_specs(part.settings)},
-            )
-            part.rejected += [_rejected_row(sequence, "frame", *one) for one in clip.missing.items()]
+        for piece in cut(sequence, tracker):
+            if isinstance(piece, Flaw):
+                part.rejected.append(_rejected_row(sequence, "flaw", piece.first_frame, math.nan, piece.why))
+            elif isinstance(piece, DroppedClip):
+                part.rejected.append(_rejected_row(sequence, "clip", piece.first_frame, piece.seconds, piece.reason))
+            else:
+                arrays = {name: getattr(piece, name)[None] for name in array_specs(part.settings)}
+                part.put([_manifest_row(sequence, piece)], arrays)
+                part.rejected += [
+                    _rejected_row(sequence, "frame", i, math.nan, why) for i, why in piece.missing.items()
+                ]
         reason = part.rejected[0]["reason"] if part.rejected else "no labelled frame"
     except VideoError as error:
         part.clear()
         reason = str(error)
     if not part.clips:
-        part.rejected = [_rejected_row(sequence, "sequence", None, reason)]
+        part.rejected = [_rejected_row(sequence, "sequence", None, math.nan, reason)]
     part.frames = tracker.frames
 
 
@@ -109,17 +112,29 @@ def _manifest_row(sequence: Sequence, clip: Clip) -> dict[str, Any]:
         "subject": sequence.subject,
         "sequence": sequence.name,
         "first_frame": clip.first_frame,
+        "seconds": _number(clip.seconds, 3),
+        "frame_rate": _number(clip.frame_rate, 3),
         "padded": clip.padded,
         "missing": len(clip.missing),
+        "small": clip.small,
+        "doubtful": clip.doubtful,
         "label": clip.label,
         "n_faces": clip.n_faces,
         "score": round(clip.score, 4),
+        "confidence": round(clip.confidence, 4),
     }
 
 
-def _rejected_row(sequence: Sequence, what: str, first_frame: int | None, reason: str) -> dict[str, Any]:
+def _rejected_row(
+    sequence: Sequence, what: str, first_frame: int | None, seconds: float, reason: str
+) -> dict[str, Any]:
     source = {"database": sequence.database, "subject": sequence.subject, "sequence": sequence.name}
-    return source | {"what": what, "first_frame": first_frame, "reason": reason}
+    return source | {"what": what, "first_frame": first_frame, "seconds": _number(seconds, 3), "reason": reason}
+
+
+def _number(value: float, digits: int) -> float | None:
+    """Rounded; None where it is not known: JSON has no NaN."""
+    return None if math.isnan(value) else round(value, digits)
 
 
 def _skipped_row(database: str, record: Skipped) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The prepared store: ten-frame clips on disk, opened memory-mapped.
 
-A folder with the clips' pictures, landmarks, detections and squares as plain arrays, one row per
+A folder with the clips' pictures, landmarks, detections, squares and numbers as plain arrays, one row per
 clip in ``manifest.csv``, what was left out and why in ``rejected.csv``, and settings, counts and
 fingerprints in ``prepared.json``. `writer` writes it. Opening checks that all of it fits
 together and unpickles nothing.
@@ -18,15 +18,20 @@ from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.errors import InputError
 
-FORMAT = 5
+FORMAT = 6
 """Version of the store's layout."""
 LANDMARKS = 66
-MANIFEST = ("clip", "database", "subject", "sequence", "first_frame", "padded", "missing", "label", "n_faces", "score")
-"""Columns of ``manifest.csv``. ``first_frame`` counts from 0; ``padded`` and ``missing`` count frames that repeat
-another and frames without a face; ``n_faces`` is the clip's largest and ``score`` its smallest."""
-REJECTED = ("database", "subject", "sequence", "what", "first_frame", "reason")
-"""Columns of ``rejected.csv``; ``what`` is a frame (of a clip that was kept), a clip, a sequence, or a
-recording that the reader could not use."""
+MANIFEST = (
+    *("clip", "database", "subject", "sequence", "first_frame", "seconds", "frame_rate"),
+    *("padded", "missing", "small", "doubtful", "label", "n_faces", "score", "confidence"),
+)
+"""Columns of ``manifest.csv``. ``first_frame`` counts from 0, and ``seconds`` is its time; ``frame_rate`` is that of
+the clip's frames; ``padded``, ``missing``, ``small`` and ``doubtful`` count frames that repeat another, have no face,
+a face smaller than `faces.SMALL`, or doubtful landmarks; ``n_faces`` is the clip's largest, ``score`` and
+``confidence`` are its smallest. What is not known is empty."""
+REJECTED = ("database", "subject", "sequence", "what", "first_frame", "seconds", "reason")
+"""Columns of ``rejected.csv``; ``what`` is a frame (of a clip that was kept), a clip, a sequence, a flaw of a recording
+that is used (frames that it lacks), or a recording that the reader could not use."""
 MAX_TABLE_BYTES = 2**28
 """Size of one table."""
 
@@ -46,9 +51,12 @@ class Store:
     landmarks: np.ndarray
     """(N, T, 66, 2) float32 in pixels of the crop, memory-mapped; NaN = missing."""
     detections: np.ndarray
-    """(N, T, 2) float32, memory-mapped: number of faces and score of each frame; 0 and NaN where it has no face."""
+    """(N, T, 3) float32, memory-mapped: number of faces, score and confidence of each frame; 0, NaN and NaN where it
+    has no face."""
     squares: np.ndarray
     """(N, T, 4) float64, memory-mapped: the `Box` of the upright frame that each picture was cut out of."""
+    numbers: np.ndarray
+    """(N, T) int32, memory-mapped: the number of each frame in its recording, from 0."""
     rejected: pd.DataFrame
     """What was left out and why, columns `REJECTED`."""
     metadata: dict[str, Any]
@@ -114,8 +122,9 @@ def array_specs(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]
     return {
         "frames": ("|u1", (T, size, size, 3)),
         "landmarks": ("<f4", (T, LANDMARKS, 2)),
-        "detections": ("<f4", (T, 2)),
+        "detections": ("<f4", (T, 3)),
         "squares": ("<f8", (T, 4)),
+        "numbers": ("<i4", (T,)),
     }
 
 
@@ -127,10 +136,12 @@ def digest(file: Path) -> str:
 
 def _table(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
     files.check_size(path / name, MAX_TABLE_BYTES, "fer3d prepare, which writes it anew")
-    numbers = {"first_frame": "Int64", "padded": "int64", "missing": "int64", "n_faces": "int64", "score": "float64"}
-    dtypes = {column: numbers.get(column, "str") for column in columns}
+    counts = dict.fromkeys(("padded", "missing", "small", "doubtful", "n_faces"), "int64")
+    measures = dict.fromkeys(("seconds", "frame_rate", "score", "confidence"), "float64")
+    dtypes = {column: {"first_frame": "Int64", **counts, **measures}.get(column, "str") for column in columns}
+    empty = {column: [""] for column in ("first_frame", *measures)}
     try:
-        table = pd.read_csv(path / name, dtype=dtypes, keep_default_na=False, na_values={"first_frame": [""]})
+        table = pd.read_csv(path / name, dtype=dtypes, keep_default_na=False, na_values=empty)
     except (ValueError, OverflowError, OSError) as error:
         raise _damaged(path, f"{name} cannot be read") from error
     if list(table.columns) != list(columns):

@@ -5,7 +5,7 @@ For one's own video (`own_video`); the databases show one person each, and their
 - **Tracks.** A face is followed from frame to frame as in `faces`. The whole frame is searched for further people every
   `RECOUNT` frames, when a face is lost, and, while nobody is seen, every `PATIENCE` frames: a bound on the time that a
   large picture takes. Who is found again within `RETURN` seconds near the place where he was lost, and looks the
-  same, keeps his number. A face whose picture changes suddenly is another person's: a scene cut.
+  same, keeps his number. A face whose picture changes suddenly (`continuity`) is another person's: a scene cut.
 - **Windows.** A window holds ten frames of one track, spread evenly over ``seconds``; where fewer than ten frames
   lie in them, ten successive ones, so that no frame is repeated. A frame without the face ends the track's stretch, and
   so do lost frames and a scene cut: no window spans them. What is left over at the end of a stretch has no window.
@@ -27,6 +27,7 @@ import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.data.clips import pad_to_length
+from fer3d.data.continuity import FACE, SUDDEN
 from fer3d.data.crop import Box, crop_box, crop_face, cut_out
 from fer3d.data.faces import PATIENCE, RECOUNT, Face, predictor_box, refit, search
 from fer3d.data.video import Flaw, TimedFrame
@@ -35,9 +36,6 @@ PEOPLE = 6
 """Most people who are followed at once."""
 RETURN = 2.0
 """Seconds within which a person who was lost may return."""
-CHANGE, SUDDEN = 0.25, 4.0
-"""One minus the correlation of a face's picture with the last one, from which it is another person's: an absolute
-limit, and a multiple of the track's usual change."""
 _PATCH, _MARGIN = 32, 1.5
 """Side in pixels of the compared pictures of a face; what is kept of a frame round a face, in sides of its box."""
 
@@ -193,13 +191,13 @@ class _Track:
     def is_another(self, patch: np.ndarray) -> bool:
         """Whether the next frame's picture is another person's."""
         change = _change(self.patch, patch)
-        return change > CHANGE and change > SUDDEN * (statistics.median(self.changes) if self.changes else 0)
+        return change > FACE and change > SUDDEN * (statistics.median(self.changes) if self.changes else 0)
 
     def is_near(self, face: Face, patch: np.ndarray) -> bool:
         """Whether a face found later may be this person's."""
         sides = sorted((face.box.side, self.face.box.side))
         near = _distance(face.box, self.face.box) < sides[1] and sides[1] < 1.5 * sides[0]
-        return near and _change(self.patch, patch) < 2 * CHANGE
+        return near and _change(self.patch, patch) < 2 * FACE
 
 
 class _Cutter:

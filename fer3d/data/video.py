@@ -139,8 +139,10 @@ class VideoFacts(NamedTuple):
     """Both of the upright frame with square pixels."""
     claimed_frames: int
     """By the header; often wrong."""
+    decodable: int
+    """Frames up to the last that decodes, which is looked up."""
     flaw: str
-    """Where the file breaks off, if that is before the header's last frame; else empty."""
+    """What the file lacks of the frames that its header promises; empty where nothing."""
 
 
 class TimedFrame(NamedTuple):
@@ -231,6 +233,12 @@ def check_image(path: Path) -> None:
     _open_image(path).close()
 
 
+def image_pixels(path: Path) -> int:
+    """Pixels of an image by its header; raises `VideoError`."""
+    with _open_image(path) as image:
+        return image.width * image.height
+
+
 def check_video(path: Path) -> VideoFacts:
     """Decode only the first frame and look for the last; raises `VideoError` when there is no first."""
     with _opened(path) as capture:
@@ -239,8 +247,8 @@ def check_video(path: Path) -> VideoFacts:
             raise _undecodable(path, capture)
         height, width = _squared(_retrieved(path, capture, 0), _aspect(capture)).shape[:2]
         first_lost = None if _reaches_end(capture, claimed) else _first_lost(path)
-    flaw = "" if first_lost is None else _breaks_off(path, first_lost, claimed)
-    return VideoFacts(height, width, claimed, flaw)
+    decodable = claimed if first_lost is None else first_lost
+    return VideoFacts(height, width, claimed, decodable, _shortfall(path, decodable, claimed))
 
 
 def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
@@ -370,18 +378,27 @@ def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[Time
         next_number = number + 1
     if next_number == start and not start:
         raise _undecodable(path, capture)
-    if why := _breaks_off(path, next_number, claimed):
-        if _reaches_end(capture, claimed):
-            lacking = f"{claimed - next_number} {'more ' if flawed else ''}of {claimed} frames"
-            yield Flaw(None, f"{lacking} are lost: the file has a hole, and its place is not known")
-        else:
-            yield Flaw(next_number, why)
+    if why := _shortfall(path, next_number, claimed):
+        place_known = flawed or not _is_whole(path)
+        yield Flaw(next_number if place_known else None, why)
 
 
-def _breaks_off(path: Path, decoded: int, claimed: int) -> str:
-    """The flaw of a video of which so many frames decode, up to the last that does; empty for a sound one."""
+def _shortfall(path: Path, decoded: int, claimed: int) -> str:
+    """What a video lacks whose last frame that decodes has that number less one; empty for a sound one."""
     may_lack = 0 if _kind(path) in _EXACT else max(2, round(_ESTIMATE * claimed))
-    return f"frame {decoded} of {claimed}: the file breaks off" if claimed - decoded > may_lack else ""
+    if claimed - decoded <= may_lack:
+        return ""
+    if _is_whole(path):
+        return f"the header promises {claimed} frames, {decoded} decode: it is not known which are lost"
+    return f"frame {decoded} of {claimed}: the file breaks off"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an AVI file is as long as it says, so that frames are lost within it, and not at its end."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    length = int.from_bytes(head[4:8], "little")
+    return head[8:11] == b"AVI" and 0 < length <= path.stat().st_size - 8
 
 
 def _grabs(path: Path, capture: cv2.VideoCapture, start: int = 0) -> Iterator[tuple[int, float]]:

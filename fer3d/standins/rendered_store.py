@@ -53,6 +53,7 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
 def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> None:
     emotions, arrays = record_person(settings, part.settings, number)
     same = {"database": DATABASE, "subject": f"P{number:05d}", "first_frame": 0, "padded": 0, "missing": 0}
+    same |= {"small": 0, "doubtful": 0}
     rows = []
     for take, emotion in enumerate(emotions):
         name = f"{number:05d}_{take:02d}"
@@ -76,8 +77,10 @@ def record_person(
     emotions = [classes[(number * settings.recordings + take) % len(classes)] for take in range(settings.recordings)]
     taken = [_record(rng, renderer, emotion, clips) for emotion in emotions]
     frames, landmarks, squares = (np.stack(part) for part in zip(*taken, strict=True))
-    detections = np.ones((*frames.shape[:2], 2))
-    return emotions, {"frames": frames, "landmarks": landmarks, "detections": detections, "squares": squares}
+    detections = np.ones((*frames.shape[:2], 3))
+    numbers = np.tile(np.arange(frames.shape[1]), (len(frames), 1))
+    arrays = {"frames": frames, "landmarks": landmarks, "detections": detections, "squares": squares}
+    return emotions, {**arrays, "numbers": numbers}
 
 
 def _scene(rng: np.random.Generator, who: Person, size: int) -> Scene:

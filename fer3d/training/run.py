@@ -117,6 +117,8 @@ class TrainedModel:
     network: Network
     training: TrainingSettings
     clips: ClipSettings
+    frame_rate: float | None = None
+    """Frames a second of the clips that it was trained on, the median; None where it is not known."""
 
 
 def load_model(run: Path | str) -> TrainedModel:
@@ -136,7 +138,10 @@ def load_model(run: Path | str) -> TrainedModel:
         network.load_state_dict(learned, assign=True)
     except RuntimeError as error:
         raise weights.unusable(run / "model.safetensors", "does not fit the network of its model.json") from error
-    return TrainedModel(network.eval(), TrainingSettings.from_params(profile["training"]), clips)
+    made_with = files.read_json(run / "model.json").get("made_with")
+    rate = made_with.get("frame_rate") if isinstance(made_with, dict) else None
+    rate = float(rate) if isinstance(rate, int | float) and 0 < rate < 1000 else None
+    return TrainedModel(network.eval(), TrainingSettings.from_params(profile["training"]), clips, rate)
 
 
 def start_from(network: Network, run: Path) -> None:

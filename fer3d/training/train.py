@@ -83,7 +83,7 @@ def train(
             if pretrained:
                 start_from(network, pretrained)
             if fabric.is_global_zero:
-                begin(out, {**config, "titles": dict(titles), "made_with": _made_with(fabric, settings)})
+                begin(out, {**config, "titles": dict(titles), "made_with": _made_with(fabric, settings, stores)})
             fit = asynchronous.fit if settings.async_workers else loop.fit
             log = fit(fabric, network, task.train, settings, out / CHECKPOINT, run_id)
             if fabric.is_global_zero:
@@ -119,8 +119,9 @@ def _locked(fabric: Fabric, out: Path) -> Iterator[None]:
             raise InputError("another process of this training died", hint) from error
 
 
-def _made_with(fabric: Fabric, settings: TrainingSettings) -> dict[str, Any]:
-    """Libraries and machine, for ``model.json``."""
+def _made_with(fabric: Fabric, settings: TrainingSettings, stores: Sequence[Store]) -> dict[str, Any]:
+    """Libraries, machine and the clips' frame rate, for ``model.json``."""
+    rates = pd.concat([store.manifest["frame_rate"] for store in stores]).dropna()
     return {
         "torch": str(torch.__version__),
         "python": platform.python_version(),
@@ -128,4 +129,5 @@ def _made_with(fabric: Fabric, settings: TrainingSettings) -> dict[str, Any]:
         "precision": devices.choose(settings.device, settings.precision)[1],
         "processes": fabric.world_size,
         "threads": torch.get_num_threads(),
+        "frame_rate": round(float(rates.median()), 3) if len(rates) else None,
     }

@@ -24,7 +24,6 @@ from matplotlib.figure import Figure
 
 from fer3d.config import ClipSettings, Distance
 from fer3d.data import crop, databases, faces, video
-from fer3d.data.clips import pad_to_length
 from fer3d.data.crop import Box
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
@@ -261,12 +260,14 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
 
     def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
         store, row = stores[database], clip % len(stores[database])
-        clip_info, (n_faces, score) = store.manifest.iloc[row], store.detections[row, frame]
+        clip_info, (n_faces, score, confidence) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
         cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
         cropped = _with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
         rejected = bool(np.isnan(points).any())
-        detection = "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}"
+        detection = (
+            "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}, confidence {confidence:.2f}"
+        )
         title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame} of {num_frames}"
         panels, recording = [cropped], recordings[database].get(str(clip_info["sequence"]))
         recorded = source_frame(store, row, frame, recording) if recording else None
@@ -294,9 +295,8 @@ def source_frame(store: Store, row: int, frame: int, recording: databases.Sequen
 
     None where neither frame gives the picture: the recording is not the one that the store was made from.
     """
-    clip_info, settings = store.manifest.iloc[row], store.settings
-    offsets = pad_to_length(list(range(settings.num_frames - int(clip_info["padded"]))), settings)
-    index, box = int(clip_info["first_frame"]) + offsets[frame], Box(*store.squares[row, frame])
+    settings = store.settings
+    index, box = int(store.numbers[row, frame]), Box(*store.squares[row, frame])
     for start in dict.fromkeys((index, 0)):
         frames = video.read_frames(recording.source, recording.images, start)
         with contextlib.suppress(video.VideoError):

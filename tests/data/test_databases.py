@@ -76,14 +76,14 @@ DAMAGE: dict[tuple[str, str], dict[str | bytes, str]] = {
         **NOT_NUMBERS,
         **dict.fromkeys(["1,6\n", "1,0.5\n", "1,-1\n", "2,0\n", "1,0\n3,0\n", "1,0,0\n", "1,nan\n"], "not lines frame"),
     },
-    ("disfa", "LeftVideoSN001_comp.avi"): {b"": "zero bytes", b"RIFF": "not one frame"},
+    ("disfa", "LeftVideoSN001_comp.avi"): {b"": "zero bytes", b"RIFF\0\0\0\0AVI ": "not one frame"},
     ("fera", "train_101-emotion.dat"): {
         "": "empty",
         **dict.fromkeys(["boredom", "anger or joy", "\0\xff"], "not only numbers"),
         "1 2": "neither an emotion nor a single number",
         "4": "code 4 has no known meaning",
     },
-    ("fera", "train_101.avi"): {b"": "zero bytes", b"RIFF": "not one frame"},
+    ("fera", "train_101.avi"): {b"": "zero bytes", b"RIFF\0\0\0\0AVI ": "not one frame"},
 }
 """Contents of a file of the first labelled recording, and the reason for which it is left out."""
 
@@ -162,7 +162,18 @@ def test_a_whole_disk_given_by_mistake_ends_soon(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("fer3d.data.databases.release.MAX_FOLDERS", 3)
     for k in range(9):
         (tmp_path / f"{k}/1/2/3/4/5/6").mkdir(parents=True)
-    assert len(list(Release(tmp_path).walk())) == 1 + 3 * 4  # five levels with the root
+    assert len(list(Release(tmp_path).walk())) == 1 + 3 * 7
+
+
+def test_a_release_lies_deep(tmp_path: Path) -> None:
+    BUILD["mmi"](tmp_path / "a/b/c/d/e/f")
+    assert len(read("mmi", tmp_path)[0]) == 3
+
+
+def test_archives_that_are_not_unpacked_are_named(tmp_path: Path) -> None:
+    write_text(tmp_path / "CK+/extended-cohn-kanade-images.zip", "PK")
+    with pytest.raises(InputError, match=r"not unpacked \(CK\+/extended-cohn-kanade-images\.zip\)"):
+        read("ckplus", tmp_path)
 
 
 @pytest.mark.parametrize("other", BUILD)

@@ -86,11 +86,28 @@ def test_label_files_are_found_by_their_end(tmp_path: Path) -> None:
     assert not skipped
 
 
-def test_frames_sort_by_number_also_from_two_folders(tmp_path: Path) -> None:
+def test_frames_sort_by_number(tmp_path: Path) -> None:
     for frame in (1, 2, 9, 10, 11):
-        write_image(tmp_path / f"part{frame % 2}/S005/001/S005_001_{frame}.png")
+        write_image(tmp_path / f"S005/001/S005_001_{frame}.png")
     sequences, _ = read("ckplus", tmp_path)
     assert [image.stem.split("_")[2] for image in sequences["S005_001"].images] == ["1", "2", "9", "10", "11"]
+
+
+def test_one_sequence_comes_from_one_folder(tmp_path: Path) -> None:
+    """The fuller wins, then the one of larger pictures; what is not a copy is listed, and no frame is mixed in."""
+    ckplus_sequence(tmp_path, "S005", "001", 4, 1)
+    ckplus_sequence(tmp_path, "S005", "002", 4, 1)
+    ckplus_sequence(tmp_path, "S005", "003", 4, 1)
+    write_image(tmp_path / "apexes/S005/001/S005_001_00000004.png", (50, 50))
+    ckplus_sequence(tmp_path, "S005", "002", 4, images="small", shape=(6, 8))
+    ckplus_sequence(tmp_path, "S005", "003", 4, images="unpacked again")
+    sequences, skipped = read("ckplus", tmp_path)
+    assert {image.parent.parent.parent.name for s in sequences.values() for image in s.images[:]} <= {
+        "cohn-kanade-images",
+        "unpacked again",
+    }
+    assert all(len({image.parent for image in s.images}) == 1 and len(s.images) == 4 for s in sequences.values())
+    assert list(skipped) == ["apexes/S005/001", "small/S005/002"]
 
 
 def test_facs_codes(tmp_path: Path) -> None:

@@ -50,6 +50,18 @@ def test_whole_release(release: Path) -> None:
     assert summary["classes"] == dict.fromkeys(CLASSES["disfa"], 2) | {"happiness": 4, "neutral": 6}
 
 
+def test_a_video_that_breaks_off_and_its_labels(release: Path, tmp_path: Path) -> None:
+    root = tmp_path / "release"
+    disfa_subject(root, "SN001", ROWS)
+    whole = root / "Videos_LeftCamera/LeftVideoSN001_comp.avi"
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size * 9 // 10])
+    sequences, _ = read("disfa", root)
+    assert len(sequences) == 1
+    first, second = summarise("disfa", root)["skipped"]
+    assert first["why"].endswith(f"of {len(ROWS)}: the file breaks off")
+    assert second["why"].startswith(f"{len(ROWS)} label rows for ")
+
+
 def test_units_are_matched_by_number(tmp_path: Path) -> None:
     """In the order of their names au12 comes before au2: each file here holds another intensity."""
     rows = [{unit: k % 6 for k, unit in enumerate(UNITS)}]

@@ -102,6 +102,8 @@ def test_a_small_face_is_refused_with_its_size() -> None:
     small = scenes.head(300, 220, 0.7)
     refused = FaceTracker(SETTINGS).step(small)
     assert isinstance(refused, Rejected) and "smaller than 80 px" in refused.reason
+    side = float(refused.reason.split()[2])
+    assert 60 < side < 80
     assert isinstance(FaceTracker(dataclasses.replace(SETTINGS, min_face=60)).step(small), Face)
 
 
@@ -131,3 +133,51 @@ def test_the_upright_view_is_chosen(rotation: int, half: str) -> None:
 def test_the_first_view_wins_where_nobody_is_seen() -> None:
     views = [View(90), View(0)]
     assert faces.choose_view([scenes.COFFEE], views, SETTINGS) == views[0]
+
+
+@pytest.mark.parametrize("degrees", [-40, -30, -20, 20, 30, 40])
+def test_a_tilted_head_is_found_at_the_start(degrees: float) -> None:
+    face = faces.detect(scenes.head(300, 220, 1.5, degrees), SETTINGS)
+    assert face is not None and abs(np.degrees(face.box.angle) - degrees - 3) < 3  # upright it is tilted by 3
+
+
+def test_people_who_enter_later_count() -> None:
+    tracker = FaceTracker(SETTINGS)
+    alone, both = scenes.head(150, 220, 1.1), scenes.head(470, 230, 1.1, on=scenes.head(150, 220, 1.1), mirrored=True)
+    seen = [tracker.step(alone if i < 3 else both) for i in range(faces.RECOUNT + 3)]
+    assert [face.n_faces for face in seen if isinstance(face, Face)][:: faces.RECOUNT + 2] == [1, 2]
+
+
+@pytest.mark.parametrize("scene", ["the face leaves and returns", "blank frames", "the face becomes too small"])
+def test_the_bounded_search_finds_what_a_search_of_every_frame_finds(scene: str) -> None:
+    pictures = [frame for frame, _ in scenes.frames(scene)]
+    bounded, every = FaceTracker(SETTINGS), FaceTracker(SETTINGS)
+    followed = list(bounded.follow(pictures, lambda picture: picture))
+    assert [id(picture) for picture, _ in followed] == [id(picture) for picture in pictures]
+    assert bounded.frames == len(pictures)
+    for (_, one), other in zip(followed, map(every.step, pictures), strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, Face) and isinstance(other, Face):
+            assert apart(one.landmarks, other.landmarks) < 0.03
+
+
+def test_while_nothing_is_found_few_frames_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    search = faces.search
+    monkeypatch.setattr(faces, "search", lambda grey, settings: searched.append(1) or search(grey, settings))
+    results = list(FaceTracker(SETTINGS).follow([scenes.COFFEE] * 40, lambda picture: picture))
+    assert len(results) == 40 and all(isinstance(face, Rejected) for _, face in results)
+    assert len(searched) < 40 / 3
+
+
+def test_landmarks_behind_a_hand_and_on_a_turned_head_are_doubtful(astronaut: Face) -> None:
+    assert astronaut.confidence > 0.6
+    hidden = ASTRONAUT.copy()
+    x, y = astronaut.landmarks[48:66].mean(axis=0).astype(int)
+    hidden[y - 22 : y + 30, x - 15 : x + 60] = (200, 160, 140)  # before the mouth and one cheek
+    covered = faces.detect(hidden, SETTINGS)
+    assert covered is None or covered.confidence < astronaut.confidence - 0.1
+    turned = FaceTracker(SETTINGS)
+    seen = [turned.step(frame) for frame in scenes.acted("two", 50.0)]
+    confident = [face.confidence if isinstance(face, Face) else 0.0 for face in seen]
+    assert max(confident[:2] + confident[-2:]) < faces.DOUBTFUL < min(confident[7:9])

@@ -19,8 +19,9 @@ from trees import ckplus_sequence
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, preparation
 from fer3d.data.databases.sequence import Sequence
+from fer3d.data.faces import DOUBTFUL
 from fer3d.data.store import MANIFEST, Store, open_store
-from fer3d.data.video import VideoError
+from fer3d.data.video import TimedFrame, VideoError
 from fer3d.errors import InputError
 
 SETTINGS = ClipSettings(size=48)
@@ -93,10 +94,11 @@ def test_frames_without_a_face_are_listed_and_have_no_points(store: Store) -> No
 
 
 def test_every_frame_has_its_number_of_faces_and_its_score(store: Store) -> None:
-    n_faces, scores = np.moveaxis(store.detections, -1, 0)
+    n_faces, scores, confidences = np.moveaxis(store.detections, -1, 0)
     assert (n_faces[2] == [1, 1, 1, 0, 0, 1, 1, 1, 1, 1]).all()
     assert (np.isnan(scores) == np.isnan(store.landmarks[:, :, 0, 0])).all()
     assert np.allclose(np.nanmin(scores, axis=1), store.manifest["score"], atol=1e-4)
+    assert (np.isnan(confidences) == np.isnan(scores)).all() and np.nanmin(confidences) > DOUBTFUL
     assert len(np.unique(scores[0])) == 10 and (n_faces.max(axis=1) == store.manifest["n_faces"]).all()
 
 
@@ -188,8 +190,8 @@ def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
 def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a whole clip."""
 
-    def frames(source: Path, images: object) -> Iterator[np.ndarray]:
-        yield from scenes.walk(10)
+    def frames(source: Path, images: object, frame_rate: object) -> Iterator[TimedFrame]:
+        yield from (TimedFrame(i, i / 25, picture) for i, picture in enumerate(scenes.walk(10)))
         if source.name == "broken":
             raise VideoError("broken image")
 
@@ -197,7 +199,7 @@ def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypa
     for sequence in sequences:
         sequence.source.touch()
     monkeypatch.setattr(databases, "scan", lambda *_: iter(sequences))
-    monkeypatch.setattr(clips, "read_frames", frames)
+    monkeypatch.setattr(clips, "read_timed", frames)
     preparation.prepare("mmi", tmp_path, tmp_path / "out", SETTINGS, workers=1)
     store = open_store(tmp_path / "out")
     assert list(store.manifest["sequence"]) == ["sound"]

@@ -26,7 +26,16 @@ def numbered(number: int, part: Writer) -> None:
     if number == 1:
         part.rejected.append({"sequence": "1", "what": "sequence", "reason": "no face found"})
         return
-    same = {"database": "mmi", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
+    same = {
+        "database": "mmi",
+        "first_frame": 0,
+        "padded": 0,
+        "missing": 0,
+        "small": 0,
+        "doubtful": 0,
+        "n_faces": 1,
+        "score": 1.0,
+    }
     rows = [{**same, "clip": f"{number}-{k}", "subject": "S", "sequence": "1", "label": "fear"} for k in range(number)]
     arrays = {name: np.full((number, *shape), number, dtype) for name, (dtype, shape) in array_specs(SETTINGS).items()}
     part.put(rows, arrays)

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from trees import write_image, write_text, write_video
 
 from fer3d.data import video
-from fer3d.data.video import VideoError, View, read_frames, upright
+from fer3d.data.video import Flaw, TimedFrame, VideoError, View, check_video, read_frames, read_timed, upright
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "I;16"])
@@ -67,10 +68,135 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
     assert "No such file" in reason(tmp_path / "no.avi", images=False)
     assert "zero bytes" in reason(write_text(tmp_path / "zero.avi", ""), images=False)
-    assert "not a video" in reason(write_text(tmp_path / "list.avi", "#EXTM3U\nfile:///etc/hostname\n"), images=False)
     assert "not one frame" in reason(write_text(tmp_path / "b.avi", b"RIFF\0\0\0\0AVI " + b"x" * 99), images=False)
     assert "no images" in reason(tmp_path, images=False)
     assert capfd.readouterr() == ("", "")
+
+
+WRITTEN = {
+    ".avi": "MJPG", ".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".webm": "VP80", ".flv": "FLV1", ".mpg": "PIM1",
+    ".ts": "mpg2", ".mts": "mpg2", ".wmv": "WMV2", ".mxf": "mpg2", ".nut": "FFV1", ".ivf": "VP80",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_every_container_that_opencv_writes_is_read(tmp_path: Path, suffix: str) -> None:
+    path = write_video(tmp_path / f"a{suffix}", frames=12, codec=WRITTEN[suffix])
+    if not path.exists():
+        pytest.skip("this OpenCV does not write it")
+    frames = list(read_timed(path))
+    assert [frame.number for frame in frames if isinstance(frame, TimedFrame)] == list(range(12))
+    times = [frame.seconds for frame in frames if isinstance(frame, TimedFrame)]
+    assert times == pytest.approx(np.arange(12) / 25, abs=2e-3)
+    facts = check_video(path)
+    assert (facts.height, facts.width, facts.flaw) == (48, 64, "") and suffix in video.VIDEO_SUFFIXES
+
+
+def test_an_animation_is_a_video(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(np.full((48, 64, 3), 20 * number, np.uint8)) for number in range(6)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40)
+    assert len(list(read_frames(tmp_path / "a.gif"))) == 6
+
+
+def y4m(path: Path, frames: int = 4, aspect: str = "1:1", rate: str = "25:1") -> Path:
+    """An uncompressed video of 64 x 48 pixels of that aspect ratio."""
+    header = f"YUV4MPEG2 W64 H48 F{rate} Ip A{aspect} C420jpeg\n".encode()
+    path.write_bytes(header + frames * (b"FRAME\n" + bytes(range(64)) * 48 + bytes([128]) * (64 * 48 // 2)))
+    return path
+
+
+@pytest.mark.parametrize(("aspect", "shape"), [("4:3", (48, 85)), ("3:4", (64, 64)), ("0:0", (48, 64))])
+def test_pixels_are_made_square(tmp_path: Path, aspect: str, shape: tuple[int, int]) -> None:
+    path = y4m(tmp_path / "a.y4m", aspect=aspect)
+    frame = next(read_frames(path))
+    assert frame.shape[:2] == shape == check_video(path)[:2]
+    assert (np.diff(frame[20, :, 0].astype(int)) >= 0).all(), "it is stretched, not cut"
+
+
+def test_the_rotation_of_a_phone_is_honoured(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=5, codec="mp4v")
+    identity, quarter = (np.array(m, ">i4").tobytes() for m in ([65536, 0, 0, 0, 65536], [0, 65536, 0, -65536, 0]))
+    content = path.read_bytes()
+    at = content.index(identity, content.index(b"tkhd"))
+    path.write_bytes(content[:at] + quarter + content[at + len(quarter) :])
+    assert next(read_frames(path)).shape == (64, 48, 3) and check_video(path)[:2] == (64, 48)
+
+
+def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
+    path = y4m(tmp_path / "a.y4m", frames=6, rate="10:1")
+    assert [frame.seconds for frame in read_timed(path)] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])  # type: ignore[union-attr]
+    image = write_image(tmp_path / "a.png")
+    assert [frame.seconds for frame in read_timed(tmp_path, [image] * 3, frame_rate=4)] == [0, 0.25, 0.5]  # type: ignore[union-attr]
+    assert np.isnan(next(read_timed(tmp_path, [image])).seconds)  # type: ignore[union-attr]
+
+
+def noisy(path: Path, frames: int, codec: str) -> Path:
+    """A video whose frames are far larger than its header and index."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, (160, 120))
+    for picture in np.random.default_rng(0).integers(0, 255, (frames, 120, 160, 3), np.uint8):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+def spoilt(path: Path, start: float, end: float) -> Path:
+    """The file with zeros between two shares of its length."""
+    content = bytearray(path.read_bytes())
+    first, last = int(start * len(content)), int(end * len(content))
+    content[first:last] = bytes(last - first)
+    path.write_bytes(content)
+    return path
+
+
+def test_behind_a_hole_reading_goes_on(tmp_path: Path) -> None:
+    path = noisy(tmp_path / "a.webm", 60, "VP80")
+    if not path.exists():
+        pytest.skip("this OpenCV does not write it")
+    items = list(read_timed(spoilt(path, 0.4, 0.5)))
+    flaws = [item for item in items if isinstance(item, Flaw)]
+    numbers = [item.number for item in items if isinstance(item, TimedFrame)]
+    assert flaws and all("the file has a hole" in flaw.why for flaw in flaws)
+    assert numbers[0] == 0 and numbers[-1] == 59 and len(numbers) < 60
+    assert {flaw.first_frame for flaw in flaws} == {n + 1 for n in numbers[:-1] if n + 1 not in numbers}
+    times = [item.seconds for item in items if isinstance(item, TimedFrame)]
+    assert times == pytest.approx(np.array(numbers) / 25, abs=2e-3)
+
+
+def test_a_hole_in_a_file_without_time_stamps_is_said(tmp_path: Path) -> None:
+    path = spoilt(noisy(tmp_path / "a.avi", 24, "MJPG"), 0.4, 0.5)
+    *frames, flaw = read_timed(path)
+    assert isinstance(flaw, Flaw) and 18 < len(frames) < 24
+    assert flaw.why == f"the header promises 24 frames, {len(frames)} decode: it is not known which are lost"
+    assert flaw.first_frame is None and check_video(path).claimed_frames == 24
+
+
+def test_where_a_file_breaks_off_is_said(tmp_path: Path) -> None:
+    path = noisy(tmp_path / "a.avi", 20, "MJPG")
+    assert check_video(path).flaw == "" and not any(isinstance(item, Flaw) for item in read_timed(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    *frames, flaw = read_timed(path)
+    assert 8 < len(frames) < 18
+    assert flaw == Flaw(len(frames), f"frame {len(frames)} of 20: the file breaks off")
+    assert check_video(path).flaw == flaw.why and check_video(path).decodable == len(frames)
+
+
+REFUSED = {
+    b".RMF\0\0\0\x12": ("a RealMedia video", "ffmpeg -i 'a b.x' -c:v libx264 -pix_fmt yuv420p 'a b.mp4'"),
+    b"\0\xff\1\2": ("a file of an unknown kind", "ffmpeg -i"),
+    b"PK\3\4": ("a ZIP archive", "another file"),
+    b"#EXTM3U\nfile:///etc/hostname\n": ("a playlist", "another file"),
+    b"version https://git-lfs.github.com/spec/v1\n": ("a pointer of git LFS", "git lfs pull"),
+    b"\x89PNG\r\n": ("a PNG picture", "another file"),
+    b"ffconcat version 1.0\n": ("a text file", "another file"),
+}
+
+
+@pytest.mark.parametrize("content", REFUSED)
+def test_what_is_no_video_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(VideoError) as refused:
+        check_video(write_text(tmp_path / "a b.x", content))
+    name, remedy = REFUSED[content]
+    assert refused.value.why == f"{name}, not a video that is read" and refused.value.remedy.startswith(remedy)
 
 
 def test_video_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

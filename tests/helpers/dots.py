@@ -51,7 +51,16 @@ def moving_dots(database="mmi", subjects=9, clips=4, size=SIZE, seed=0, names=No
 
 def written(store, path):
     """The store on disk, as `fer3d prepare` leaves it, opened."""
-    rest = {"sequence": "S", "first_frame": 0, "padded": 0, "missing": 0, "n_faces": 1, "score": 1.0}
+    rest = {
+        "sequence": "S",
+        "first_frame": 0,
+        "padded": 0,
+        "missing": 0,
+        "small": 0,
+        "doubtful": 0,
+        "n_faces": 1,
+        "score": 1.0,
+    }
     rows = store.manifest.assign(**rest).to_dict("records")
     with writer(path, store.settings, {"database": store.database, "source_fingerprint": "dots", "skipped": 0}) as new:
         new.put(rows, {name: getattr(store, name) for name in array_specs(store.settings)})

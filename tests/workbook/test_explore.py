@@ -32,8 +32,9 @@ def store(clips: int) -> Store:
         manifest.assign(label="anger", sequence="S005_001", padded=0),
         RNG.integers(0, 255, (clips, 10, 32, 32, 3), dtype=np.uint8),
         np.stack([POINTS] * clips),
-        np.ones((clips, 10, 2), np.float32),
+        np.ones((clips, 10, 3), np.float32),
         np.tile((16.0, 16.0, 32.0, 0.0), (clips, 10, 1)),
+        np.tile(np.arange(10, dtype=np.int32), (clips, 1)),
         pd.DataFrame(columns=list(REJECTED)),
         {"database": "ckplus", "settings": {"size": 32}},
     )
@@ -77,7 +78,7 @@ def prepared(recording: databases.Sequence, **settings: str) -> Store:
     one = store(1)
     one.manifest["first_frame"], one.manifest["padded"] = clip.first_frame, clip.padded
     one.metadata["settings"] |= settings
-    kept = {name: getattr(clip, name)[None] for name in ("landmarks", "detections", "squares")}
+    kept = {name: getattr(clip, name)[None] for name in ("landmarks", "detections", "squares", "numbers")}
     return dataclasses.replace(one, frames=clip.frames[None], **kept)
 
 

@@ -5,6 +5,7 @@ used and a `Skipped` for each that cannot, with the reason, and never stops at o
 file. It holds one sequence at a time.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
@@ -36,6 +37,7 @@ class Reader(Protocol):
 
 READERS: Final[Mapping[str, Reader]] = {"ckplus": ckplus, "mmi": mmi, "disfa": disfa, "fera": fera}
 PAPER_SETTINGS: Final = ClipSettings()
+_ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 
 def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> Iterator[Sequence | Skipped]:
@@ -88,6 +90,10 @@ def _check(database: str, root: Path) -> None:
         raise error(f"is {lookalike}")
     if not folder:
         raise error("is a file")
+    archives = [release.shown(file) for level in release.walk() for file in level.files if _ARCHIVE.search(file.name)]
+    if archives:
+        named = ", ".join(archives[:3]) + (", ..." if archives[3:] else "")
+        raise error(f"holds archives that are not unpacked ({named})", f"unzip, then fer3d index {database} {shown}")
     skipped = next(release.take_skipped(), None)
     reason = f" ({skipped.what}: {skipped.why})" if skipped else ""
     raise error(("holds no such files" if any(release.listing(release.root)) else "is empty") + reason)

@@ -3,20 +3,20 @@
 Section 4.1 of the paper. Images (``S005/001/S005_001_00000011.png``), emotion, FACS and
 landmark files are in four folders with the same subjects and sequences. Names and depth of
 these folders do not matter: every folder that holds ``S###`` folders counts, and all files
-of one sequence are brought together.
+of one sequence are brought together. Its images come from one folder (`release.fullest`).
 
 The number in the name of a label file is that of the peak frame; a sequence without a label file
 has no label. The 68 landmarks of the release are ignored: the paper computes its own.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, merged, numeric, read_numbers, skipped, whole
+from fer3d.data.databases.release import Published, Release, fullest, merged, read_numbers, skipped, whole
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, check_image
+from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, check_image, image_pixels
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
 LAYOUT = "folders S###/###/ with images, and the Emotion labels next to them"
@@ -28,6 +28,9 @@ PUBLISHED = Published(
     classes={"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83},
     source="Lucey et al. 2010 and the release's read-me",
 )
+
+FRAME_RATE = 30.0
+"""Frames a second; the images hold no time (Lucey et al. 2010)."""
 
 _SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three digits in the original; a large stand-in has some of four
 _SEQUENCE = re.compile(r"\d{3}")
@@ -63,30 +66,50 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
 
 
 def _sequence(release: Release, subject: str, name: str, folders: list[Path]) -> Sequence:
-    # The same file below two folders (an archive unpacked twice) counts once.
-    files = list({file.name.lower(): file for folder in folders for file in release.listing(folder)[1]}.values())
-    images = sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=numeric)
-    if not images:
+    files = [file for folder in folders for file in release.listing(folder)[1]]
+    places: dict[Path, list[Path]] = {}
+    for file in files:
+        if file.suffix.lower() in IMAGE_SUFFIXES:
+            places.setdefault(file.parent, []).append(file)
+    if not places:
         raise UnusableFile("no images", remedy="cohn-kanade-images unpacked next to the labels")
+    images, others = fullest(places.values(), _pixels)
+    for other in others:
+        release.note(
+            other[0].parent, f"other images of a sequence; those of {release.shown(images[0].parent)} are used"
+        )
     for image in images:
         check_image(image)
-    emotions = [file for file in files if file.name.lower().endswith("_emotion.txt")]
+    emotions = _distinct(file for file in files if file.name.lower().endswith("_emotion.txt"))
     if len(emotions) > 1:
         raise UnusableFile(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
     units: list[tuple[int, float]] = []
-    for file in files:
-        if file.name.lower().endswith("_facs.txt"):
-            units += release.read_extra(_action_units, file) or []
+    for file in _distinct(file for file in files if file.name.lower().endswith("_facs.txt")):
+        units += release.read_extra(_action_units, file) or []
     return Sequence(
         database="ckplus",
         subject=subject,
         name=name,
         source=images[0].parent,
         images=tuple(images),
+        frame_rate=FRAME_RATE,
         label=_emotion(emotions[0]) if emotions else None,
         action_units=tuple(units),
         origin=release.shown(emotions[0]) if emotions else "",
     )
+
+
+def _pixels(image: Path) -> int:
+    """Pixels of an image; 0 for one that cannot be used."""
+    try:
+        return image_pixels(image)
+    except UnusableFile:
+        return 0
+
+
+def _distinct(files: Iterable[Path]) -> list[Path]:
+    """The label files, one of several of the same name: an archive unpacked twice counts once."""
+    return list({file.name.lower(): file for file in files}.values())
 
 
 def _emotion(path: Path) -> str:

@@ -6,8 +6,8 @@ Section 4.1 of the paper. Each subject has one video per camera (``LeftVideoSN00
 `emfacs.emfacs`; a frame that fits no combination, or two equally well, has none.
 
 Row i belongs to frame i of the video. Where their numbers differ, the shorter counts: here by
-the video's header if it says a few frames fewer, which is reported, and in any case by the
-frames that decode. The landmarks of the release are ignored: the paper computes its own.
+the video's header if it says a few frames fewer, and in any case by the frames that decode. It
+is reported. The landmarks of the release are ignored: the paper computes its own.
 """
 
 import re
@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, merged, read_numbers, skipped
+from fer3d.data.databases.release import Published, Release, fullest, merged, read_numbers, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.emfacs import emfacs
 from fer3d.data.video import UnusableFile, check_video
@@ -60,20 +60,25 @@ def looks_like(release: Release) -> bool:
 def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """A sequence for each subject and chosen camera, with one emotion per frame."""
     release = Release(root)
-    videos: dict[tuple[str, str], Path] = {}
+    videos: dict[tuple[str, str], list[list[Path]]] = {}
     subjects = []
     for level in release.walk(_SUBJECT):
         subjects += level.matched_dirs
         for file in level.files:
             if match := _VIDEO.fullmatch(file.name):
-                videos.setdefault((match[2].upper(), match[1].lower()), file)
+                videos.setdefault((match[2].upper(), match[1].lower()), []).append([file])
     yield from release.take_skipped()
     folders = merged(subjects)
     cameras = ("left", "right") if settings.camera == "both" else (settings.camera,)
     for subject in sorted({*folders, *(subject for subject, _ in videos)}):
         for camera in cameras:
             try:
-                video = videos.get((subject, camera))
+                if not (places := videos.get((subject, camera))):
+                    remedy = f"the {camera} camera's videos unpacked next to the labels"
+                    raise UnusableFile(f"no video of the {camera} camera", remedy=remedy)
+                (video,), others = fullest(places, _length)
+                for (other,) in others:
+                    release.note(other, f"another video of a recording; {release.shown(video)} is used")
                 yield _sequence(release, subject, camera, video, folders.get(subject, []), settings.au_threshold)
             except UnusableFile as reason:
                 yield skipped(f"{subject}_{camera}", reason)
@@ -94,13 +99,12 @@ def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
 
 
 def _sequence(
-    release: Release, subject: str, camera: str, video: Path | None, folders: list[Path], threshold: int
+    release: Release, subject: str, camera: str, video: Path, folders: list[Path], threshold: int
 ) -> Sequence:
-    if video is None:
-        raise UnusableFile(
-            f"no video of the {camera} camera", remedy=f"the {camera} camera's videos unpacked next to the labels"
-        )
-    claimed = check_video(video).claimed_frames
+    facts = check_video(video)
+    claimed = facts.claimed_frames
+    if facts.flaw:
+        release.note(video, facts.flaw)
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
     origin = next((file.parent for file in files.values()), None)
     frame_labels: tuple[str | None, ...] | None = None
@@ -110,8 +114,10 @@ def _sequence(
         rows = table.dropna()
         if len(rows) < len(table):
             release.note(origin, f"label files of {len(rows)} to {len(table)} rows; cut to the shortest")
+        there = facts.decodable
+        if len(rows) != there:
+            release.note(video, f"{len(rows)} label rows for {there} frames; cut to the shorter")
         if 0 < len(rows) - claimed <= _TRUSTED:
-            release.note(video, f"{len(rows)} label rows for {claimed} frames; cut to the shorter")
             rows = rows.head(claimed)
         frame_labels = tuple(
             emfacs({unit: value for unit, value in zip(UNITS, row, strict=True) if value >= threshold})
@@ -127,6 +133,15 @@ def _sequence(
         action_units=units,
         origin=release.shown(origin) if origin else "",
     )
+
+
+def _length(video: Path) -> int:
+    """Pixels of all frames that decode; 0 where none does."""
+    try:
+        facts = check_video(video)
+    except UnusableFile:
+        return 0
+    return facts.decodable * facts.height * facts.width
 
 
 def _label_files(release: Release, folder: Path) -> dict[int, Path]:

@@ -93,6 +93,8 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     if override is None and view == "1":
         raise UnusableFile("profile view only", remedy="views.csv, if that is wrong")
     size = check_video(video)
+    if size.flaw:
+        release.note(video, size.flaw)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
         units = release.read_extra(_action_units, coded) or ()

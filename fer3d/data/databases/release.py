@@ -6,6 +6,7 @@ followed; label files have a maximum size.
 """
 
 import csv
+import filecmp
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from fer3d.errors import InputError
 
 MAX_TEXT_BYTES = 2**20
 """Size of one label file."""
-MAX_DEPTH = 5
+MAX_DEPTH = 10
 """Levels of folders that are searched, the root included."""
 MAX_FOLDERS = 20_000
 """Folders searched in one level, so that a whole disk given by mistake ends soon."""
@@ -132,6 +133,33 @@ def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
     for folder in sorted(folders, key=numeric):
         groups.setdefault(folder.name.upper(), []).append(folder)
     return groups
+
+
+def fullest(places: Iterable[list[Path]], size: Callable[[Path], int]) -> tuple[list[Path], list[list[Path]]]:
+    """Of several sets of files that claim to be the same recording, the one to use.
+
+    The one of most files; among equals the one whose first file has the largest ``size`` (pixels: own crops lie beside
+    the originals); among equals the first. Never a mixture.
+
+    Returns:
+        The chosen set, and those of the others that are not copies of it.
+    """
+    sets = list(places)
+    if len(sets) == 1:
+        return sets[0], []
+    chosen = max(sets, key=lambda files: (len(files), size(files[0])))
+    return chosen, [files for files in sets if files is not chosen and not _copies(files, chosen)]
+
+
+def _copies(files: list[Path], others: list[Path]) -> bool:
+    """Whether two sets hold the same files."""
+    try:
+        return len(files) == len(others) and all(
+            file.name.lower() == other.name.lower() and filecmp.cmp(file, other, shallow=False)
+            for file, other in zip(files, others, strict=True)
+        )
+    except OSError:
+        return False
 
 
 def skipped(what: str, reason: UnusableFile) -> Skipped:

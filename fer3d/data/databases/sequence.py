@@ -18,6 +18,8 @@ class Sequence:
     """The folder of images, or the video file."""
     images: tuple[Path, ...] = ()
     """The frames in order for a folder of images; empty for a video."""
+    frame_rate: float | None = None
+    """Of the images, in frames a second, where it is known; a video has time stamps."""
     label: str | None = None
     """Emotion of the whole sequence, a name of `labels.EMOTIONS`; None where unlabelled."""
     frame_labels: tuple[str | None, ...] | None = None
