@@ -48,7 +48,7 @@ demo: $(VENV)/.installed ## A rendered person and VIDEO=file, if given, predicte
 lab: $(VENV)/.installed ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-notebooks: $(VENV)/.installed ## Executes the six notebooks with their defaults and stores the outputs
+notebooks: $(VENV)/.installed ## Executes the notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
 bench: $(VENV)/.installed ## Times and memory of each part

@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from fer3d import files, labels
+from fer3d import files, labels, paths
 from fer3d.config import ClipSettings
 from fer3d.data import tracks
 from fer3d.data.databases.release import Release
@@ -151,8 +151,11 @@ class Recording:
 
 
 def weights_folder(weights: Path | str) -> Path:
-    """The run's folder of weights given by their name or by that folder."""
-    return Path(weights)
+    """The run's folder of weights, given by that folder or by the name of those that fer3d ships."""
+    shipped = paths.WEIGHTS / weights
+    if (Path(weights) / "model.json").exists() or not shipped.is_dir():
+        return Path(weights)
+    return shipped
 
 
 def predict(

@@ -11,6 +11,9 @@ NOTEBOOKS = ROOT / "notebooks"
 BENCHMARK_RESULTS = ROOT / "benchmarks" / "results"
 """Tables that benchmarks write and notebooks show."""
 
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+"""The runs whose networks fer3d ships, each in a folder of its name."""
+
 
 def data() -> Path:
     """Releases, stand-ins and prepared stores (contents ignored by git)."""

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import cv2
@@ -29,6 +29,9 @@ from fer3d.data.faces import Face
 from fer3d.data.tracks import Step
 from fer3d.errors import InputError
 from fer3d.own_video import NOTE, Options, Recording, Row, Weights, open_recording, summarise, table, watch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LARGEST, _PANEL, _FOOT, _LINE = (854, 480), 224, 40, 17
 """Width and height of the picture in an overlay at most; width of the panel beside it, height of the text below, and
@@ -203,7 +206,8 @@ def _rgb(colour: tuple[int, int, int]) -> tuple[int, ...]:
     return colour[::-1]
 
 
-def _draw_timeline(folder: Path, recording: Recording, rows: list[Row], weights: Weights) -> None:
+def timeline(recording: Recording, rows: list[Row], weights: Weights) -> tuple["Figure", pd.DataFrame]:
+    """The probabilities of `own_video.watch`'s rows over the time of a recording, drawn, and as numbers."""
     from fer3d.evaluation import plots  # its libraries take a second, which the first prediction need not wait for
 
     columns = ["person", "start", "end", *(f"p_{name}" for name in weights.classes)]
@@ -212,7 +216,13 @@ def _draw_timeline(folder: Path, recording: Recording, rows: list[Row], weights:
     lasting = max([recording.seconds, *predicted["end"]])
     figure = plots.timeline(people, weights.classes, lasting, f"{recording.name}: predicted expressions")
     figure.supxlabel(f"Weights: {weights.short}. {NOTE}", fontsize=7)
-    plots.save(figure, folder / "timeline", predicted)
+    return figure, predicted
+
+
+def _save(folder: Path, figure: "Figure", numbers: pd.DataFrame) -> None:
+    from fer3d.evaluation import plots
+
+    plots.save(figure, folder / "timeline", numbers)
 
 
 def _write_page(out: Path, shown: list[tuple[dict[str, Any], Path, str]], weights: Weights) -> None:
@@ -266,7 +276,7 @@ def run(
         tell(summary)
         summaries.append(summary)
         if folder and overlay:
-            _draw_timeline(folder, recording, rows[own:], weights)
+            _save(folder, *timeline(recording, rows[own:], weights))
             shown.append((summary, folder, overlay.file))
     if out:
         files.write_csv(out / "predictions.csv", table(rows, weights.classes))

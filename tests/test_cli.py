@@ -61,7 +61,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
     assert done.stdout == "[]\n"
     status, out, _ = call("--help")
     assert status == 0
-    commands = "doctor standins index prepare train pretrain evaluate predict notebook export report reproduce"
+    commands = "doctor standins index prepare train pretrain evaluate predict demo notebook export report reproduce"
     assert all(f"  {command} " in out for command in commands.split())
 
 

@@ -29,7 +29,14 @@ def render_person(path: Path, emotion: str = "happiness", who: int = 0, progress
     rng, person = random_stream("demo", emotion, who), make_person("demo", who)
     lights = three_point_lights(rng, 0.75, 0.3, 0.25)
     scene = Scene(
-        640, 480, scale=1.0, lights=lights, backdrop=(0.16, 0.2, 0.26), exposure=auto_exposure(person), seed=who
+        640,
+        480,
+        scale=1.0,
+        lights=lights,
+        backdrop=(0.16, 0.2, 0.26),
+        exposure=auto_exposure(person),
+        noise=0.5,
+        seed=who,
     )
     course = np.interp(np.arange(0, _TIMES[-1], 1 / FRAME_RATE), _TIMES, _COURSE)
     manner = ExpressionStyle(textbook=1.0, drop=0.0, blend=0.0, foreign=0.0, spread=0.0)
