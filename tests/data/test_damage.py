@@ -14,7 +14,7 @@ from trees import write_image, write_video
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.release import numeric
-from fer3d.data.video import VideoError, printable, read_frames
+from fer3d.data.video import VideoError, check_video, printable, read_frames
 from fer3d.errors import InputError
 from fer3d.labels import CLASSES
 
@@ -71,16 +71,24 @@ def test_any_content_of_a_label_file(tmp_path: Path, database: str, name: str, c
     assert sum(isinstance(entry, Sequence) for entry in found) >= 2
 
 
+VIDEOS = {
+    ".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v", ".webm": "VP80", ".flv": "FLV1", ".mpg": "PIM1", ".ts": "mpg2",
+    ".wmv": "WMV2", ".mxf": "mpg2", ".nut": "FFV1", ".ivf": "VP80", ".y4m": "I420",
+}  # fmt: skip
+"""A video in each container that OpenCV may write."""
+
+
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("originals")
     paths = [write_image(folder / "a.png", (20, 30)), write_image(folder / "a.jpg", (20, 30))]
-    return {path.suffix: path.read_bytes() for path in [*paths, write_video(folder / "a.avi", 4)]}
+    videos = [write_video(folder / f"a{suffix}", 4, codec=codec) for suffix, codec in VIDEOS.items()]
+    return {path.suffix: path.read_bytes() for path in [*paths, *videos] if path.exists()}
 
 
 @fuzzed
 @given(
-    suffix=st.sampled_from([".png", ".jpg", ".avi"]),
+    suffix=st.sampled_from([".png", ".jpg", *VIDEOS]),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)), max_size=6),
     kept=st.one_of(st.just(1.0), st.floats(0, 1)),
 )
@@ -91,14 +99,16 @@ def test_pictures_and_videos(
     changes: list[tuple[float, bytes]],
     kept: float,
 ) -> None:
-    content = bytearray(originals[suffix])
+    content = bytearray(originals.get(suffix, originals[".avi"]))
     for where, what in changes:
         at = int(where * len(content))
         content[at : at + len(what)] = what
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content[: int(kept * len(content))])
     try:
-        for frame in read_frames(path, [] if suffix == ".avi" else [path]):
+        if suffix in VIDEOS:
+            assert check_video(path).decodable >= 0
+        for frame in read_frames(path, [] if suffix in VIDEOS else [path]):
             assert frame.ndim == 3 and frame.shape[2] == 3 and frame.dtype == "uint8"
     except VideoError as reason:
         assert str(reason).startswith(path.name) and str(reason).isprintable()

@@ -39,6 +39,7 @@ def moving_dots(database="mmi", subjects=9, clips=4, size=SIZE, seed=0, names=No
             "database": database,
             "subject": [f"S{i // clips:03d}" for i in range(N)],
             "label": np.asarray(names)[kind],
+            "frame_rate": 30.0,
         }
     )
     settings = ClipSettings(size=size, num_frames=FRAMES, min_found=FRAMES)
