@@ -25,11 +25,11 @@ REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "
 	--executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
 	$(if $(GPUS),--gpus "$(GPUS)") $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(DRY),--dry-run)
 
-.PHONY: help reproduce tables test test-slurm docs lab notebooks bench clean usable
+.PHONY: help reproduce tables test test-slurm docs demo lab notebooks bench clean usable
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
-	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12"
+	@echo "  Variables: PROFILE=laptop|tiny|paper  RUN=name  CORES=n  PYTHON=python3.12  VIDEO=file"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 	@echo "  Open databases and your own videos: RAVDESS=folder  CREMAD=folder  TABLE=folder"
 	@echo "  DRY=1: only the jobs, their time and disk space"
@@ -59,10 +59,13 @@ docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/sit
 	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
 	@cp build/site/README.html build/site/index.html
 
+demo: usable ## A rendered person and VIDEO=file, if given, predicted: build/demo/index.html
+	@$(BIN)/python -m fer3d.cli demo $(if $(VIDEO),"$(VIDEO)")
+
 lab: usable ## JupyterLab on the notebooks
 	@$(BIN)/python -m jupyterlab notebooks
 
-notebooks: usable ## Executes the six notebooks with their defaults and stores the outputs
+notebooks: usable ## Executes the notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
 bench: usable ## Times and memory of each part

@@ -246,45 +246,96 @@ def evaluate(
 
 @app.command()
 def predict(
-    video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads, or a folder of images.")],
-    weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
-    frame_step: Annotated[
-        float | None, typer.Option(min=0, help="Seconds between frames, 0 for every frame; by default as in training.")
+    source: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Videos, folders of images, images, or the index of a camera (0)."),
+    ],
+    weights: Annotated[
+        str, typer.Option(help="Folder of a finished run, or the name of shipped weights.")
+    ] = "synthetic",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for predictions.csv, summary.json, timeline, overlay and index.html.")
     ] = None,
+    window: Annotated[
+        float | None, typer.Option(help="Seconds that ten frames span; by default as in the network's training.")
+    ] = None,
+    step: Annotated[
+        float | None, typer.Option(help="Seconds from window to window; by default they follow each other.")
+    ] = None,
+    person: Annotated[str, typer.Option(help="all, largest (one at a time) or a person's number.")] = "all",
+    min_face: Annotated[
+        int | None, typer.Option(min=24, help="Smallest face, pixels; by default as in training.")
+    ] = None,
+    detector: Annotated[str | None, typer.Option(help="haar or hog; by default as in training.")] = None,
+    rotation: Annotated[str, typer.Option(help="auto, 0, 90, 180 or 270 degrees clockwise.")] = "auto",
+    frame_rate: Annotated[float, typer.Option(help="Of folders of images, frames a second.")] = 30.0,
     as_json: Json = False,
 ) -> None:
-    """Run a trained network on a video of your own: one prediction for every ten frames.
+    """Predict expressions in recordings of your own: one prediction per person for every ten frames.
 
-    The frames after the last whole ten get no prediction. A video of fewer than ten is filled up by repeating its
-    first frame, and its prediction is marked: there is little motion to see in it.
+    The label is a prediction of the expression that is displayed, not of what a person feels. A recording shorter than
+    a window is filled up, and marked as padded. A camera is read until Ctrl-C. With --json, each line is a JSON object:
+    a row, or a recording's summary. Exit status 1 where no input shows a face.
     """
-    from fer3d import own_video
-    from fer3d.training.run import read_metrics
+    from fer3d import video_report
+    from fer3d.own_video import Options, Weights
 
-    held_out = read_metrics(weights)
-    rows = []
-    for row in own_video.predict_rows(video, weights, frame_step):
-        if "flaw" in row:
-            print(f"fer3d: {video.name}: {row['flaw']}", file=sys.stderr)
-        if as_json:
-            rows.append(row)
-        elif "flaw" not in row:
-            print(_prediction(row), flush=True)
-    if as_json:
-        _print_json(rows)
-    else:
-        print(f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly.")
+    options = Options(window, step, person, min_face, detector, rotation, frame_rate)
+    shown = video_report.run(source, Weights.load(weights), options, out, _print_line if as_json else _print_predicted)
+    if out and not as_json:
+        print(f"Written to {out}: {', '.join(sorted(file.name for file in out.iterdir() if file.name[0] != '.'))}")
+    if not shown:
+        raise typer.Exit(1)
 
 
-def _prediction(row: dict[str, Any]) -> str:
-    """One line for ten frames."""
-    seconds = "" if row["seconds"] is None else f" ({row['seconds']:.2f} s)"
-    if "reason" in row:
-        return f"from frame {row['first_frame']}{seconds}: {row['reason']}"
-    marks = {"padded": "repeat another", "small": "show a small face", "doubtful": "have doubtful landmarks"}
-    noted = "".join(f"; {row[name]} of 10 frames {what}" for name, what in marks.items() if row[name])
-    outcome = f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
-    return f"from frame {row['first_frame']}{seconds}: {outcome}{noted}"
+def _print_line(value: dict[str, Any]) -> None:
+    print(json.dumps(value, allow_nan=False), flush=True)
+
+
+def _print_predicted(value: dict[str, Any]) -> None:
+    """A row of a prediction, a gap, or a recording's summary, in words."""
+    if "people" in value:
+        return print(_summary_page(value), flush=True)
+    name = value["file"] + (f", person {value['person']}" if value["person"] else "")
+    span = "" if value["start"] is None else f" {value['start']:.2f} to {value['end']:.2f} s"
+    if "reason" in value:
+        return print(f"{name}{span}: {value['reason']}", flush=True)
+    padded = f" (padded: {value['padded']} of 10 frames repeat another)" if value["padded"] else ""
+    print(f"{name}{span}: {value['label']} {value['p_' + value['label']]:.0%}{padded}", flush=True)
+
+
+def _summary_page(summary: dict[str, Any]) -> str:
+    single = " A single image: an expression's motion cannot be seen in it." if summary["kind"] == "image" else ""
+    turned = f" It lies on its side; turned by {summary['rotation']} degrees." if summary["rotation"] else ""
+    speed = f", {summary['ratio']:.1f} times real time" if summary["ratio"] else ""
+    lines = [f"{summary['file']}: {summary['seconds']:.1f} s in {summary['took']:.1f} s{speed}.{single}{turned}"]
+    for number, seen in summary["people"].items():
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in seen["share"].items())
+        lines.append(f"  person {number}: {seen['verdict']} ({shares} of {seen['windows']} windows)")
+    if not summary["people"]:
+        lines.append("  no face found for as long as a window")
+    return "\n".join([*lines, summary["weights"], summary["note"]])
+
+
+@app.command()
+def demo(
+    source: Annotated[
+        list[str] | None, typer.Argument(metavar="[INPUT...]", help="Recordings of your own, as for fer3d predict.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Folder of a finished run, or the name of shipped weights.")
+    ] = "synthetic",
+    out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("build/demo"),
+) -> None:
+    """Render a person who smiles, predict for this and for your own recordings, and write the page that shows it."""
+    from fer3d import video_report
+    from fer3d.own_video import Options, Weights
+    from fer3d.workbook import demo
+
+    loaded = Weights.load(weights)
+    rendered = demo.render_person(out / "rendered_person.avi", progress=True)
+    video_report.run([str(rendered), *(source or [])], loaded, Options(), out, _print_predicted)
+    print(f"Open {out.resolve() / 'index.html'} in a browser.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

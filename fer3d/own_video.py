@@ -1,121 +1,380 @@
-"""A trained network on one's own video: the face is tracked, the frames are cut into clips of ten, each is predicted.
+"""A trained network on one's own recordings: who is seen, and what expression is predicted when.
 
-The path is that of a database: `faces` finds and follows the face, `clips` cuts successive tens, the network of a
-finished run predicts. A motion is as fast as those that the network was trained on: frames are taken at the interval
-of its training clips, whatever the video's frame rate. A recording that lies on its side is set upright. Memory does
-not grow with the length of the video.
+The path is that of a database: `faces` finds faces, `tracks` follows each person and cuts windows of ten frames, the
+network of a finished run predicts. A motion is as fast as those that the network was trained on: windows are as long
+as its training clips, whatever the recording's frame rate. Memory does not grow with the length of the recording, but
+for a row of numbers per window.
+
+A prediction is one of the expression that is displayed. It does not measure what a person feels.
 """
 
 import dataclasses
 import itertools
 import math
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
-from fer3d.data import clips
-from fer3d.data.databases import Sequence
+from fer3d import files, labels, paths
+from fer3d.config import ClipSettings
+from fer3d.data import tracks
 from fer3d.data.databases.release import Release
-from fer3d.data.faces import FaceTracker
-from fer3d.data.video import IMAGE_SUFFIXES, TURNS, Flaw, VideoError
+from fer3d.data.faces import choose_view, detect
+from fer3d.data.tracks import Gap, Step, Window
+from fer3d.data.video import IMAGE_SUFFIXES, TURNS, Flaw, TimedFrame, VideoError, View, read_frames, read_timed, upright
 from fer3d.errors import InputError
-from fer3d.training import devices
 from fer3d.training.batches import to_device
 from fer3d.training.inference import Predictor
-from fer3d.training.run import TrainedModel, load_model
+from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics
 
-_BATCH = 8
-_FRAME_RATE = 30.0
-"""Frames a second of a network that does not say at what rate it was trained: that of CK+."""
+NOTE = "A label is a prediction of the expression that is displayed, not of what a person feels."
+FRAME_RATE = 30.0
+"""Frames a second of images, which carry no time, and of networks that do not say at what rate they were trained."""
+MOST_SECONDS = 10.0
+"""Longest window; frames are kept so long."""
+_NEUTRAL = "neutral"
+_GAP = ("person", "first_frame", "last_frame", "start", "end", "reason")
+_WHOLE = ("person", "first_frame", "last_frame", "n_faces", "padded")
+_BEFORE = (
+    *("file", "person", "first_frame", "last_frame", "start", "end", "box_x", "box_y", "box_side"),
+    *("score", "confidence", "n_faces", "padded", "label"),
+)
+
+Row = dict[str, Any]
 
 
-def predict(video: Path | str, run: Path | str, frame_step: float | None = None) -> pd.DataFrame:
-    """The predictions of a finished run's network for a video, one row for every ten frames.
+@dataclass(frozen=True)
+class Options:
+    """How a recording is read and cut. Raises `InputError` for an unusable value."""
+
+    window: float | None = None
+    """Seconds that the ten frames of a window span; None: as in the network's training clips."""
+    step: float | None = None
+    """Seconds from the beginning of a window to that of the next; None: windows follow each other."""
+    person: str = "all"
+    """``all``, ``largest`` (one at a time, the largest central face) or a person's number."""
+    min_face: int | None = None
+    """Smallest face in pixels; None: as in the network's training."""
+    detector: str | None = None
+    """``haar`` or ``hog``, what finds faces; None: as in the network's training."""
+    rotation: str = "auto"
+    """Degrees clockwise that set the recording upright; ``auto`` tries where no face is found on the first frame."""
+    frame_rate: float = FRAME_RATE
+    """Of folders of images, in frames a second."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("window", MOST_SECONDS), ("step", 3600.0), ("frame_rate", 1000.0)):
+            value = getattr(self, name)
+            if value is not None and not 0.01 <= value <= most:
+                raise InputError(f"{name} = {value:g}: expected 0.01 to {most:g}")
+        if self.person not in ("all", "largest") and not (self.person.isdecimal() and int(self.person)):
+            raise InputError(f"person {self.person!r}: expected all, largest or a number from 1")
+        if self.rotation not in ("auto", *(str(view.rotation) for view in TURNS)):
+            raise InputError(f"rotation {self.rotation!r}: expected auto, 0, 90, 180 or 270")
+
+    @classmethod
+    def given(cls, values: dict[str, Any]) -> "Options":
+        """Options by their names; an unknown name is an `InputError`."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise InputError(f"there is no option {unknown[0]!r}: expected {', '.join(known)}")
+        texts: dict[str, Any] = {name: str(values[name]) for name in ("person", "rotation") if name in values}
+        return cls(**(values | texts))
+
+    def clips(self, model: TrainedModel) -> ClipSettings:
+        """How the network's training clips were cut, with what these options change."""
+        changes = {"min_face": self.min_face, "detector": self.detector}
+        return ClipSettings.from_params({name: v for name, v in changes.items() if v is not None}, model.clips)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A trained network and what is known about it."""
+
+    name: str
+    trained_on: str
+    tested: str
+    """Accuracy on held-out clips, in words."""
+    model: TrainedModel
+
+    @classmethod
+    def load(cls, weights: Path | str) -> "Weights":
+        """The network of a finished run, given by its folder or by the name of weights that fer3d ships."""
+        run = weights_folder(weights)
+        model, metrics = load_model(run), read_metrics(run)
+        titles = {**labels.TITLES, "people": "rendered people"} | (
+            files.read_json(run / "model.json").get("titles") or {}
+        )
+        learned = [titles.get(part["database"], part["database"]) for part in read_config(run)["data"]["train"]]
+        tested = f"{metrics['accuracy']:.0%} of {metrics['n']} held-out clips of these were predicted correctly"
+        return cls(run.name or str(weights), ", ".join(learned), tested, model)
+
+    @property
+    def short(self) -> str:
+        """Which weights, in a few words."""
+        return f"{self.name}, trained on {self.trained_on}"
+
+    @property
+    def title(self) -> str:
+        """The same with the accuracy, as a sentence."""
+        return f"Weights: {self.short}; {self.tested}."
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return self.model.network.classes
+
+
+@dataclass
+class Recording:
+    """One input: its frames, upright, and what was found out about it while it was read."""
+
+    name: str
+    kind: str
+    """video, images (a folder), image or camera."""
+    items: Iterator[TimedFrame | Flaw]
+    rotation: int
+    """Degrees clockwise by which the frames are turned."""
+    frames: int = 0
+    seconds: float = 0.0
+    """Time of the last frame."""
+    took: float = 0.0
+    """Seconds that reading and predicting took."""
+
+
+def weights_folder(weights: Path | str) -> Path:
+    """The run's folder of weights, given by that folder or by the name of those that fer3d ships."""
+    shipped = paths.WEIGHTS / weights
+    if (Path(weights) / "model.json").exists() or not shipped.is_dir():
+        return Path(weights)
+    return shipped
+
+
+def predict(
+    source: Path | str, weights: Path | str = "synthetic", *, progress: bool = True, **options: Any
+) -> pd.DataFrame:
+    """The predictions of a trained network for a recording: one row per window of ten frames, and one per gap.
 
     Args:
-        video: any video that OpenCV reads, or a folder of images, which are taken in the order of their numbers.
-        run: the folder of a finished run.
-        frame_step: seconds between the frames that are taken; 0 takes every frame. By default the step of the
-            network's training clips.
+        source: a video, a folder of images (in the order of their numbers), an image, or the index of a camera.
+        weights: the folder of a finished run, or the name of weights that fer3d ships.
+        progress: whether to show a progress bar on a terminal.
+        options: fields of `Options`, for example ``step=0.1``.
 
     Returns:
-        The rows of `predict_rows`; what a row does not have is empty.
+        A table in the order in which the windows end. Columns:
+
+        - ``file``: the name of the recording; ``person``: counted from 1 in the order of appearance;
+        - ``first_frame``, ``last_frame`` (from 0), ``start``, ``end`` (seconds from the first frame);
+        - ``box_x``, ``box_y``, ``box_side``: centre and side of the square cut out, pixels of the upright frame;
+        - ``score``: the detector's smallest in the window, above 0; ``confidence``: that of the landmarks, 0 to 1;
+        - ``n_faces``: the largest number of faces in a frame; ``padded``: how many of ten frames repeat another;
+        - ``label`` and ``p_<emotion>`` (0 to 1, with sum 1) in the order of the network's classes;
+        - ``reason``: why frames have no prediction (then the columns of the prediction are empty);
+        - ``weights``, ``note``: which weights, and what a label is.
 
     Raises:
-        InputError: a video that cannot be read, or no finished run.
+        InputError: a recording that cannot be read, no finished run, or an unusable option.
     """
-    return pd.DataFrame(predict_rows(Path(video), Path(run), frame_step))
+    chosen, loaded = Options.given(options), Weights.load(weights)
+    recording = open_recording(str(source), loaded, chosen)
+    rows = [row for _, ended in watch(recording, loaded, chosen, progress) for row in ended]
+    return table(rows, loaded.classes)
 
 
-def predict_rows(video: Path, run: Path, frame_step: float | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of `predict` one by one, while the video is being read.
+def table(rows: list[Row], classes: tuple[str, ...]) -> pd.DataFrame:
+    """Rows of `watch` as a table with every column."""
+    columns = [*_BEFORE, *(f"p_{name}" for name in classes), "reason", "weights", "note"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(_WHOLE, "Int64"))
 
-    Yields:
-        For every ten frames ``first_frame`` (counted from 0), ``seconds`` (its time, where known), ``padded``,
-        ``small`` and ``doubtful`` (frames that repeat another, with a small face, with doubtful landmarks),
-        ``n_faces``, ``score`` and ``confidence`` (the smallest of a frame), ``prediction`` and ``p_<emotion>`` in
-        label order. Or, for ten frames that are not used, ``first_frame``, ``seconds`` and ``reason``. Or, for frames
-        that the recording lacks, ``first_frame`` and ``flaw``.
+
+def open_recording(source: str, weights: Weights, options: Options) -> Recording:
+    """The frames of an input, set upright; the first is read at once.
 
     Raises:
-        InputError: a video that can't be read, or no finished run.
+        InputError: nothing that can be read.
     """
-    model = load_model(run)
-    predictor = Predictor(model, devices.single_process_fabric())  # the best here, whatever it was trained on
-    settings = dataclasses.replace(model.clips, frame_step=_frame_step(model) if frame_step is None else frame_step)
-    pieces = clips.cut(_sequence(video), FaceTracker(settings))
+    path, settings = Path(source), options.clips(weights.model)
+    view = next((view for view in TURNS if options.rotation == str(view.rotation)), View(0))
     try:
-        while batch := list(itertools.islice(pieces, _BATCH)):
-            found = [piece for piece in batch if isinstance(piece, clips.Clip)]
-            probabilities = iter(_probabilities(predictor, found) if found else ())
-            for piece in batch:
-                if isinstance(piece, Flaw):
-                    yield {"first_frame": piece.first_frame, "flaw": piece.why}
-                elif isinstance(piece, clips.DroppedClip):
-                    yield {"first_frame": piece.first_frame, "seconds": _time(piece.seconds), "reason": piece.reason}
-                else:
-                    yield _row(piece, model.network.classes, next(probabilities))
+        items: Iterator[TimedFrame | Flaw]
+        images: tuple[Path, ...] = ()
+        if source.isdecimal() and not path.exists():
+            kind, items = "camera", _camera(int(source))
+        else:
+            images = _images(path)
+            kind = "video" if not images else "image" if path.is_file() else "images"
+            items = read_timed(path, images, frame_rate=options.frame_rate)
+        first = next(items)
+        tries = options.rotation == "auto" and kind != "camera"
+        if tries and isinstance(first, TimedFrame) and detect(first.picture, settings) is None:
+            view = choose_view(itertools.islice(read_frames(path, images), 0, 81, 20), TURNS, settings)
     except VideoError as error:
-        raise InputError(f"{error}: expected a video that OpenCV reads, or a folder of images", error.remedy) from error
+        raise _unreadable(error) from error
+    turned = (
+        item._replace(picture=upright(item.picture, view)) if isinstance(item, TimedFrame) else item
+        for item in itertools.chain([first], items)
+    )
+    return Recording(path.name or source, kind, turned, view.rotation)
 
 
-def _sequence(video: Path) -> Sequence:
-    """The recording to predict; it may lie on its side."""
-    images: tuple[Path, ...] = ()
-    if video.is_dir():
-        images = tuple(file for file in Release(video).listing(video)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
-    return Sequence("own", "", video.stem, video, images, views=TURNS)
+def watch(
+    recording: Recording, weights: Weights, options: Options, progress: bool = True
+) -> Iterator[tuple[Step, list[Row]]]:
+    """Every step of a recording (`tracks.follow`) with the rows that ended there, while it is being read.
+
+    Raises:
+        InputError: a file that breaks while it is read.
+    """
+    began = time.monotonic()
+    predictor, settings = Predictor(weights.model), options.clips(weights.model)
+    most = 1 if options.person == "largest" else tracks.PEOPLE
+    seconds = options.window or settings.num_frames * (
+        settings.frame_step or 1 / (weights.model.frame_rate or FRAME_RATE)
+    )
+    steps = tracks.follow(recording.items, settings, seconds, options.step, most)
+    bar: dict[str, Any] = {"unit": "frame", "disable": None if progress else True, "leave": False}
+    wanted = int(options.person) if options.person.isdecimal() else None
+    same = {"weights": weights.short, "note": NOTE}
+    try:
+        for step in tqdm(steps, recording.name, **bar):
+            if step.frame is not None:
+                recording.frames, recording.seconds = step.frame.number + 1, step.frame.seconds
+            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
+            windows = [each for each in done if isinstance(each, Window)]
+            probabilities = iter(_probabilities(predictor, windows) if windows else ())
+            rows = [
+                _window_row(each, weights.classes, next(probabilities)) if isinstance(each, Window) else _gap_row(each)
+                for each in done
+            ]
+            recording.took = time.monotonic() - began
+            yield step, [{"file": recording.name, **row, **same} for row in rows]
+    except VideoError as error:
+        raise _unreadable(error) from error
 
 
-def _frame_step(model: TrainedModel) -> float:
-    return model.clips.frame_step or 1 / (model.frame_rate or _FRAME_RATE)
+def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[str, Any]:
+    """A recording in a few numbers, per person: the share of windows per expression, the longest runs, a verdict.
+
+    The verdict is the class with the largest mean probability over the person's windows; where that is neutral, it is
+    "no expression".
+    """
+    seen = sorted((row for row in rows if "label" in row), key=lambda row: row["person"])
+    people = {str(n): _summarise_person([*own], weights.classes) for n, own in itertools.groupby(seen, _person)}
+    return {
+        "file": recording.name,
+        "kind": recording.kind,
+        "frames": recording.frames,
+        "seconds": round(recording.seconds, 3),
+        "took": round(recording.took, 2),
+        "ratio": round(recording.seconds / recording.took, 2) if recording.kind == "video" and recording.took else None,
+        "rotation": recording.rotation,
+        "people": people,
+        "gaps": [{key: row.get(key) for key in _GAP} for row in rows if "reason" in row],
+        "weights": weights.title,
+        "note": NOTE,
+    }
 
 
-def _time(seconds: float) -> float | None:
-    return None if math.isnan(seconds) else round(seconds, 3)
+def _person(row: Row) -> int:
+    return int(row["person"])
 
 
-def _probabilities(predictor: Predictor, found: list[clips.Clip]) -> np.ndarray:
-    """(B, K) for B clips."""
-    frames = torch.from_numpy(np.stack([clip.frames for clip in found]))
-    landmarks = torch.from_numpy(np.stack([clip.landmarks for clip in found]))
+def _summarise_person(rows: list[Row], classes: tuple[str, ...]) -> dict[str, Any]:
+    pooled = {name: float(np.mean([row[f"p_{name}"] for row in rows])) for name in classes}
+    best = max(pooled, key=pooled.__getitem__)
+    shown = [row["label"] for row in rows]
+    longest: dict[str, dict[str, float]] = {}
+    for label, start, end in runs(rows):
+        if label not in longest or end - start > longest[label]["end"] - longest[label]["start"]:
+            longest[label] = {"start": start, "end": end}
+    return {
+        "windows": len(rows),
+        "padded": sum(row["padded"] > 0 for row in rows),
+        "start": rows[0]["start"],
+        "end": rows[-1]["end"],
+        "share": {name: round(shown.count(name) / len(shown), 4) for name in classes if name in shown},
+        "longest": longest,
+        "pooled": {name: round(p, 4) for name, p in pooled.items()},
+        "verdict": "no expression" if best == _NEUTRAL else best,
+    }
+
+
+def runs(rows: list[Row]) -> Iterator[tuple[str, float, float]]:
+    """Label, start and end of each run of a person's windows with one label and without a gap between them."""
+    label, start, end = rows[0]["label"], rows[0]["start"], rows[0]["end"]
+    for row in rows[1:]:
+        if row["label"] != label or row["start"] - end > 0.5 * (row["end"] - row["start"]):
+            yield label, start, end
+            label, start = row["label"], row["start"]
+        end = row["end"]
+    yield label, start, end
+
+
+def _images(path: Path) -> tuple[Path, ...]:
+    """The images of a folder in the order of their numbers, or the image itself; empty for a video."""
+    if not path.is_dir():
+        return (path,) if path.suffix.lower() in IMAGE_SUFFIXES else ()
+    found = tuple(file for file in Release(path).listing(path)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise VideoError("a folder without images", path.name, "the folder that holds the frames, or a video")
+    return found
+
+
+def _camera(index: int) -> Iterator[TimedFrame]:
+    """The frames of a camera until Ctrl-C, each with the time at which it came."""
+    capture = cv2.VideoCapture(index)
+    try:
+        if not capture.isOpened():
+            raise VideoError("no such camera", f"camera {index}", "0, the first camera, or a video file")
+        began = time.monotonic()
+        for number in itertools.count():
+            there, frame = capture.read()
+            if not there:
+                return
+            yield TimedFrame(number, time.monotonic() - began, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    finally:
+        capture.release()
+
+
+def _unreadable(error: VideoError) -> InputError:
+    return InputError(f"{error}: expected a video that OpenCV reads, a folder of images or an image", error.remedy)
+
+
+def _probabilities(predictor: Predictor, windows: list[Window]) -> np.ndarray:
+    """(B, K) for B windows."""
+    frames = torch.from_numpy(np.stack([window.frames for window in windows]))
+    landmarks = torch.from_numpy(np.stack([window.landmarks for window in windows]))
     return predictor(to_device(frames, predictor.device), to_device(landmarks, predictor.device))
 
 
-def _row(clip: clips.Clip, classes: tuple[str, ...], probabilities: np.ndarray) -> dict[str, Any]:
+def _window_row(window: Window, classes: tuple[str, ...], probabilities: np.ndarray) -> Row:
     return {
-        "first_frame": clip.first_frame,
-        "seconds": _time(clip.seconds),
-        "padded": clip.padded,
-        "small": clip.small,
-        "doubtful": clip.doubtful,
-        "n_faces": clip.n_faces,
-        "score": round(clip.score, 4),
-        "confidence": round(clip.confidence, 4),
-        "prediction": classes[int(probabilities.argmax())],
+        "person": window.person,
+        "first_frame": window.first.frame,
+        "last_frame": window.last.frame,
+        "start": round(window.first.seconds, 3),
+        "end": round(window.end, 3),
+        "box_x": round(window.box.x, 1),
+        "box_y": round(window.box.y, 1),
+        "box_side": round(window.box.side, 1),
+        "score": round(window.score, 4),
+        "confidence": round(window.confidence, 4),
+        "n_faces": window.n_faces,
+        "padded": window.padded,
+        "label": classes[int(probabilities.argmax())],
         **{f"p_{name}": round(float(p), 4) for name, p in zip(classes, probabilities, strict=True)},
     }
+
+
+def _gap_row(gap: Gap) -> Row:
+    row = {name: getattr(gap, name) for name in _GAP}
+    return row | {name: None if math.isnan(row[name]) else round(row[name], 3) for name in ("start", "end")}

@@ -62,7 +62,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
     assert done.stdout == "[]\n"
     status, out, _ = call("--help")
     assert status == 0
-    commands = "doctor standins index prepare train pretrain evaluate predict notebook export report reproduce"
+    commands = "doctor standins index prepare train pretrain evaluate predict demo notebook export report reproduce"
     assert all(f"  {command} " in out for command in commands.split())
 
 
@@ -257,9 +257,12 @@ def test_from_a_release_to_figures(call, tmp_path: Path) -> None:
         writer.write(frame)
     writer.release()
     status, out, err = call("predict", video, "--weights", run, "--json")
-    (row,) = json.loads(out)
-    assert (status, err) == (0, "") and row["first_frame"] == 0 and row["prediction"] in labels.CLASSES["ckplus"]
+    row, summary = map(json.loads, out.splitlines())
+    assert (status, err) == (0, "") and row["first_frame"] == 0 and row["label"] in labels.CLASSES["ckplus"]
     assert sum(row[f"p_{name}"] for name in labels.CLASSES["ckplus"]) == pytest.approx(1, abs=1e-3)
+    assert list(summary["people"]) == ["1"] and "not of what a person feels" in summary["note"]
+    status, out, err = call("predict", video, "--weights", run, "--min-face", 2000)
+    assert status == 1 and "no face found" in out
     status, out, err = call("predict", release / "Emotion", "--weights", run)
     assert (status, out) == (2, "") and err.count("\n") == 1
 

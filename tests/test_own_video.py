@@ -1,104 +1,135 @@
-"""A network on one's own video: each prediction stays with its clip. The whole way from a video: see test_cli."""
+"""A network on one's own recordings: what is read, what a row says, and what the summary makes of the rows."""
 
-from collections.abc import Iterator
+import math
 from pathlib import Path
-from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
-import torch
+import scenes
+from dots import PROFILE, moving_dots, written
+from PIL import Image
 
 from fer3d import own_video
-from fer3d.config import ClipSettings, TrainingSettings
-from fer3d.data import clips
-from fer3d.data.video import Flaw, VideoError
 from fer3d.errors import InputError
-from fer3d.training.run import TrainedModel
-
-CLASSES = ("anger", "fear", "happiness")
-
-
-def clip(k: int) -> clips.Clip:
-    """The k-th ten frames of a video, in which each pixel is k."""
-    pictures = np.full((10, 8, 8, 3), k, np.uint8)
-    return clips.Clip(
-        first_frame=10 * k,
-        seconds=k / 3,
-        frame_rate=30,
-        label="",
-        padded=0,
-        small=2,
-        doubtful=1,
-        frames=pictures,
-        landmarks=np.zeros((10, 66, 2)),
-        detections=np.ones((10, 3)),
-        squares=np.zeros((10, 4)),
-        numbers=np.arange(10 * k, 10 * k + 10),
-        missing={},
-    )
+from fer3d.own_video import NOTE, Options, Weights
+from fer3d.training.train import train
 
 
-@pytest.fixture
-def pieces(monkeypatch: pytest.MonkeyPatch) -> list[clips.Clip | clips.DroppedClip]:
-    """Eleven tens, more than a batch; some show no face. The prediction is the number of the ten, modulo 3."""
-    network = SimpleNamespace(classes=CLASSES, size=8)
-    model = TrainedModel(network, TrainingSettings(), ClipSettings(size=8))  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run whose clips have four frames."""
+    folder = tmp_path_factory.mktemp("trained")
+    train([written(moving_dots(), folder / "store")], folder / "run", PROFILE)
+    return folder / "run"
 
-    class Predictor:
-        device = torch.device("cpu")
 
-        def __init__(self, *_: object) -> None:
+def video(path: Path, pictures: list[np.ndarray], rate: float = 30.0) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, pictures[0].shape[1::-1])
+    for picture in pictures:
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def test_a_row_tells_who_when_where_and_what(run: Path, tmp_path: Path) -> None:
+    table = own_video.predict(video(tmp_path / "own.avi", scenes.walk(9, blank=(8,))), run)
+    assert list(table["first_frame"]) == [0, 4, 8] and list(table["last_frame"]) == [3, 7, 8]
+    assert table["start"].tolist() == pytest.approx([0, 4 / 30, 8 / 30], abs=1e-3)
+    first = table.iloc[0]
+    assert (first["file"], first["person"], first["padded"], first["n_faces"]) == ("own.avi", 1, 0, 1)
+    assert abs(first["box_x"] - 245) < 30 and 100 < first["box_side"] < 300 and 0 < first["confidence"] <= 1
+    probabilities = table.filter(like="p_").iloc[:2]
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    assert list("p_" + table["label"].iloc[:2]) == list(probabilities.idxmax(axis=1))
+    assert table["reason"].iloc[2] == "no face found" and table.iloc[2].filter(like="p_").isna().all()
+    assert table["weights"].eq("run, trained on MMI").all() and table["note"].eq(NOTE).all()
+
+
+def test_a_folder_of_images_is_read_in_the_order_of_its_numbers(run: Path, tmp_path: Path) -> None:
+    for number, picture in enumerate(scenes.walk(12)):
+        Image.fromarray(picture).save(tmp_path / f"frame{number}.png")
+    table = own_video.predict(tmp_path, run, frame_rate=10)
+    assert list(table["first_frame"]) == [0, 4, 8] and table["end"].iloc[-1] == pytest.approx(1.2)
+    moved = table["box_x"].diff().iloc[1:]
+    assert (moved > 5).all(), "the head moves to the right"
+
+
+def test_a_single_image_is_said_to_be_one(run: Path, tmp_path: Path) -> None:
+    Image.fromarray(scenes.head(300, 220)).save(tmp_path / "face.png")
+    weights = Weights.load(run)
+    recording = own_video.open_recording(str(tmp_path / "face.png"), weights, Options())
+    rows = [row for _, ended in own_video.watch(recording, weights, Options()) for row in ended]
+    assert own_video.summarise(recording, rows, weights)["kind"] == "image" and rows[0]["padded"] == 3
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_lying_recording_is_set_upright(run: Path, tmp_path: Path, turns: int) -> None:
+    lying = video(tmp_path / "lying.avi", [np.rot90(picture, turns).copy() for picture in scenes.walk(4)])
+    recording = own_video.open_recording(str(lying), Weights.load(run), Options())
+    assert recording.rotation == 90 * turns
+    assert own_video.predict(lying, run)["label"].notna().all()
+    assert own_video.predict(lying, run, rotation=0)["label"].isna().all()
+
+
+def test_a_camera_is_read_with_the_times_at_which_frames_come(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Camera:
+        def __init__(self, index: int) -> None:
+            self.frames = iter(scenes.walk(6) if index == 0 else ())
+
+        def isOpened(self) -> bool:
+            return next(self.frames, None) is not None
+
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            frame = next(self.frames, None)
+            return frame is not None, frame
+
+        def release(self) -> None:
             pass
 
-        def __call__(self, frames: torch.Tensor, landmarks: torch.Tensor) -> np.ndarray:
-            return 0.1 + 0.7 * np.eye(3)[frames[:, 0, 0, 0, 0] % 3]
-
-    monkeypatch.setattr(own_video, "load_model", lambda run: model)
-    monkeypatch.setattr(own_video, "Predictor", Predictor)
-    return [clips.DroppedClip(10 * k, k / 3, "no face found") if k in (0, 4, 5, 9) else clip(k) for k in range(11)]
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    assert own_video.predict("0", run)["label"].notna().any()
+    with pytest.raises(InputError, match="camera 7: no such camera"):
+        own_video.predict("7", run)
 
 
-def test_each_prediction_stays_with_its_clip(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clips, "cut", lambda sequence, tracker: iter(pieces))
-    rows = list(own_video.predict_rows(Path("own.avi"), Path("run")))
-    assert [row["first_frame"] for row in rows] == list(range(0, 110, 10))
-    assert [row.get("prediction") for row in rows] == [
-        CLASSES[k % 3] if isinstance(piece, clips.Clip) else None for k, piece in enumerate(pieces)
-    ]
-    assert rows[0] == {"first_frame": 0, "seconds": 0.0, "reason": "no face found"}
-    assert rows[2] == {
-        "first_frame": 20, "seconds": 0.667, "padded": 0, "small": 2, "doubtful": 1,
-        "n_faces": 1, "score": 1.0, "confidence": 1.0, "prediction": "happiness",
-        "p_anger": 0.1, "p_fear": 0.1, "p_happiness": 0.8,
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window = 0: expected 0.01 to 10"),
+        ({"step": math.nan}, "step = nan"),
+        ({"person": "tall"}, "expected all, largest or a number"),
+        ({"person": 0}, "expected all, largest or a number"),
+        ({"rotation": 45}, "expected auto, 0, 90, 180 or 270"),
+        ({"detector": "yolo"}, "haar"),
+        ({"min_face": 0}, "min_face"),
+        ({"windows": 1}, "no option 'windows'"),
+    ],
+)
+def test_an_unusable_option_is_one_line(run: Path, tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        own_video.predict(video(tmp_path / "own.avi", scenes.walk(4)), run, **options)
 
 
-def test_a_folder_of_images_is_a_recording_that_may_lie_on_its_side(
-    pieces: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("a10.png", "a9.PNG", "notes.txt"):
-        (tmp_path / name).touch()
-    given = []
-    monkeypatch.setattr(clips, "cut", lambda sequence, tracker: given.append((sequence, tracker.settings)) or iter(()))
-    assert list(own_video.predict_rows(tmp_path, Path("run"))) == []
-    list(own_video.predict_rows(tmp_path, Path("run"), frame_step=0.1))
-    (sequence, by_training), (_, by_hand) = given
-    assert [image.name for image in sequence.images] == ["a9.PNG", "a10.png"] and len(sequence.views) == 4
-    assert (by_training.frame_step, by_hand.frame_step) == (pytest.approx(1 / 30), 0.1)
+def row(start: float, label: str, person: int = 1, **p: float) -> dict:
+    probabilities = {f"p_{name}": p.get(name, 0.0) for name in ("happiness", "neutral")}
+    return {"person": person, "start": start, "end": start + 1, "padded": 0, "label": label, **probabilities}
 
 
-def test_lost_frames_are_a_row_of_their_own(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = [*pieces[1:3], Flaw(20, "frame 20 of 60: the file breaks off")]
-    monkeypatch.setattr(clips, "cut", lambda sequence, tracker: iter(broken))
-    *_, row = own_video.predict_rows(Path("own.avi"), Path("run"))
-    assert row == {"first_frame": 20, "flaw": "frame 20 of 60: the file breaks off"}
-
-
-def test_a_video_that_breaks_late_is_one_line(pieces: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(*_: object) -> Iterator[clips.Clip | clips.DroppedClip]:
-        yield from pieces
-        raise VideoError("broken video")
-
-    monkeypatch.setattr(clips, "cut", cut)
-    with pytest.raises(InputError, match="broken video"):
-        list(own_video.predict_rows(Path("own.avi"), Path("run")))
+def test_the_summary_gives_shares_longest_runs_and_a_verdict_per_person(run: Path) -> None:
+    weights = Weights.load(run)
+    network = type("Network", (), {"classes": ("happiness", "neutral")})
+    weights = Weights("w", "people", "", type("Model", (), {"network": network}))  # type: ignore[arg-type]
+    smile, rest = {"happiness": 0.9, "neutral": 0.1}, {"happiness": 0.2, "neutral": 0.8}
+    rows = [
+        row(0, "happiness", **smile), row(1, "happiness", **smile), row(2, "neutral", **rest),
+        row(7, "happiness", **smile), row(9.9, "happiness", **smile), row(0, "neutral", 2, **rest),
+        {"person": None, "first_frame": 3, "last_frame": 6, "start": 3, "end": 7, "reason": "no face found"},
+    ]  # fmt: skip
+    recording = own_video.Recording("own.avi", "video", iter(()), 0, frames=11, seconds=11.0, took=2.0)
+    summary = own_video.summarise(recording, rows, weights)
+    one, other = summary["people"]["1"], summary["people"]["2"]
+    assert one["share"] == {"happiness": 0.8, "neutral": 0.2} and one["verdict"] == "happiness"
+    assert one["longest"] == {"happiness": {"start": 0, "end": 2}, "neutral": {"start": 2, "end": 3}}
+    assert other["verdict"] == "no expression"
+    assert [gap["reason"] for gap in summary["gaps"]] == ["no face found"] and summary["ratio"] == 5.5

@@ -110,7 +110,7 @@ class FaceTracker:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         tracked = None
         if self.settings.track and self.face is not None:
-            tracked = _fit(grey, predictor_box(self.face.landmarks), self.face.n_faces)
+            tracked = refit(grey, self.face)
         self._since_search += 1
         if tracked is None or self._since_search >= RECOUNT:
             self._since_search = 0
@@ -155,7 +155,7 @@ class FaceTracker:
             if near is not None:
                 frame = picture(item)
                 grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-                face = _fit(grey, predictor_box(near.landmarks), near.n_faces)
+                face = refit(grey, near)
                 face = face or _choose(search(grey, self.settings), frame.shape, near)
             earlier.append((item, self._result(face)))
         yield from reversed(earlier)
@@ -207,6 +207,11 @@ def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
         if faces:
             return [dataclasses.replace(face, n_faces=len(faces)) for face in faces]
     return []
+
+
+def refit(grey: np.ndarray, face: Face) -> Face | None:
+    """The face of an earlier frame found again in a grey frame; None where it is no longer there."""
+    return _fit(grey, predictor_box(face.landmarks), face.n_faces)
 
 
 def _counted(grey: np.ndarray, settings: ClipSettings) -> int:

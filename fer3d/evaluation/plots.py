@@ -295,6 +295,39 @@ def curves(log: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds: float, title: str) -> Figure:
+    """Probabilities over the time of a recording, one panel a person.
+
+    Args:
+        people: for each panel's title a table with ``start`` and ``end`` of each window in seconds and its
+            ``p_<emotion>``. Where no window is, the panel is grey.
+        classes: the rows, from top to bottom.
+        seconds: length of the recording.
+        title: of the figure.
+    """
+    height = 0.24 * len(classes) + 0.75
+    figure, panels = _new(9, max(1, len(people)) * height + 0.6, title, max(1, len(people)), 1)
+    for axes, (name, windows) in zip(panels, people.items(), strict=False):
+        axes.set_title(name, fontsize=10, loc="left")
+        probabilities = windows[[f"p_{each}" for each in classes]].to_numpy()
+        for values, (start, end) in zip(probabilities, windows[["start", "end"]].to_numpy(), strict=True):
+            seen = max(end, start + seconds / 500)  # a still image takes no time
+            place = (start, seen, len(classes) - 0.5, -0.5)
+            axes.imshow(values[:, None], cmap=SEQUENTIAL, vmin=0, vmax=1, extent=place, aspect="auto")
+            axes.plot((start + seen) / 2, values.argmax(), ".", color="black", mec="white", mew=0.6, ms=7)
+    for axes in panels:
+        axes.set_facecolor("0.85")
+        axes.set(xlim=(0, max(seconds, 0.01)), ylim=(len(classes) - 0.5, -0.5))
+        axes.set_yticks(range(len(classes)), classes, fontsize=8)
+        axes.grid(False)
+    if not people:
+        panels[0].text(0.5, 0.5, "no face found", transform=panels[0].transAxes, ha="center", va="center")
+    panels[-1].set_xlabel("seconds (dot: the label; grey: no prediction)")
+    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), SEQUENTIAL)
+    figure.colorbar(scale, ax=panels, label="probability", fraction=0.04)
+    return figure
+
+
 def confusion(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
     """The paper's Figures 4 and 5. ``matrix`` (K, K): clips, rows true classes; the colour is the share of the row."""
     matrix = np.asarray(matrix)

@@ -41,7 +41,8 @@ class Convolution(nn.Sequential):
             padding=(depth // 2, 0, 0) if valid else (depth // 2, height // 2, width // 2),
             bias=not normed,
         )
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear" if linear else "relu")
+        if not convolution.weight.is_meta:  # where weights are only loaded; PyTorch would import its compiler for it
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear" if linear else "relu")
         layers: list[nn.Module] = [convolution]
         if convolution.bias is not None:
             nn.init.zeros_(convolution.bias)

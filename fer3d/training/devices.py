@@ -9,17 +9,17 @@ import os
 import re
 import warnings
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from fer3d.errors import InputError
+
+if TYPE_CHECKING:  # imported where it is used: it takes over a second, and predictions do without
+    from lightning_fabric import Fabric
 
 Device = Literal["auto", "cpu", "cuda"]
 TIMEOUT = timedelta(hours=6)
@@ -46,20 +46,27 @@ def best_precision(device: torch.device | str) -> Precision:
 
 
 def choose(device: Device, precision: Precision | Literal["auto"]) -> tuple[str, Precision]:
-    """Device and precision where ``auto`` leaves them open; an `InputError` for a GPU that is not there."""
+    """Device and precision where ``auto`` leaves them open, made ready; an `InputError` for a GPU that is not there."""
     chosen = best_device().type if device == "auto" else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise InputError("this machine has no CUDA device", "--device cpu")
+    if chosen == "cuda":
+        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
     return chosen, best_precision(chosen) if precision == "auto" else precision
 
 
-def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> Fabric:
+def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> "Fabric":
     """One process on that device and in that precision, by default the best here."""
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
     return _fabric(device, precision, devices=1, plugins=LightningEnvironment())
 
 
-def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> Fabric:
+def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> "Fabric":
     """All processes that ``torchrun`` or ``srun`` started together, connected; else as `single_process_fabric`."""
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
     if not distributed.is_torchelastic_launched():
         if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
             return single_process_fabric(device, precision)
@@ -104,9 +111,8 @@ def _name_the_tasks_of_srun() -> None:
     os.environ |= {name: value for name, value in found.items() if name not in os.environ}
 
 
-def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> Fabric:
+def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> "Fabric":
+    from lightning_fabric import Fabric
+
     accelerator, chosen = choose(device, precision)
-    if accelerator == "cuda":
-        torch.backends.cudnn.benchmark = True  # batches have two sizes at most
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
     return Fabric(accelerator=accelerator, precision="bf16-mixed" if chosen == "bf16" else "32-true", **processes)

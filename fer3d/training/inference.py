@@ -1,17 +1,16 @@
 """Predictions of a trained network: on any clips, and on chosen clips of a prepared store."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
 from fer3d.data.store import Store
 from fer3d.errors import InputError
-from fer3d.evaluation import metrics
 from fer3d.model.layers import fuse_batchnorm
 from fer3d.training import devices
 from fer3d.training.batches import Clips, batches, normalise_clips
@@ -19,18 +18,23 @@ from fer3d.training.run import TrainedModel
 
 
 class Predictor:
-    """A trained network where it predicts fastest: on a Fabric's device, in its precision, without separate norms."""
+    """A trained network where it predicts fastest, by default the best device and precision, without separate norms."""
 
-    def __init__(self, model: TrainedModel, fabric: Fabric) -> None:
-        self.device = fabric.device
-        self._autocast, self._clip_norm = fabric.autocast, model.training.clip_norm
+    def __init__(
+        self,
+        model: TrainedModel,
+        device: devices.Device = "auto",
+        precision: devices.Precision | Literal["auto"] = "auto",
+    ) -> None:
+        chosen, self._precision = devices.choose(device, precision)
+        self.device, self._clip_norm = torch.device(chosen), model.training.clip_norm
         self._network = fuse_batchnorm(model.network)
-        self._network.to(device=fabric.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self._network.to(device=self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def __call__(self, frames: Tensor | Sequence[Tensor], landmarks: Tensor) -> np.ndarray:
         """Probabilities (B, K) of clips on the device: frames (B, T, H, W, 3) uint8, landmarks (B, T, 66, 2) pixels."""
-        with self._autocast():
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
             logits = self._network(normalise_clips(frames, self._clip_norm), landmarks)
         return logits.float().softmax(dim=1).cpu().numpy()
 
@@ -55,6 +59,8 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
     Raises:
         InputError: a store of another size, or a label that the network has not learned.
     """
+    from fer3d.evaluation import metrics  # scikit-learn takes a second, which `own_video` need not wait for
+
     network, settings = model.network, model.training
     if store.settings.size != network.size:
         raise InputError(
@@ -62,7 +68,7 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
             f"fer3d prepare --set clips.size={network.size}",
         )
     clips = Clips([(store, rows)], network.classes)
-    predictor = Predictor(model, devices.single_process_fabric(settings.device, settings.precision))
+    predictor = Predictor(model, settings.device, settings.precision)
     probabilities = []
     for chosen in tqdm(batches(np.arange(len(clips)), settings.batch_size), "test", disable=None, leave=False):
         frames, landmarks, _ = clips.batch(chosen, predictor.device)

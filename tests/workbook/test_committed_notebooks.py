@@ -1,4 +1,4 @@
-"""How the six notebooks are built, and that the refresh command leaves nothing that changes by itself."""
+"""How the seven notebooks are built, and that the refresh command leaves nothing that changes by itself."""
 
 import ast
 import re
@@ -38,8 +38,8 @@ def test_a_notebook_has_one_title_a_goal_numbered_sections_and_three_exercises(p
     assert "**Break it.**" in exercises
 
 
-def test_there_are_six_notebooks() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
+def test_there_are_seven_notebooks() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 @each_notebook

@@ -1,0 +1,83 @@
+"""What `fer3d predict --out` leaves on disk."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import scenes
+from test_own_video import run, video  # noqa: F401 - a fixture
+
+from fer3d import own_video, video_report
+from fer3d.errors import InputError
+from fer3d.own_video import NOTE, Options, Weights
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return frames
+        frames.append(frame)
+
+
+def test_every_output_is_written_and_says_what_a_label_is(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    source, out, told = video(tmp_path / "own <b>.avi", scenes.walk(13, blank=(9,))), tmp_path / "out", []
+    assert video_report.run([str(source)], Weights.load(run), Options(), out, told.append)
+    names = {file.name for file in out.iterdir()}
+    (overlay,) = names & {"overlay.mp4", "overlay.webm"}
+    assert names == {
+        "predictions.csv",
+        "summary.json",
+        "timeline.png",
+        "timeline.svg",
+        "timeline.csv",
+        "index.html",
+        overlay,
+    }
+    table = pd.read_csv(out / "predictions.csv")
+    assert table["label"].equals(own_video.predict(source, run)["label"]) and len(told) == len(table) + 1
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["recordings"][0]["people"]["1"]["windows"] == 2 and summary["note"] == NOTE
+    page = (out / "index.html").read_text()
+    assert "own &lt;b&gt;.avi" in page and overlay in page and "timeline.png" in page
+    for text in (page, (out / "timeline.svg").read_text().replace("\n", " ")):
+        assert NOTE in text and "trained on MMI" in text
+    frames = frames_of(out / overlay)
+    assert len(frames) == 13 and all(side % 2 == 0 for side in frames[0].shape[:2])
+    orange = [int(((frame[:, -140:, 2] > 180) & (frame[:, -140:, 0] < 80)).sum()) for frame in frames]
+    assert min(orange[:8]) > 20 and max(orange[8:10]) < 20, "bars where there is a prediction"
+
+
+def test_each_of_several_inputs_has_its_folder_and_a_broken_one_spoils_no_other(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    sources = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi")]
+    out = tmp_path / "out"
+    video_report.run(sources, Weights.load(run), Options(), out, lambda value: None)
+    assert (out / "a" / "timeline.png").exists() and (out / "b" / "timeline.svg").exists()
+    assert 'src="b/overlay' in (out / "index.html").read_text()
+    assert set(pd.read_csv(out / "predictions.csv")["file"]) == {"a.avi", "b.avi"}
+    with pytest.raises(InputError, match="none"):
+        video_report.run([*sources, str(tmp_path / "none.avi")], Weights.load(run), Options(), tmp_path / "x", print)
+    assert not (tmp_path / "x").exists(), "nothing begun"
+
+
+def test_no_person_in_any_input_is_told_apart(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    source = str(video(tmp_path / "coffee.avi", [scenes.COFFEE] * 5))
+    told: list[dict] = []
+    assert not video_report.run([source], Weights.load(run), Options(), tmp_path / "out", told.append)
+    assert [value.get("reason") for value in told] == ["no face found", None]
+
+
+def test_an_interrupted_overlay_leaves_nothing_half_written(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    source = str(video(tmp_path / "own.avi", scenes.walk(40)))
+
+    def stop(value: dict) -> None:
+        if value.get("first_frame") == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        video_report.run([source], Weights.load(run), Options(), tmp_path / "out", stop)
+    assert list((tmp_path / "out").iterdir()) == []
