@@ -172,6 +172,7 @@ def pretrain(
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same people.")] = None,
     assignments: Assignments = None,
     workers: Workers = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Render people who are in no database and train on them: weights to start from where data is scarce."""
@@ -179,7 +180,7 @@ def pretrain(
     from fer3d.training import pretraining
 
     options = {"people": people, "epochs": epochs, "seed": seed}
-    base = config.make_profile(profile, variant, recipe)
+    base = config.make_profile(profile, variant, recipe, device=device)
     base = base.from_params({"pretraining": {name: n for name, n in options.items() if n is not None}}, base)
     replaced = [f"training.{name}" for name in base.pretraining.names()]
     chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)

@@ -183,6 +183,9 @@ class NetworkSettings(Settings):
     landmark_stream: bool = False
     """A second stream, an LSTM on how far the landmarks moved, whose logits are added. The paper has none; with a few
     hundred clips it predicts better than the pictures do."""
+    landmark_shape: bool = False
+    """The landmark stream also reads where the landmarks lie in the face, which shows an expression that is held. With
+    a few hundred clips it learns the people instead; meant for pre-training."""
     appearance_weight: NonNegativeFloat = 0.4
     """Weight of the pictures' logits beside the landmark stream's: they are more confident than they are accurate."""
 

@@ -32,7 +32,7 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "mmi": ordered(_BASIC),
     "fera": ordered(("anger", "fear", "happiness", "relief", "sadness")),
     "disfa": ordered((*_BASIC, "neutral")),
-    "people": ordered((*_BASIC, "contempt")),
+    "people": ordered((*_BASIC, "contempt", "neutral")),
 }
 """The classes that the paper recognises in each database (Section 4.1); FERA's joy is happiness. ``people`` is not
 a database of the paper: it is rendered for pre-training."""

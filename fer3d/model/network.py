@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d.config import NetworkSettings
-from fer3d.data.landmarks import displacement
+from fer3d.data.landmarks import displacement, shape
 from fer3d.errors import InputError
 from fer3d.model.filters import landmark_filter
 from fer3d.model.layers import Convolution, MaxPool, lstm_with_forget_bias, scale_channels
@@ -177,11 +177,12 @@ class Head(nn.Module):
 
 
 class LandmarkStream(nn.Module):
-    """Landmarks (B, T, 66, 2) -> `displacement` -> LSTM -> its last step -> logits (B, K)."""
+    """Landmarks (B, T, 66, 2) -> `displacement`, as an option `shape` too -> LSTM -> its last step -> logits (B, K)."""
 
     def __init__(self, settings: NetworkSettings, classes: int) -> None:
         super().__init__()
-        coordinates = 66 * 2
+        self.with_shape = settings.landmark_shape
+        coordinates = 66 * 2 * (1 + self.with_shape)
         self.norm = nn.Identity() if settings.norm == "none" else nn.BatchNorm1d(coordinates)
         self.dropout = nn.Dropout(settings.dropout)
         self.lstm = lstm_with_forget_bias(coordinates, settings.lstm_units)
@@ -189,8 +190,10 @@ class LandmarkStream(nn.Module):
 
     def forward(self, landmarks: Tensor) -> Tensor:
         with torch.autocast(landmarks.device.type, enabled=False):
-            moved = displacement(landmarks.float()).flatten(2)  # (B, T, 132)
-            states, _ = self.lstm(self.dropout(self.norm(moved.transpose(1, 2)).transpose(1, 2)))
+            read = displacement(landmarks.float()).flatten(2)  # (B, T, 132)
+            if self.with_shape:
+                read = torch.cat([read, shape(landmarks.float()).flatten(2)], dim=2)  # (B, T, 264)
+            states, _ = self.lstm(self.dropout(self.norm(read.transpose(1, 2)).transpose(1, 2)))
             return self.linear(states[:, -1])
 
 
