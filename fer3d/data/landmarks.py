@@ -11,7 +11,8 @@ KEPT = np.delete(np.arange(68), (60, 64))
 """Which of the 68 points of 300-W are the paper's 66 (counted from 0): all but the inner mouth corners."""
 EYE_CORNERS = (36, 45)
 """The outer eye corners among the 66; their distance is the inter-ocular distance (iod)."""
-
+REGIONS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66))
+"""Outline, brows, nose, eyes and mouth among the 66."""
 
 MIRROR_68 = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,

@@ -22,11 +22,11 @@ from fer3d import __version__, files, labels, standins
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.data import crop
 from fer3d.data.crop import crop_box, cut_out, to_crop
-from fer3d.data.landmarks import EYE_CORNERS, KEPT
+from fer3d.data.landmarks import EYE_CORNERS, KEPT, REGIONS
 from fer3d.data.store import FORMAT
 from fer3d.data.writer import Writer, write_in_parts
 from fer3d.standins.crowd import behaviour, camera
-from fer3d.standins.crowd.behaviour import behave, label
+from fer3d.standins.crowd.behaviour import Behaviour, behave, label
 from fer3d.standins.crowd.camera import Camera, draw_camera, photograph
 from fer3d.standins.people.person import GLASSES, Person, make_person, random_stream
 from fer3d.standins.picture.render import Renderer, render_frames
@@ -39,8 +39,6 @@ _OFFSET, _SHAKE = 0.012, 0.004
 """Standard deviation of the landmarks' error, constant over a clip and per frame: shares of the inter-ocular
 distance."""
 
-_REGIONS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66))
-"""Outline, brows, nose, eyes and mouth among the 66 landmarks."""
 _EMOTIONS = tuple(name for name in labels.CLASSES[DATABASE] if name != "neutral")
 _NEUTRAL = 12
 """One recording in so many is neutral from end to end; others begin or end so."""
@@ -86,8 +84,7 @@ def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> N
                 "score": 1.0,
             }
         )
-    if rows:
-        part.put(rows, arrays)
+    part.put(rows, arrays)
     part.frames = len(rows) * part.settings.num_frames
 
 
@@ -113,21 +110,29 @@ def record_person(settings: PretrainingSettings, clips: ClipSettings, number: in
         turn = number * settings.recordings + take
         emotion = "neutral" if turn % _NEUTRAL == 0 else _EMOTIONS[(turn - turn // _NEUTRAL) % len(_EMOTIONS)]
         renderer = renderer.in_scene(_scene(rng, who, clips.size))
-        acted = behave(rng, emotion, 2 * clips.num_frames)
+        acted, cut = _act(rng, emotion, clips.num_frames)
         true: list[np.ndarray] = []
         pictures = list(render_frames(renderer, acted.poses, true))
         at_rest = [renderer.project(renderer.rest_landmarks, pose)[1][:, :2] for pose in acted.poses]
         landmarks = np.stack([np.stack(true), np.stack(at_rest)])[:, :, KEPT]
-        for window in _windows(rng, clips.num_frames):
-            if seen := label(acted, window):
-                shown.append(Shown(take, *seen))
-                chosen = [pictures[t] for t in window]
-                taken.append(_photographed(rng, chosen, landmarks[:, window], clips))
-    if not taken:
-        return shown, {}
+        for window, seen in cut:
+            shown.append(Shown(take, *seen))
+            chosen = [pictures[t] for t in window]
+            taken.append(_photographed(rng, chosen, landmarks[:, window], clips))
     frames, points, squares = (np.stack(part) for part in zip(*taken, strict=True))
     detections = np.ones((*frames.shape[:2], 2))
     return shown, {"frames": frames, "landmarks": points, "detections": detections, "squares": squares}
+
+
+def _act(
+    rng: np.random.Generator, emotion: str, length: int
+) -> tuple[Behaviour, list[tuple[np.ndarray, tuple[str, str]]]]:
+    """A behaviour, drawn until two windows or more are clear and one shows the emotion; and those windows."""
+    while True:
+        acted = behave(rng, emotion, 2 * length)
+        cut = [(window, seen) for window in _windows(rng, length) if (seen := label(acted, window))]
+        if len(cut) > 1 and any(seen[0] == emotion for _, seen in cut):
+            return acted, cut
 
 
 def _windows(rng: np.random.Generator, length: int) -> list[np.ndarray]:
@@ -187,7 +192,7 @@ def _detected(rng: np.random.Generator, truth: np.ndarray, camera: Camera) -> np
     distance = np.linalg.norm(true[0, right] - true[0, left])
     rough = 0.5 + 40 / camera.side
     followed, offset = np.ones((66, 1)), rng.normal(0, _OFFSET * rng.uniform(0.5, 1.5), (66, 2))
-    for region in _REGIONS:
+    for region in REGIONS:
         followed[region] = 1 - rng.uniform(0, 0.4) * (rng.random() < 0.5)
         offset[region] += rng.normal(0, _OFFSET, 2)
     shake = rng.normal(0, _SHAKE * rough, true.shape)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from fer3d import files
 from fer3d.config import ClipSettings, NetworkSettings, TrainingSettings
@@ -140,7 +141,7 @@ def load_model(run: Path | str) -> TrainedModel:
 
 
 def start_from(network: Network, run: Path) -> None:
-    """Give a network the weights of a finished run, except the last layer where the two learn other classes.
+    """Give a network the weights of a finished run; of the last layers, those of the classes that both learn.
 
     Raises:
         InputError: see `load_model`; or the run is of another network.
@@ -148,10 +149,20 @@ def start_from(network: Network, run: Path) -> None:
     learned = load_model(run).network
     given, wanted = learned.state_dict(), network.state_dict()
     if learned.classes != network.classes:
-        last = ("head.linear.", "landmark_stream.linear.")
-        given |= {name: value for name, value in wanted.items() if name.startswith(last)}
+        for name, value in wanted.items():
+            if ".linear." in name and name in given:
+                given[name] = _rows_of_classes(given[name], learned.classes, value, network.classes)
     if not weights.same_shapes(given, wanted):
         raise InputError(
             f"{run} holds the weights of another network", "a run of the same variant, recipe, width and units"
         )
     network.load_state_dict(given)
+
+
+def _rows_of_classes(given: Tensor, names: tuple[str, ...], own: Tensor, wanted: tuple[str, ...]) -> Tensor:
+    """A last layer's weights ``own`` (K, ...), with those ``given`` for the classes ``names`` in their rows."""
+    rows = own.clone()
+    for k, name in enumerate(wanted):
+        if name in names and given.shape[1:] == own.shape[1:]:
+            rows[k] = given[names.index(name)]
+    return rows

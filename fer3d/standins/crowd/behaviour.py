@@ -33,7 +33,7 @@ class Behaviour:
 
     emotion: str
     level: np.ndarray
-    """(T,) strength of the expression, 0 (rest) to about 1.4; 1 is a full display."""
+    """(T,) strength of the expression, 0 (rest) to about 1.5; 1 is a full display."""
     poses: list[Pose]
     talks: bool
 
@@ -41,7 +41,7 @@ class Behaviour:
 def behave(rng: np.random.Generator, emotion: str, frames: int) -> Behaviour:
     """A random behaviour that shows an emotion, or none (``neutral``)."""
     step = float(np.exp(rng.uniform(np.log(_SHORTEST), np.log(_LONGEST))))
-    strength, textbook, sway, drift = (rng.uniform(*ends) for ends in ((0.6, 1.4), (0.2, 1), (0.2, 3), (0.2, 3)))
+    strength, textbook, sway, drift = (rng.uniform(*ends) for ends in ((0.7, 1.5), (0.2, 1), (0.2, 3), (0.2, 3)))
     style = ExpressionStyle(strength, textbook, foreign=0.5, blend=0.08, sway=sway, drift=drift)
     progress = np.zeros(frames) if emotion == "neutral" else _progress(rng, frames, step)
     apex = expression.sample_apex(rng, emotion, style)
