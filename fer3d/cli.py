@@ -129,6 +129,8 @@ def train(
     profile: ProfileName = "laptop",
     seed: Annotated[int | None, typer.Option(help="Seed; the profile's by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the clips; the profile's by default.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a step; the profile's by default.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate at its peak; the recipe's by default.")] = None,
     recipe: RecipeName = "default",
     async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0 is synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
@@ -149,7 +151,8 @@ def train(
     from fer3d.data.store import open_store
     from fer3d.training.train import train
 
-    given: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
+    given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant, recipe, **given)
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
@@ -191,12 +194,28 @@ def pretrain(
 @app.command()
 def evaluate(
     run: Annotated[list[Path], typer.Argument(help="Folders of runs; their predictions are pooled.")],
+    store: Annotated[
+        Path | None, typer.Option(help="Prepared store to test one run's network on, in place of its own test clips.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the recognition rate with its 95 % interval over subjects, UAR, majority baseline, confusion matrix."""
     from fer3d.evaluation import metrics, summary
 
-    results = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
+    if store is None:
+        results = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
+    else:
+        from fer3d.data.store import open_store
+        from fer3d.training.inference import predict_known
+        from fer3d.training.run import load_model, read_config
+
+        if len(run) != 1:
+            raise InputError(f"{len(run)} runs can't be tested on one store", "one run with --store")
+        tested = open_store(store)
+        predictions, left_out = predict_known(load_model(run[0]), tested)
+        learned = [source["fingerprint"] for source in read_config(run[0])["data"]["train"]]
+        results = metrics.evaluate(predictions)
+        results |= {"left_out": left_out, "trained_on": tested.metadata["fingerprint"] in learned}
     if as_json:
         _print_json(results)
     else:
@@ -223,7 +242,7 @@ def predict(
     for row in own_video.predict_rows(video, weights):
         outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
         print(f"from frame {row['first_frame']}: {outcome}", flush=True)
-    print(f"This network recognised {held_out['accuracy']:.0%} of {held_out['n']} held-out clips.")
+    print(f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

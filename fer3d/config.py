@@ -206,6 +206,12 @@ class TrainingSettings(Settings):
     """Passes over the training clips, fixed before a test fold is looked at; the paper does not say."""
     batch_size: PositiveInt = 32
     """Clips in a step; the paper does not say."""
+    accumulate: PositiveInt = 1
+    """Parts that a step computes one after another, their gradients added: less memory. Batch normalisation then sees
+    each part by itself, as if ``batch_size`` were smaller."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced``: the loss of a clip is weighted by N / (K * N_k), the inverse frequency of its class among the
+    training clips, for databases with one frequent class (DISFA's neutral). The paper names no weights."""
     lr: PositiveFloat = 0.01
     """Learning rate at its peak (paper: 0.01)."""
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
@@ -241,7 +247,7 @@ class TrainingSettings(Settings):
     """``auto``: the GPU where there is one."""
     compile: bool = False
     """Compile the network (`torch.compile`) at the start, which takes minutes and a C++ compiler. Meant for a GPU: the
-    CPU gains nothing (README)."""
+    CPU gains nothing (docs/performance.md)."""
     async_workers: NonNegativeInt = 0
     """Processes that share the weights on the CPU and don't wait for one another (paper: asynchronous SGD, number not
     stated); 0: synchronous SGD, which is exactly repeatable."""

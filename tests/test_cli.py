@@ -242,6 +242,13 @@ def test_from_a_release_to_figures(call, tmp_path: Path) -> None:
     before = (run / "metrics.json").stat().st_mtime_ns
     assert call(*training)[0] == 0 and (run / "metrics.json").stat().st_mtime_ns == before, "trained only once"
 
+    status, out, err = call("evaluate", run, "--store", store, "--json")
+    whole = json.loads(out)
+    assert (status, err, whole["left_out"], whole["trained_on"]) == (0, "", {}, True)
+    assert whole["n"] == prepared["clips"] > trained["n"]
+    status, out, err = call("evaluate", run, run, "--store", store)
+    assert (status, out) == (2, "") and "one run with --store" in err
+
     video = tmp_path / "own.avi"
     frames = [cv2.imread(str(image)) for image in sorted((release / "cohn-kanade-images").rglob("*.png"))[:12]]
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 25, frames[0].shape[1::-1])

@@ -2,7 +2,7 @@
 
 Clips of one subject resemble each other, so the subject is what was drawn at random. A percentile bootstrap over
 subjects is too narrow where subjects are few or rates are near 1: on GEMEP-FERA's seven subjects it covers the truth
-in 75 to 90 % of simulations instead of 95 (``python -m benchmarks.evaluation.intervals``). What covers there
+in 77 to 89 % of simulations instead of 95 (``python -m benchmarks.evaluation.intervals``). What covers there
 starts from the jackknife, the spread of the estimate when each subject in turn is left out:
 
 - **a rate** (accuracy, UAR): Wilson's score interval with an effective sample size, the number of independent clips

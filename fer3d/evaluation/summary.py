@@ -4,14 +4,19 @@ from typing import Any
 
 
 def evaluation_page(results: dict[str, Any]) -> str:
-    """The results of `metrics.evaluate` as text: rates, interval and confusion matrix."""
+    """The results of `metrics.evaluate` as text: rates, interval, confusion matrix, and what limits them."""
     low, high = results["interval"]
     lines = [
         f"accuracy {results['accuracy']:.1%} (95 % interval over subjects {low:.1%} to {high:.1%}), n = {results['n']}",
-        f"balanced (UAR) {results['uar']:.1%}; always predicting the most frequent class {results['majority']:.1%}",
+        f"UAR {results['uar']:.1%}; always predicting the most frequent class {results['majority']:.1%}",
         "true class in rows, predicted in columns:",
         " " * 12 + "".join(f"{name[:9]:>10}" for name in results["labels"]),
     ]
     for name, row in zip(results["labels"], results["confusion"], strict=True):
         lines.append(f"  {name:<10}" + "".join(f"{count:>10}" for count in row))
+    if left_out := results.get("left_out"):
+        counts = ", ".join(f"{count} {name}" for name, count in left_out.items())
+        lines.append(f"left out, since the network has not learned their class: {counts}")
+    if results.get("trained_on"):
+        lines.append("The network was trained on clips of this store: these figures are not a test.")
     return "\n".join(lines)

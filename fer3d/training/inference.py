@@ -35,6 +35,20 @@ class Predictor:
         return logits.float().softmax(dim=1).cpu().numpy()
 
 
+def predict_known(model: TrainedModel, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Predictions for all clips of a store whose label the network has learned, and the number of others by label.
+
+    Raises:
+        InputError: as `predict`; or no clip has a label that the network has learned.
+    """
+    known = store.manifest["label"].isin(model.network.classes)
+    if not known.any():
+        raise InputError(f"no clip of {store.path} has one of the learned labels {', '.join(model.network.classes)}")
+    others = store.manifest["label"][~known].value_counts().sort_index()
+    rows = np.flatnonzero(known)
+    return predict(model, store, rows), {str(name): int(count) for name, count in others.items()}
+
+
 def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame:
     """Predictions for the clips in the given rows of a store's manifest, as `metrics.predictions_table` has them.
 

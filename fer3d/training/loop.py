@@ -18,6 +18,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,7 @@ class Trainer:
         module = StreamLogits(network)
         self.stream_logits, self.optimizer = fabric.setup(compiled(module) if settings.compile else module, sgd)
         self.stream_logits.train()
+        self.class_weights = balanced_weights(clips).to(fabric.device) if settings.class_weights == "balanced" else None
 
 
 class StreamLogits(nn.Module):
@@ -100,19 +102,38 @@ def train_one_step(trainer: Trainer, batch: np.ndarray, augment_params: Tensor) 
 
     ``augment_params`` (N, 5) are those of all clips, of which ``batch`` holds the rows.
     """
-    fabric, settings = trainer.fabric, trainer.settings
+    fabric = trainer.fabric
     share = np.array_split(batch, fabric.world_size)[fabric.global_rank]
-    frames, landmarks, targets = trainer.clips.batch(share, fabric.device)
-    pictures = normalise_clips(frames, settings.clip_norm)
-    streams = trainer.stream_logits(*augment(pictures, landmarks, settings, augment_params[share]))
-    # Each stream learns by itself: joined, the stronger would leave the other nothing to learn.
-    loss = functional.cross_entropy(streams.float().flatten(0, 1), targets.repeat(len(streams)), reduction="sum")
+    *earlier, last = np.array_split(share, min(trainer.settings.accumulate, len(share)))
     trainer.optimizer.zero_grad()
-    # The mean over the batch. Between processes gradients are averaged, whatever the size of their shares.
-    fabric.backward(loss * (fabric.world_size / len(batch)))
+    totals = torch.zeros(2, device=fabric.device)
+    with fabric.no_backward_sync(trainer.stream_logits, enabled=bool(earlier)):
+        for part in earlier:
+            totals += _add_gradients(trainer, part, augment_params[part], len(batch))
+    totals += _add_gradients(trainer, last, augment_params[last], len(batch))
     trainer.optimizer.step()
+    return totals
+
+
+def _add_gradients(trainer: Trainer, part: np.ndarray, augment_params: Tensor, batch_size: int) -> Tensor:
+    """Add the gradients of some clips of a batch to the network's; as `train_one_step` for the rest."""
+    fabric, settings = trainer.fabric, trainer.settings
+    frames, landmarks, targets = trainer.clips.batch(part, fabric.device)
+    pictures = normalise_clips(frames, settings.clip_norm)
+    streams = trainer.stream_logits(*augment(pictures, landmarks, settings, augment_params))
+    # Each stream learns by itself: joined, the stronger would leave the other nothing to learn.
+    logits, wanted = streams.float().flatten(0, 1), targets.repeat(len(streams))
+    loss = functional.cross_entropy(logits, wanted, trainer.class_weights, reduction="sum")
+    # The mean over the batch. Between processes gradients are averaged, whatever the size of their shares.
+    fabric.backward(loss * (fabric.world_size / batch_size))
     correct = trainer.network.combine(streams).argmax(dim=1) == targets
     return torch.stack([loss.detach(), correct.sum()])
+
+
+def balanced_weights(clips: Clips) -> Tensor:
+    """(K,) the weight of each class in the loss, N / (K * N_k) for N_k of the N clips; 0 for a class without clips."""
+    counts = torch.bincount(clips.targets, minlength=len(clips.classes))
+    return torch.where(counts > 0, len(clips) / (int((counts > 0).sum()) * counts.clamp(min=1)), 0.0)
 
 
 def optimiser(network: Network, settings: TrainingSettings) -> torch.optim.SGD:
@@ -135,6 +156,7 @@ def compiled(module: nn.Module) -> nn.Module:
     compiler = os.environ.get("CXX", "g++")
     if not shutil.which(compiler):
         raise InputError(f"--compile needs a C++ compiler, and there is no {compiler}", "installing g++")
+    warnings.filterwarnings("ignore", "TensorFloat32", UserWarning)  # its advice; fp32 means fp32 here
     # A dynamic graph would serve all sizes of batch; there are two, and each is faster with its own.
     return torch.compile(module, dynamic=False)  # type: ignore[return-value]
 

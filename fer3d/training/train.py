@@ -63,7 +63,8 @@ def train(
 
     Raises:
         InputError: unusable settings, stores or splits; a folder that holds another run; a damaged
-            checkpoint; a full disk; a loss that is not finite; pre-trained weights of another network.
+            checkpoint; a full disk; too little memory; a loss that is not finite; pre-trained weights
+            of another network.
     """
     settings = profile.training
     task = Task.build(stores, profile, fold, test)
@@ -85,11 +86,13 @@ def train(
             if fabric.is_global_zero:
                 begin(out, {**config, "titles": dict(titles), "made_with": _made_with(fabric, settings)})
             fit = asynchronous.fit if settings.async_workers else loop.fit
-            log = fit(fabric, network, task.train, settings, out / CHECKPOINT, run_id)
+            with _in_memory(settings):
+                log = fit(fabric, network, task.train, settings, out / CHECKPOINT, run_id)
             if fabric.is_global_zero:
                 weights.write(out / "model.safetensors", network.state_dict(), run_id, config)
                 files.write_csv(out / "log.csv", log)
-                _test(network, settings, task, log, out)
+                with _in_memory(settings):
+                    _test(network, settings, task, log, out)
             fabric.barrier()
         if fabric.is_global_zero:
             (out / CHECKPOINT).unlink(missing_ok=True)
@@ -103,6 +106,21 @@ def _test(network: Network, settings: TrainingSettings, task: Task, log: pd.Data
     files.write_csv(out / "predictions.csv", predictions)
     effort = {"epochs": len(log), "seconds": round(float(log["seconds"].sum()), 1)}
     files.write_json(out / "metrics.json", {**metrics.evaluate(predictions), **task.counts, **effort})
+
+
+@contextlib.contextmanager
+def _in_memory(settings: TrainingSettings) -> Iterator[None]:
+    """An `InputError` where a CPU's or a GPU's memory does not suffice."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError; so is the CPU's
+        signs = ("out of memory", "can't allocate memory", "bad_alloc", "could not create a memory object")
+        if not (isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)):
+            raise
+        part = -(-settings.batch_size // settings.accumulate)
+        hint = f"--set training.accumulate={2 * settings.accumulate}, or a smaller --batch-size"
+        what = f"{part} clip{'s' if part > 1 else ''} at a time"
+        raise InputError(f"the memory does not suffice for {what}", hint if part > 1 else "") from error
 
 
 @contextlib.contextmanager

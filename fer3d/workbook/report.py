@@ -98,7 +98,7 @@ class Result:
         matrix = np.asarray(self.metrics["confusion"])
         rows = zip(self.metrics["labels"], matrix.diagonal(), matrix.sum(1), strict=True)
         parts = ", ".join(f"{name} {right} of {n}" for name, right, n in rows if n)
-        total = f"{matrix.trace()} of {self.metrics['n']} clips recognised"
+        total = f"{matrix.trace()} of {self.metrics['n']} clips predicted correctly"
         return f"{self.data}, {self.variant}: {total}; {parts}"
 
     def command(self, run: Path) -> str:

@@ -17,7 +17,7 @@ from fer3d.model.network import Network
 from fer3d.training import devices
 from fer3d.training.augment import augment
 from fer3d.training.batches import Clips, normalise_clips
-from fer3d.training.loop import Trainer, log_row, optimiser, train_one_step
+from fer3d.training.loop import Trainer, balanced_weights, log_row, optimiser, train_one_step
 from fer3d.training.schedule import Epoch, epochs, learning_rate
 
 
@@ -80,6 +80,36 @@ def test_a_step_follows_the_gradient_of_its_own_batch():
         for ours, theirs in zip(network.parameters(), before.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad)
         assert loss.item() == pytest.approx(8 * mean.item()) and correct == (logits.argmax(1) == targets).sum()
+
+
+def test_a_step_in_parts_takes_the_gradient_of_the_whole_batch():
+    """Without batch normalisation, which sees each part by itself."""
+    store, settings = moving_dots(), dataclasses.replace(PROFILE.training, precision="fp32")
+    clips, plan = Clips([(store, np.arange(16))], store.classes), Epoch.plan(0, 16, settings)
+    network = Network(with_network(dropout=0.0, norm="none").network, store.classes, store.settings.size)
+    found = []
+    for parts in (1, 3):
+        one = copy.deepcopy(network)
+        trainer = set_up(one, clips, dataclasses.replace(settings, accumulate=parts))
+        totals = train_one_step(trainer, plan.batches[0], plan.augment_params)
+        found.append(torch.cat([totals, *(parameter.grad.flatten() for parameter in one.parameters())]))
+    assert torch.allclose(*found, rtol=1e-3, atol=1e-6)
+
+
+def test_balanced_weights_give_every_class_the_same_part_of_the_loss():
+    store = moving_dots(names=("anger", "anger", "anger", "fear"))
+    clips = Clips([(store, np.arange(len(store)))], store.classes)
+    weights, counts = balanced_weights(clips), torch.bincount(clips.targets, minlength=len(store.classes))
+    parts = (weights * counts)[counts > 0]
+    assert torch.allclose(parts, parts.mean()) and parts.sum().item() == pytest.approx(len(clips))
+    assert (weights[counts == 0] == 0).all()
+    settings = dataclasses.replace(PROFILE.training, precision="fp32")
+    network = Network(with_network(dropout=0.0).network, store.classes, store.settings.size)
+    plan, losses = Epoch.plan(0, len(clips), settings), []
+    for chosen in ("none", "balanced"):
+        trainer = set_up(copy.deepcopy(network), clips, dataclasses.replace(settings, class_weights=chosen))
+        losses.append(train_one_step(trainer, plan.batches[0], plan.augment_params)[0].item())
+    assert losses[0] != losses[1]
 
 
 def test_each_stream_learns_by_itself():

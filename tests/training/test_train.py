@@ -255,6 +255,33 @@ def test_compile_without_a_compiler_is_one_line(store, tmp_path, monkeypatch):
         train([store], tmp_path / "run", with_training(compile=True))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError("std::bad_alloc"),
+    ],
+)
+@pytest.mark.parametrize("where", ["fer3d.training.loop.augment", "fer3d.training.train.predict"])
+def test_too_little_memory_is_one_line_with_options_that_exist(store, tmp_path, monkeypatch, error, where):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(where, fail)
+    with pytest.raises(InputError, match="8 clips at a time; try --set training.accumulate=2, or a smaller --batch"):
+        train([store], tmp_path / "run", with_training(epochs=1))
+
+
+def test_other_failures_are_not_taken_for_too_little_memory(store, tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr("fer3d.training.loop.augment", fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        train([store], tmp_path / "run", PROFILE)
+
+
 def test_the_callers_random_numbers_are_left_alone(store, tmp_path):
     torch.manual_seed(3)
     expected = torch.rand(1)

@@ -24,7 +24,7 @@ COUNTS = {"clips": 36, "padded": 5, "rejected": 4, "skipped": 3, "fingerprint": 
 
 
 def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data: Sequence[str]) -> None:
-    """A training as `pipeline.run_job` leaves it, with the first ``right`` clips recognised."""
+    """A training as `pipeline.run_job` leaves it, with the first ``right`` clips predicted correctly."""
     folder, n = job.folder(run), len(truth)
     after = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))
     predicted = [name if row < right else after[name] for row, name in enumerate(truth)]
@@ -120,7 +120,7 @@ def test_every_link_leads_somewhere(run: Path) -> None:
 def test_every_figure_has_an_alternative_text(run: Path) -> None:
     alts = [image["alt"] for image in parsed(run / "index.html").select("img")]
     assert len(alts) == 4
-    assert "CK+ (synthetic), 3d: 9 of 18 clips recognised; anger 0 of 6, surprise 9 of 12" in alts
+    assert "CK+ (synthetic), 3d: 9 of 18 clips predicted correctly; anger 0 of 6, surprise 9 of 12" in alts
 
 
 def test_rates_are_shown_beside_the_papers_and_the_baselines(run: Path) -> None:
