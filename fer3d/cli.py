@@ -137,7 +137,10 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     assignments: Assignments = None,
     pretrained: Annotated[
-        Path | None, typer.Option(help="Finished run to start from, such as fer3d pretrain's.")
+        Path | None,
+        typer.Option(
+            help="Finished run to start from, with its network.* settings, or the shipped weights: synthetic."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -147,14 +150,20 @@ def train(
 
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
+    import dataclasses
+
     from fer3d import config
     from fer3d.data.store import open_store
+    from fer3d.training.run import read_network_settings
     from fer3d.training.train import train
 
     optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant, recipe, **given)
+    if pretrained:  # else each setting in which that network differs would have to be typed
+        network = dataclasses.replace(read_network_settings(pretrained), variant=chosen.network.variant)
+        chosen = dataclasses.replace(chosen, network=network)
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
@@ -225,7 +234,9 @@ def evaluate(
 @app.command()
 def predict(
     video: Annotated[Path, typer.Argument(help="Any video that OpenCV reads.")],
-    weights: Annotated[Path, typer.Option(help="Folder of a finished run.")],
+    weights: Annotated[
+        Path, typer.Option(help="Folder of a finished run, or the shipped weights, trained on rendered people only.")
+    ] = Path("synthetic"),
     as_json: Json = False,
 ) -> None:
     """Run a trained network on a video of your own: one prediction for every ten frames.

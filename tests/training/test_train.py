@@ -269,7 +269,7 @@ def test_too_little_memory_is_one_line_with_options_that_exist(store, tmp_path, 
         raise error
 
     monkeypatch.setattr(where, fail)
-    with pytest.raises(InputError, match="8 clips at a time; try --set training.accumulate=2, or a smaller --batch"):
+    with pytest.raises(InputError, match=r"8 clips at a time; try --set training.accumulate=2, or a smaller --batch"):
         train([store], tmp_path / "run", with_training(epochs=1))
 
 
