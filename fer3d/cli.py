@@ -244,7 +244,7 @@ def predict(
     The frames after the last whole ten get no prediction.
     """
     from fer3d import own_video
-    from fer3d.training.run import read_metrics
+    from fer3d.training.run import read_config, read_metrics
 
     held_out = read_metrics(weights)
     if as_json:
@@ -253,7 +253,12 @@ def predict(
     for row in own_video.predict_rows(video, weights):
         outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
         print(f"from frame {row['first_frame']}: {outcome}", flush=True)
-    print(f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly.")
+    learned = {source["database"] for source in read_config(weights)["data"]["train"]}
+    rendered = " of rendered people; it has never learned from a real face" if learned == {"people"} else ""
+    print(
+        f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly{rendered}. "
+        "A prediction is of the expression displayed, not of a feeling."
+    )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
