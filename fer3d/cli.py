@@ -160,7 +160,10 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     assignments: Assignments = None,
     pretrained: Annotated[
-        Path | None, typer.Option(help="Finished run to start from, such as fer3d pretrain's.")
+        Path | None,
+        typer.Option(
+            help="Finished run to start from, with its network.* settings, or the shipped weights: synthetic."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -170,14 +173,20 @@ def train(
 
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
+    import dataclasses
+
     from fer3d import config
     from fer3d.data.store import open_store
+    from fer3d.training.run import read_network_settings
     from fer3d.training.train import train
 
     optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant, recipe, **given)
+    if pretrained:  # else each setting in which that network differs would have to be typed
+        network = dataclasses.replace(read_network_settings(pretrained), variant=chosen.network.variant)
+        chosen = dataclasses.replace(chosen, network=network)
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
@@ -198,6 +207,7 @@ def pretrain(
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same people.")] = None,
     assignments: Assignments = None,
     workers: Workers = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Render people who are in no database and train on them: weights to start from where data is scarce."""
@@ -205,7 +215,7 @@ def pretrain(
     from fer3d.training import pretraining
 
     options = {"people": people, "epochs": epochs, "seed": seed}
-    base = config.make_profile(profile, variant, recipe)
+    base = config.make_profile(profile, variant, recipe, device=device)
     base = base.from_params({"pretraining": {name: n for name, n in options.items() if n is not None}}, base)
     replaced = [f"training.{name}" for name in base.pretraining.names()]
     chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)

@@ -191,6 +191,11 @@ class NetworkSettings(Settings):
     landmark_stream: bool = False
     """A second stream, an LSTM on how far the landmarks moved, whose logits are added. The paper has none; with a few
     hundred clips it predicts better than the pictures do."""
+    shape_stream: bool = False
+    """A further stream, an LSTM on where the landmarks lie in the face, which shows an expression that is held. With a
+    few hundred clips it learns the people instead; meant for pre-training."""
+    shape_weight: NonNegativeFloat = 0.6
+    """Weight of the shape stream's logits beside the landmark stream's."""
     appearance_weight: NonNegativeFloat = 0.4
     """Weight of the pictures' logits beside the landmark stream's: they are more confident than they are accurate."""
 
@@ -239,6 +244,9 @@ class TrainingSettings(Settings):
     """Augmentation: size drawn from 1 plus or minus this share."""
     shift: NonNegativeFloat = 0.04
     """Augmentation: shift drawn from plus or minus this share of the side."""
+    landmark_noise: NonNegativeFloat = 0.0
+    """Augmentation: standard deviation of a detector's constant error, each region and, half as much, each landmark
+    moved by its own: a share of the inter-ocular distance."""
     seed: NonNegativeInt = 0
     """Seed of initialisation, order and augmentation."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

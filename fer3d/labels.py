@@ -44,7 +44,7 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "disfa": ordered((*_BASIC, "neutral")),
     "ravdess": ordered((*_BASIC, "neutral", "calm")),
     "cremad": ordered(("anger", "disgust", "fear", "happiness", "sadness", "neutral")),
-    "people": ordered((*_BASIC, "contempt")),
+    "people": ordered((*_BASIC, "contempt", "neutral")),
 }
 """The classes of each database: for the paper's four those that it recognises (Section 4.1), FERA's joy being
 happiness. ``people`` is rendered for pre-training. A table has the classes that it names, so it is not listed."""

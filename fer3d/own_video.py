@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from fer3d import files, labels, paths
+from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.data import tracks
 from fer3d.data.databases.release import Release
@@ -33,7 +33,7 @@ from fer3d.data.video import IMAGE_SUFFIXES, TURNS, Flaw, TimedFrame, VideoError
 from fer3d.errors import InputError
 from fer3d.training.batches import to_device
 from fer3d.training.inference import Predictor
-from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics
+from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics, run_folder
 
 NOTE = "A label is a prediction of the expression that is displayed, not of what a person feels."
 FRAME_RATE = 30.0
@@ -108,7 +108,7 @@ class Weights:
     @classmethod
     def load(cls, weights: Path | str) -> "Weights":
         """The network of a finished run, given by its folder or by the name of weights that fer3d ships."""
-        run = weights_folder(weights)
+        run = run_folder(weights)
         model, metrics = load_model(run), read_metrics(run)
         titles = {**labels.TITLES, "people": "rendered people"} | (
             files.read_json(run / "model.json").get("titles") or {}
@@ -148,14 +148,6 @@ class Recording:
     """Time of the last frame."""
     took: float = 0.0
     """Seconds that reading and predicting took."""
-
-
-def weights_folder(weights: Path | str) -> Path:
-    """The run's folder of weights, given by that folder or by the name of those that fer3d ships."""
-    shipped = paths.WEIGHTS / weights
-    if (Path(weights) / "model.json").exists() or not shipped.is_dir():
-        return Path(weights)
-    return shipped
 
 
 def predict(

@@ -13,8 +13,6 @@ BENCHMARK_RESULTS = ROOT / "benchmarks" / "results"
 
 RUN_FILES = ("model.json", "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
 """What the folder of a finished training holds, in the order of writing."""
-WEIGHTS = Path(__file__).resolve().parent / "weights"
-"""The runs whose networks fer3d ships, each in a folder of its name."""
 
 
 def data() -> Path:

@@ -13,7 +13,9 @@ EYE_CORNERS = (36, 45)
 """The outer eye corners among the 66; their distance is the inter-ocular distance (iod)."""
 NOSE_TIP, CHEEKS = 30, (0, 16)
 """The tip of the nose and both ends of the jaw's contour."""
-INNER_PARTS = (slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66))
+REGIONS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66))
+"""Outline, brows, nose, eyes and mouth among the 66."""
+INNER_PARTS = REGIONS[1:]
 """Brows, nose, eyes and mouth."""
 
 MIRROR_68 = np.array(
@@ -40,3 +42,26 @@ def displacement(landmarks: "Tensor") -> "Tensor":
     points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
     points = points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()
     return (points - points[:, :1]).nan_to_num()
+
+
+def shape(landmarks: "Tensor") -> "Tensor":
+    """Where each landmark lies in the face, without the face's place, size and tilt.
+
+    Unlike `displacement` it shows an expression that is held, mixed with the shape of the person's face.
+
+    Args:
+        landmarks: (B, T, 66, 2) pixels, NaN where missing.
+
+    Returns:
+        (B, T, 66, 2) in sizes of the face as in `displacement`, turned so that the outer eye corners are level on
+        the average of the clip. A missing landmark lies at its mean place in the clip, or, missing throughout, at 0.
+    """
+    points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
+    points = points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()
+    left, right = EYE_CORNERS
+    level = (points[:, :, right] - points[:, :, left]).nanmean(dim=1).nan_to_num()  # (B, 2)
+    cos, sin = (level / level.norm(dim=1, keepdim=True).clamp(min=1e-6))[:, :, None, None].unbind(1)  # (B, 1, 1) each
+    upright = points.clone()
+    upright[..., 0] = cos * points[..., 0] + sin * points[..., 1]
+    upright[..., 1] = cos * points[..., 1] - sin * points[..., 0]
+    return upright.where(~upright.isnan(), upright.nanmean(dim=1, keepdim=True)).nan_to_num()

@@ -16,19 +16,21 @@ units of the LSTM. Channels and kernels stand only in Figure 2; here they are th
 Inception-ResNet-v1, one module each of A, B and C, as the text calls the network slightly
 shallower than the original. Departures: batch normalisation (`NetworkSettings.norm`), the
 mean over the LSTM's outputs (`NetworkSettings.readout`), its forget gate biased by 1; as an
-option a second stream for the landmarks' motion (`NetworkSettings.landmark_stream`), as the
-appearance and geometry networks of Jung et al. (Joint Fine-Tuning in Deep Neural Networks
-for Facial Expression Recognition, ICCV 2015) stand side by side.
+option further streams for the landmarks' motion (`NetworkSettings.landmark_stream`) and their
+places in the face (`NetworkSettings.shape_stream`), as the appearance and geometry networks of
+Jung et al. (Joint Fine-Tuning in Deep Neural Networks for Facial Expression Recognition, ICCV
+2015) stand side by side.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d.config import NetworkSettings
-from fer3d.data.landmarks import displacement
+from fer3d.data.landmarks import displacement, shape
 from fer3d.errors import InputError
 from fer3d.model.filters import landmark_filter
 from fer3d.model.layers import Convolution, MaxPool, lstm_with_forget_bias, scale_channels
@@ -177,10 +179,11 @@ class Head(nn.Module):
 
 
 class LandmarkStream(nn.Module):
-    """Landmarks (B, T, 66, 2) -> `displacement` -> LSTM -> its last step -> logits (B, K)."""
+    """Landmarks (B, T, 66, 2) -> what `reads` makes of them -> LSTM -> its last step -> logits (B, K)."""
 
-    def __init__(self, settings: NetworkSettings, classes: int) -> None:
+    def __init__(self, settings: NetworkSettings, classes: int, reads: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
+        self.reads = reads
         coordinates = 66 * 2
         self.norm = nn.Identity() if settings.norm == "none" else nn.BatchNorm1d(coordinates)
         self.dropout = nn.Dropout(settings.dropout)
@@ -189,8 +192,8 @@ class LandmarkStream(nn.Module):
 
     def forward(self, landmarks: Tensor) -> Tensor:
         with torch.autocast(landmarks.device.type, enabled=False):
-            moved = displacement(landmarks.float()).flatten(2)  # (B, T, 132)
-            states, _ = self.lstm(self.dropout(self.norm(moved.transpose(1, 2)).transpose(1, 2)))
+            read = self.reads(landmarks.float()).flatten(2)  # (B, T, 132)
+            states, _ = self.lstm(self.dropout(self.norm(read.transpose(1, 2)).transpose(1, 2)))
             return self.linear(states[:, -1])
 
 
@@ -224,16 +227,20 @@ class Network(nn.Module):
         self.reduction_b = ReductionB(settings, self.reduction_a.out_channels)
         self.block_c = LandmarkResidual(InceptionResnetC(settings, self.reduction_b.out_channels))
         self.head = Head(settings, self.reduction_b.out_channels, len(classes))
-        self.landmark_stream = LandmarkStream(settings, len(classes)) if settings.landmark_stream else None
+        self.landmark_stream = self.shape_stream = None
+        if settings.landmark_stream:
+            self.landmark_stream = LandmarkStream(settings, len(classes), displacement)
+        if settings.shape_stream:
+            self.shape_stream = LandmarkStream(settings, len(classes), shape)
 
     def forward(self, clips: Tensor, landmarks: Tensor) -> Tensor:
         """``clips`` (B, 3, T, H, W) float, ``landmarks`` (B, T, 66, 2) pixels, NaN where missing -> logits (B, K)."""
         return self.combine(self.stream_logits(clips, landmarks))
 
     def stream_logits(self, clips: Tensor, landmarks: Tensor) -> Tensor:
-        """The logits of each stream (S, B, K), for inputs as in `forward`: the pictures', then the landmark stream's.
+        """The logits of each stream (S, B, K), for inputs as in `forward`: the pictures', then those of the landmarks.
 
-        Only ``3d+landmarks`` and the landmark stream use the landmarks. ``ValueError`` for clips of another size.
+        Only ``3d+landmarks`` and the landmarks' streams use the landmarks. ``ValueError`` for clips of another size.
         """
         if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[3:] != (self.size, self.size):
             raise ValueError(f"clips of shape {tuple(clips.shape)}: expected (B, 3, T, {self.size}, {self.size})")
@@ -244,15 +251,16 @@ class Network(nn.Module):
         x = self.reduction_b(x)
         x = self.block_c(x)
         streams = [self.head(x)]
-        if self.landmark_stream is not None:
-            streams.append(self.landmark_stream(landmarks))
+        streams += [stream(landmarks) for stream in (self.landmark_stream, self.shape_stream) if stream is not None]
         return torch.stack(streams)
 
     def combine(self, streams: Tensor) -> Tensor:
         """The logits of the network (B, K) from those of its streams (S, B, K)."""
-        if self.landmark_stream is None:
+        if len(streams) == 1:
             return streams[0]
-        return self.settings.appearance_weight * streams[0] + streams[1]
+        s = self.settings
+        weights = [s.appearance_weight, *[1.0] * s.landmark_stream, *[s.shape_weight] * s.shape_stream]
+        return torch.stack([weight * logits for weight, logits in zip(weights, streams, strict=True)]).sum(0)
 
     def filter(self, landmarks: Tensor, grid: int) -> Tensor | None:
         """The landmark filter (B, 1, T, grid, grid) of this network; None unless its variant is ``3d+landmarks``."""

@@ -23,7 +23,7 @@ def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
         copy = Network(network.settings, network.classes, network.size).eval()
         clip, points = torch.empty(1, 3, num_frames, network.size, network.size), torch.empty(1, num_frames, 66, 2)
     shapes: dict[str, tuple[int, ...]] = {}
-    stages = STAGES if copy.landmark_stream is None else (*STAGES, "landmark_stream")
+    stages = [*STAGES, *(name for name in ("landmark_stream", "shape_stream") if getattr(copy, name) is not None)]
     for stage in stages:
         copy.get_submodule(stage).register_forward_hook(
             lambda _module, _inputs, output, stage=stage: shapes.update({stage: tuple(output.shape[1:])})

@@ -10,7 +10,8 @@ Each person is a part of the store (`write_in_parts`): a killed call resumes wit
 are missing, and ends with the same bytes.
 """
 
-from dataclasses import astuple
+import dataclasses
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +21,12 @@ import numpy as np
 from fer3d import __version__, files, labels, program
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.data.crop import crop_box, cut_out, to_crop
-from fer3d.data.landmarks import EYE_CORNERS, KEPT
+from fer3d.data.landmarks import EYE_CORNERS, KEPT, REGIONS
 from fer3d.data.store import FORMAT
 from fer3d.data.writer import Writer, write_in_parts
-from fer3d.standins.people import expression
-from fer3d.standins.people.expression import ExpressionStyle
-from fer3d.standins.people.person import Person, make_person, random_stream
+from fer3d.standins.crowd.behaviour import Behaviour, behave, label
+from fer3d.standins.crowd.camera import Camera, draw_camera, photograph
+from fer3d.standins.people.person import GLASSES, Person, make_person, random_stream
 from fer3d.standins.picture.render import Renderer, render_frames
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 
@@ -35,6 +36,21 @@ _SIDE, _FAR, _NEAR = 200 / 64, 0.5 / 64, 0.8 / 64
 _OFFSET, _SHAKE = 0.012, 0.004
 """Standard deviation of the landmarks' error, constant over a clip and per frame: shares of the inter-ocular
 distance."""
+
+_EMOTIONS = tuple(name for name in labels.CLASSES[DATABASE] if name != "neutral")
+_NEUTRAL = 12
+"""One recording in so many is neutral from end to end; others begin or end so."""
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a clip shows."""
+
+    take: int
+    emotion: str
+    kind: str
+    """One of `behaviour.WINDOWS`."""
 
 
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
@@ -49,42 +65,90 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
 
 
 def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> None:
-    emotions, arrays = record_person(settings, part.settings, number)
+    shown, arrays = record_person(settings, part.settings, number)
     same = {"database": DATABASE, "subject": f"P{number:05d}", "first_frame": 0, "padded": 0, "missing": 0}
     same |= {"small": 0, "doubtful": 0}
     rows = []
-    for take, emotion in enumerate(emotions):
-        name = f"{number:05d}_{take:02d}"
-        rows.append({**same, "clip": name, "sequence": name, "label": emotion, "n_faces": 1, "score": 1.0})
+    for count, clip in enumerate(shown):
+        name = f"{number:05d}_{clip.take:02d}"
+        rows.append(
+            {
+                **same,
+                "clip": f"{name}_{clip.kind}_{count}",
+                "sequence": name,
+                "label": clip.emotion,
+                "n_faces": 1,
+                "score": 1.0,
+            }
+        )
     part.put(rows, arrays)
     part.frames = len(rows) * part.settings.num_frames
 
 
 def person(settings: PretrainingSettings, number: int) -> Person:
     """The person of that number. Stand-in databases seed theirs differently, so no person is in both."""
-    return make_person(DATABASE, settings.seed, number)
+    who = make_person(DATABASE, settings.seed, number)
+    rng = random_stream(DATABASE, "looks", settings.seed, number)
+    return dataclasses.replace(
+        who,
+        shape=who.shape * rng.uniform(0.7, 1.5),
+        mobility=who.mobility * np.clip(rng.normal(1, 0.15, who.mobility.shape[1]), 0.6, 1.5),
+        glasses=str(rng.choice(GLASSES, p=[0.65, 0.08, 0.08, 0.08, 0.05, 0.06])),
+    )
 
 
-def record_person(
-    settings: PretrainingSettings, clips: ClipSettings, number: int
-) -> tuple[list[str], dict[str, np.ndarray]]:
-    """All recordings of one person: the emotions shown, and the arrays of the store with an entry for each."""
+def record_person(settings: PretrainingSettings, clips: ClipSettings, number: int) -> tuple[list[Shown], Arrays]:
+    """All clips of one person: what each shows, and the arrays of the store with an entry for each."""
     rng, who = random_stream(DATABASE, settings.seed, number), person(settings, number)
     renderer = Renderer(who, _scene(rng, who, clips.size))
-    classes = labels.CLASSES[DATABASE]
-    emotions = [classes[(number * settings.recordings + take) % len(classes)] for take in range(settings.recordings)]
-    taken = [_record(rng, renderer, emotion, clips) for emotion in emotions]
-    frames, landmarks, squares = (np.stack(part) for part in zip(*taken, strict=True))
+    shown: list[Shown] = []
+    taken: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for take in range(settings.recordings):
+        turn = number * settings.recordings + take
+        emotion = "neutral" if turn % _NEUTRAL == 0 else _EMOTIONS[(turn - turn // _NEUTRAL) % len(_EMOTIONS)]
+        renderer = renderer.in_scene(_scene(rng, who, clips.size))
+        acted, cut = _act(rng, emotion, clips.num_frames)
+        true: list[np.ndarray] = []
+        pictures = list(render_frames(renderer, acted.poses, true))
+        at_rest = [renderer.project(renderer.rest_landmarks, pose)[1][:, :2] for pose in acted.poses]
+        landmarks = np.stack([np.stack(true), np.stack(at_rest)])[:, :, KEPT]
+        for window, seen in cut:
+            shown.append(Shown(take, *seen))
+            chosen = [pictures[t] for t in window]
+            taken.append(_photographed(rng, chosen, landmarks[:, window], clips))
+    frames, points, squares = (np.stack(part) for part in zip(*taken, strict=True))
     detections = np.ones((*frames.shape[:2], 3))
     numbers = np.tile(np.arange(frames.shape[1]), (len(frames), 1))
-    arrays = {"frames": frames, "landmarks": landmarks, "detections": detections, "squares": squares}
-    return emotions, {**arrays, "numbers": numbers}
+    arrays = {"frames": frames, "landmarks": points, "detections": detections, "squares": squares}
+    return shown, {**arrays, "numbers": numbers}
+
+
+def _act(
+    rng: np.random.Generator, emotion: str, length: int
+) -> tuple[Behaviour, list[tuple[np.ndarray, tuple[str, str]]]]:
+    """A behaviour, drawn until two windows or more are clear and one shows the emotion; and those windows."""
+    while True:
+        acted = behave(rng, emotion, 2 * length)
+        cut = [(window, seen) for window in _windows(rng, length) if (seen := label(acted, window))]
+        if len(cut) > 1 and any(seen[0] == emotion for _, seen in cut):
+            return acted, cut
+
+
+def _windows(rng: np.random.Generator, length: int) -> list[np.ndarray]:
+    """Frames of a recording of twice that length: its halves, every second frame, and one window backwards."""
+    middle = np.arange(length) + int(rng.integers(1, length))
+    return [
+        np.arange(length),
+        np.arange(length, 2 * length),
+        np.arange(int(rng.integers(2)), 2 * length, 2),
+        middle[::-1],
+    ]
 
 
 def _scene(rng: np.random.Generator, who: Person, size: int) -> Scene:
-    """A random camera, light and backdrop."""
-    key, hard, fill = (float(rng.uniform(*ends)) for ends in ((0.5, 0.95), (0, 0.9), (0.1, 0.45)))
-    red, green, blue = rng.uniform(0.03, 0.5, 3).tolist()
+    """A random camera, light and backdrop; `camera` adds what is wrong with the pictures."""
+    key, hard, fill = (float(rng.uniform(*ends)) for ends in ((0.4, 1.0), (0, 1.0), (0.05, 0.6)))
+    red, green, blue = rng.uniform(0.01, 0.7, 3).tolist()
     return Scene(
         width=round(_SIDE * size),
         height=round(_SIDE * size),
@@ -93,45 +157,45 @@ def _scene(rng: np.random.Generator, who: Person, size: int) -> Scene:
         lights=three_point_lights(rng, key, hard, fill),
         backdrop=(red, green, blue),
         clutter=float(rng.choice([0, rng.uniform()], p=[0.6, 0.4])),
-        exposure=auto_exposure(who) * float(rng.uniform(0.75, 1.3)),
+        exposure=auto_exposure(who) * float(rng.uniform(0.65, 1.4)),
         blur=float(rng.uniform(0, 0.6)),
-        noise=float(rng.uniform(0.5, 3)),
-        grey=bool(rng.random() < 0.5),
+        noise=0.5,
         seed=int(rng.integers(2**31)),
     )
 
 
-def _record(
-    rng: np.random.Generator, renderer: Renderer, emotion: str, clips: ClipSettings
+def _photographed(
+    rng: np.random.Generator, pictures: list[np.ndarray], true: np.ndarray, clips: ClipSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One clip (T, size, size, 3) uint8 RGB, its landmarks (T, 66, 2) in pixels of the crop, and its boxes (T, 4)."""
-    strength, textbook, sway, drift = (float(rng.uniform(*ends)) for ends in ((0.8, 1.3), (0, 1), (0.5, 2), (0.5, 2)))
-    manner = ExpressionStyle(strength=strength, textbook=textbook, sway=sway, drift=drift)
-    fps, yaw = float(rng.uniform(12, 30)), float(rng.normal(0, 4))
-    shown = expression.sample_apex(rng, emotion, manner)
-    poses = expression.animate(rng, course(rng, clips.num_frames), shown, manner, fps, yaw)
-    true: list[np.ndarray] = []
-    pictures = list(render_frames(renderer, poses, true))
-    landmarks = _detected(rng, np.stack(true)[:, KEPT])
+    """One clip (T, size, size, 3) uint8 RGB, its landmarks (T, 66, 2) in pixels of the crop, and its boxes (T, 4).
+
+    ``true`` (2, T, 66, 2): the landmarks as they are, and as they would be with the face at rest.
+    """
+    chosen = draw_camera(rng)
+    landmarks = _detected(rng, true, chosen)
     box = crop_box(landmarks, clips)
-    cropped = np.stack([cut_out(picture, box, clips.size) for picture in pictures])
-    return cropped, to_crop(landmarks, box, clips.size).astype(np.float32), np.array([astuple(box)] * len(cropped))
+    cropped = np.stack([cut_out(picture, box, 2 * clips.size) for picture in pictures])
+    seen, moved = photograph(rng, chosen, cropped, to_crop(landmarks, box, 2 * clips.size))
+    small = np.stack([cv2.resize(picture, (clips.size, clips.size), interpolation=cv2.INTER_AREA) for picture in seen])
+    return small, ((moved + 0.5) / 2 - 0.5).astype(np.float32), np.array([astuple(box)] * len(small))
 
 
-def course(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """(T,) intensity of an expression, 0..1: mostly rising to its apex; else up and down, down, or up from midway."""
-    kind = rng.choice(["rise", "hump", "fall", "late"], p=[0.7, 0.15, 0.075, 0.075])
-    if kind == "rise":
-        return expression.onset_to_apex(rng, int(rng.integers(frames, 2 * frames + 1)))[-frames:]
-    if kind == "hump":
-        return expression.onset_apex_offset(rng, 2 * frames)[::2]
-    way = expression.onset_to_apex(rng, frames)
-    return 1 - way if kind == "fall" else np.clip(way + 0.2, 0, 1)
+def _detected(rng: np.random.Generator, truth: np.ndarray, camera: Camera) -> np.ndarray:
+    """Landmarks (T, 66, 2) with a detector's error from the true ones, ``truth`` as in `_photographed`.
 
-
-def _detected(rng: np.random.Generator, landmarks: np.ndarray) -> np.ndarray:
-    """True landmarks (T, 66, 2) with a detector's error."""
+    A detector follows an expression only in part, differently in each region; it is off by the same all the time, and
+    by something new in each frame, more so on small faces; what a hand covers it invents.
+    """
+    true, at_rest = truth
     left, right = EYE_CORNERS
-    distance = np.linalg.norm(landmarks[0, right] - landmarks[0, left])
-    offset, shake = rng.normal(0, _OFFSET, landmarks.shape[1:]), rng.normal(0, _SHAKE, landmarks.shape)
-    return landmarks + distance * (offset + shake)
+    distance = np.linalg.norm(true[0, right] - true[0, left])
+    rough = 0.5 + 40 / camera.side
+    followed, offset = np.ones((66, 1)), rng.normal(0, _OFFSET * rng.uniform(0.5, 1.5), (66, 2))
+    for region in REGIONS:
+        followed[region] = 1 - rng.uniform(0, 0.4) * (rng.random() < 0.5)
+        offset[region] += rng.normal(0, _OFFSET, 2)
+    shake = rng.normal(0, _SHAKE * rough, true.shape)
+    if camera.hand:
+        offset[48:] += rng.normal(0, 0.06, (18, 2))
+        shake[:, 48:] *= 4
+    return at_rest + followed * (true - at_rest) + distance * (offset + shake)

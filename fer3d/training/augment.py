@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer3d.config import TrainingSettings
-from fer3d.data.landmarks import MIRROR
+from fer3d.data.landmarks import EYE_CORNERS, MIRROR, REGIONS
 from fer3d.training.batches import to_device
 
 
@@ -58,4 +58,16 @@ def augment(clips: Tensor, landmarks: Tensor, settings: TrainingSettings, params
     points = torch.einsum("bij,btlj->btli", turn, landmarks - centre)
     points = points + centre + shift[:, None, None]
     renamed = torch.where(mirrored[:, None, None, None], points.index_select(2, names), points)
+    if settings.landmark_noise:
+        renamed = renamed + settings.landmark_noise * _detector_error(renamed)
     return moved.reshape(B, C, T, H, W), renamed
+
+
+def _detector_error(landmarks: Tensor) -> Tensor:
+    """(B, 1, 66, 2) pixels, of deviation about the inter-ocular distance; drawn as dropout is, by each process."""
+    left, right = EYE_CORNERS
+    distance = (landmarks[:, :, right] - landmarks[:, :, left]).norm(dim=-1).nanmean(dim=1)[:, None, None, None]
+    each = torch.randn(len(landmarks), 1, 66, 2, device=landmarks.device) / 2
+    regions = torch.randn(len(landmarks), 1, len(REGIONS), 2, device=landmarks.device)
+    sizes = torch.tensor([len(range(66)[rows]) for rows in REGIONS], device=landmarks.device)
+    return distance * (each + regions.repeat_interleave(sizes, dim=2, output_size=66))

@@ -7,6 +7,8 @@ In the order in which they are written:
 - ``model.safetensors``, ``log.csv``, ``predictions.csv``;
 - ``metrics.json``: its presence means that the run is finished.
 
+Where a run is read, the name of weights that come with the package (`SHIPPED`) stands for their folder.
+
 The config holds all that the result depends on. Its digest is the run's identity (``run_id``), and the only one:
 the checkpoint and the weights carry it, so that those of another run are refused.
 """
@@ -18,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from fer3d import files, paths
 from fer3d.config import ClipSettings, NetworkSettings, TrainingSettings
@@ -29,12 +32,27 @@ CHECKPOINT = "checkpoint.safetensors"
 RESULTS = (paths.RUN_FILES[0], CHECKPOINT, *paths.RUN_FILES[1:])
 """What a run writes, in this order; all but the checkpoint stay."""
 
+SHIPPED = ("synthetic",)
+"""Names of the trained weights that come with the package: finished runs in ``fer3d/weights``, floating-point numbers
+stored in half precision, each with its model card ``README.md``. `benchmarks.training.shipped` makes them."""
+
+_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _CONFIG = ("fer3d", "profile", "labels", "data")
 _METRICS = ("n", "accuracy", "uar", "majority")
 
 
-def read_config(run: Path) -> dict[str, Any]:
-    """The config of a folder's run; an `InputError` where there is none."""
+def run_folder(run: Path | str) -> Path:
+    """The folder of a run that is given by it, or by one of the names in `SHIPPED`.
+
+    A run that lies in a folder of such a name comes before the weights of that name.
+    """
+    shipped = str(run) in SHIPPED and not (Path(run) / "model.json").exists()
+    return _WEIGHTS / run if shipped else Path(run)
+
+
+def read_config(run: Path | str) -> dict[str, Any]:
+    """The config of a run; an `InputError` where there is none."""
+    run = run_folder(run)
     info = files.read_json(run / "model.json")
     try:
         return {key: info[key] for key in _CONFIG}
@@ -44,8 +62,14 @@ def read_config(run: Path) -> dict[str, Any]:
         ) from error
 
 
-def read_metrics(run: Path) -> dict[str, Any]:
+def read_network_settings(run: Path | str) -> NetworkSettings:
+    """The settings of a run's network; an `InputError` where there is no run."""
+    return NetworkSettings.from_params(read_config(run)["profile"]["network"])
+
+
+def read_metrics(run: Path | str) -> dict[str, Any]:
     """A finished run's ``metrics.json``; an `InputError` where there is none that a training wrote."""
+    run = run_folder(run)
     read = files.read_json(run / "metrics.json")
     metrics = read if isinstance(read, dict) else {}
     interval = metrics.get("interval")
@@ -122,18 +146,22 @@ class TrainedModel:
 
 
 def load_model(run: Path | str) -> TrainedModel:
-    """The network of a finished run, in evaluation mode on the CPU.
+    """The network of a finished run, in evaluation mode on the CPU and in single precision.
+
+    Args:
+        run: its folder, or the name of weights that come with the package (`SHIPPED`).
 
     Raises:
         InputError: no finished run, or weights that are truncated or another run's.
     """
-    run = Path(run)
+    run = run_folder(run)
     config = read_config(run)
-    learned, _ = weights.read(run / "model.safetensors", files.fingerprint(config))
+    stored, _ = weights.read(run / "model.safetensors", files.fingerprint(config))
+    learned = {name: value.float() if value.is_floating_point() else value for name, value in stored.items()}
     profile, classes = config["profile"], tuple(config["labels"])
     clips = ClipSettings.from_params(profile["clips"])
     with torch.device("meta"):  # weights are not drawn only to be replaced
-        network = Network(NetworkSettings.from_params(profile["network"]), classes, clips.size)
+        network = Network(read_network_settings(run), classes, clips.size)
     try:
         network.load_state_dict(learned, assign=True)
     except RuntimeError as error:
@@ -144,8 +172,8 @@ def load_model(run: Path | str) -> TrainedModel:
     return TrainedModel(network.eval(), TrainingSettings.from_params(profile["training"]), clips, rate)
 
 
-def start_from(network: Network, run: Path) -> None:
-    """Give a network the weights of a finished run, except the last layer where the two learn other classes.
+def start_from(network: Network, run: Path | str) -> None:
+    """Give a network the weights of a finished run; of the last layers, those of the classes that both learn.
 
     Raises:
         InputError: see `load_model`; or the run is of another network.
@@ -153,10 +181,20 @@ def start_from(network: Network, run: Path) -> None:
     learned = load_model(run).network
     given, wanted = learned.state_dict(), network.state_dict()
     if learned.classes != network.classes:
-        last = ("head.linear.", "landmark_stream.linear.")
-        given |= {name: value for name, value in wanted.items() if name.startswith(last)}
+        for name, value in wanted.items():
+            if ".linear." in name and name in given:
+                given[name] = _rows_of_classes(given[name], learned.classes, value, network.classes)
     if not weights.same_shapes(given, wanted):
         raise InputError(
             f"{run} holds the weights of another network", "a run of the same variant, recipe, width and units"
         )
     network.load_state_dict(given)
+
+
+def _rows_of_classes(given: Tensor, names: tuple[str, ...], own: Tensor, wanted: tuple[str, ...]) -> Tensor:
+    """A last layer's weights ``own`` (K, ...), with those ``given`` for the classes ``names`` in their rows."""
+    rows = own.clone()
+    for k, name in enumerate(wanted):
+        if name in names and given.shape[1:] == own.shape[1:]:
+            rows[k] = given[names.index(name)]
+    return rows

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from fer3d.data.landmarks import displacement
+from fer3d.data.landmarks import EYE_CORNERS, displacement, shape
 
 
 def faces():
@@ -36,3 +36,20 @@ def test_a_missing_landmark_has_not_moved():
     assert moved.isfinite().all()
     assert moved[0, 3, 7].count_nonzero() == moved[0, :, 9].count_nonzero() == moved[0, 5].count_nonzero() == 0
     assert moved[0, 3].count_nonzero() > 100 and moved[1].count_nonzero() == 0
+
+
+def test_shape_ignores_the_faces_shift_size_and_tilt_and_keeps_what_is_held():
+    points = 20 * torch.rand(2, 10, 66, 2, generator=torch.Generator().manual_seed(0))
+    angle = torch.tensor(0.3)
+    turn = torch.stack([torch.stack([angle.cos(), angle.sin()]), torch.stack([-angle.sin(), angle.cos()])])
+    torch.testing.assert_close(shape(3 * points @ turn + 7), shape(points), rtol=1e-3, atol=1e-4)
+    held = points[:, :1].expand(-1, 10, -1, -1)
+    assert not displacement(held).any() and shape(held).abs().max() > 0.5
+    left, right = (shape(held)[:, :, corner, 1] for corner in EYE_CORNERS)
+    torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_shape_has_no_gaps():
+    points = 20 * torch.rand(1, 4, 66, 2, generator=torch.Generator().manual_seed(0))
+    points[:, 2], points[:, :, 5] = torch.nan, torch.nan
+    assert shape(points).isfinite().all() and not shape(points)[:, :, 5].any()

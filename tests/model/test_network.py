@@ -342,3 +342,22 @@ def test_classes_are_two_or_more_different_names(classes):
 def test_clips_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match="expected \\(B, 3, T, 64, 64\\)"):
         tiny()(torch.zeros(shape), torch.zeros(1, 10, 66, 2))
+
+
+def test_streams_are_added_with_their_weights():
+    settings = NetworkSettings(
+        width=0.125,
+        stem_strides=(2, 1, 2),
+        landmark_stream=True,
+        shape_stream=True,
+        appearance_weight=0.5,
+        shape_weight=3,
+    )
+    network = Network(settings, ("fear", "anger"), 64).eval()
+    clips, landmarks = torch.rand(2, 3, 4, 64, 64), 64 * torch.rand(2, 4, 66, 2)
+    pictures, motion, places = network.stream_logits(clips, landmarks)
+    torch.testing.assert_close(network(clips, landmarks), 0.5 * pictures + motion + 3 * places)
+    held = landmarks[:, :1].expand(-1, 4, -1, -1)
+    _, still, seen = network.stream_logits(clips, held)
+    torch.testing.assert_close(still[0], still[1])  # nothing moves: the same whoever it is
+    assert not torch.allclose(seen[0], seen[1])

@@ -110,3 +110,13 @@ def test_a_clip_is_augmented_the_same_in_whatever_company():
     whole, points = augment(clips, landmarks, TrainingSettings(), rows)
     alone, its_points = augment(clips[2:3], landmarks[2:3], TrainingSettings(), rows[2:3])
     assert torch.allclose(alone[0], whole[2], atol=1e-6) and torch.allclose(its_points[0], points[2], atol=1e-4)
+
+
+def test_landmark_noise_is_a_detectors_constant_error_and_moves_no_pixel():
+    settings = TrainingSettings(mirror=False, rotation=0, scale=0, shift=0, landmark_noise=0.1)
+    clips, points = torch.rand(3, 3, 4, 16, 16), 16 * torch.rand(3, 4, 66, 2)
+    moved, noisy = augment(clips, points, settings, torch.full((3, 5), 0.5))
+    error = noisy - points
+    torch.testing.assert_close(moved, clips, rtol=1e-4, atol=1e-4)
+    assert error.std() > 0.1
+    torch.testing.assert_close(error, error[:, :1].expand_as(error), rtol=1e-3, atol=1e-4)

@@ -54,9 +54,11 @@ def test_nobody_is_in_two_places():
 
 def test_the_store_holds_faces_that_move_and_the_points_lie_on_them(pretrained):
     store = open_store(pretrained / rendered_store.DATABASE)
-    assert len(store) == 21 and store.manifest["subject"].nunique() == 3
-    assert (store.manifest["label"].value_counts() == 3).all()
-    assert store.landmarks.min() > 0 and store.landmarks.max() < 31  # the margin is empty
+    assert store.manifest["subject"].nunique() == 3 and store.manifest["sequence"].nunique() > 15
+    assert "neutral" in set(store.manifest["label"]) and store.manifest["label"].nunique() > 4
+    assert store.manifest["clip"].is_unique
+    inside = (store.landmarks > 0) & (store.landmarks < 31)  # the margin is empty, but for what a camera distorts
+    assert inside.mean() > 0.99
     assert (store.landmarks.max(axis=2) - store.landmarks.min(axis=2)).max() > 15
     assert (np.abs(np.diff(store.frames.astype(int), axis=1)).mean(axis=(1, 2, 3, 4)) > 0.2).all()
 
@@ -97,7 +99,7 @@ def test_a_killed_rendering_resumes_and_ends_the_same(pretrained, tmp_path):
 def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     store = moving_dots("mmi")
     learned = load_model(pretrained).network
-    for database in ("mmi", "disfa"):  # fewer classes, and as many
+    for database in ("mmi", "disfa", "fera"):  # fewer classes, and one that nobody has shown
         network = Network(JOINT.network, labels.CLASSES[database], 32)
         last = [stream.linear.weight.clone() for stream in (network.head, network.landmark_stream)]
         norms = [net.block_b.residual.project[1] for net in (network, learned)]
@@ -105,8 +107,12 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
         assert torch.equal(network.stem[0][0].weight, learned.stem[0][0].weight)
         assert torch.equal(*(norm.running_var for norm in norms))
         assert torch.equal(network.landmark_stream.lstm.weight_hh_l0, learned.landmark_stream.lstm.weight_hh_l0)
-        for stream, weight in zip((network.head, network.landmark_stream), last, strict=True):
-            assert torch.equal(stream.linear.weight, weight), "the classes differ"
+        known = (learned.head, learned.landmark_stream)
+        for stream, weight, given in zip((network.head, network.landmark_stream), last, known, strict=True):
+            for k, name in enumerate(network.classes):
+                shared = name in learned.classes
+                expected = given.linear.weight[learned.classes.index(name)] if shared else weight[k]
+                assert torch.equal(stream.linear.weight[k], expected), "a class keeps its weights under its name"
 
     brief = dataclasses.replace(JOINT, training=dataclasses.replace(JOINT.training, epochs=1))
     runs = {"scratch": None, "pretrained": pretrained}
@@ -120,7 +126,7 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
 
 
 def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):
-    network = Network(JOINT.network, labels.CLASSES["ckplus"], 32)
+    network = Network(JOINT.network, labels.CLASSES["people"], 32)
     start_from(network, pretrained)
     learned = load_model(pretrained).network
     assert torch.equal(network.head.linear.weight, learned.head.linear.weight)

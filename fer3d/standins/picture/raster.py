@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+NO_SECOND_MAP = np.empty(0, np.float32)
+"""The second map of `cv2.remap` when the first holds both coordinates."""
 _DENSE = 3
 """Splats per vertex, in both directions."""
 _NUMBER_BITS = 20

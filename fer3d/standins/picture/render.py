@@ -19,12 +19,10 @@ import numpy as np
 from fer3d.standins.people import head
 from fer3d.standins.people.person import Person, Pose, control_displacements
 from fer3d.standins.picture import glasses, paint, skin, surroundings, wrinkles
-from fer3d.standins.picture.raster import f32, normals, rasterise, rotation
+from fer3d.standins.picture.raster import NO_SECOND_MAP, f32, normals, rasterise, rotation
 from fer3d.standins.picture.scene import Light, Scene
 from fer3d.standins.picture.texture import TEXELS_PER_VERTEX
 
-_NO_SECOND_MAP = np.empty(0, np.float32)
-"""The second map of `cv2.remap` when the first holds both coordinates."""
 _NOISE_MARGIN = 64
 """Pixels by which the noise is larger than the picture: each frame uses another part of it."""
 _DISTANCE = 1300.0
@@ -41,12 +39,16 @@ class Renderer:
     def __post_init__(self) -> None:
         self._skin = skin.bake_texture(self.person)
         self._texture = np.dstack([self._skin.albedo, np.zeros_like(self._skin.albedo[..., 0])])
-        self._rng = np.random.default_rng(self.scene.seed)
         self._rest, self.rest_landmarks = _rest_shape(self.person, self._skin)
         self._occlusion = _occlusion(self._rest)
-        self._shadows = [_shadow(self._rest, lamp) for lamp in self.scene.lights]
         if self.person.glasses != "none":
             self._glasses = glasses.fit(self.person, self.rest_landmarks)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Camera, light and what stands round the head."""
+        self._rng = np.random.default_rng(self.scene.seed)
+        self._shadows = [_shadow(self._rest, lamp) for lamp in self.scene.lights]
         self._wall = surroundings.wall(self.scene, self._rng)
         self._clothes, self._clothes_cover = surroundings.clothes(self.person, self.scene)
         size = (self.scene.height + _NOISE_MARGIN, self.scene.width + _NOISE_MARGIN) + (() if self.scene.grey else (3,))
@@ -58,6 +60,13 @@ class Renderer:
         other.scene = replace(self.scene, lights=lights)
         other._shadows = [_shadow(self._rest, lamp) for lamp in lights]
         other._clothes, other._clothes_cover = surroundings.clothes(self.person, other.scene)
+        return other
+
+    def in_scene(self, scene: Scene) -> "Renderer":
+        """The same person before another camera, without painting the person again."""
+        other = copy.copy(self)
+        other.scene = scene
+        other._set_up()
         return other
 
     def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
@@ -145,8 +154,8 @@ class Renderer:
         places, cover, (left, top) = rasterise(on_screen, picture.shape[:2])
         self._texture[..., 3] = wrinkles.shading(self._skin.relief, pose.units, self.person.age)
         texel = places * f32(TEXELS_PER_VERTEX) + f32((TEXELS_PER_VERTEX - 1) / 2)
-        colour = cv2.remap(self._texture, texel, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        falling = cv2.remap(light, places, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        colour = cv2.remap(self._texture, texel, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        falling = cv2.remap(light, places, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen = falling[..., :3] * colour[..., :3]
         seen += falling[..., 3:]
         seen *= colour[..., 3:] * f32(1 / 128)
