@@ -1,7 +1,8 @@
 """What the workflow's jobs take: time, memory and disk, by profile and rule.
 
-Measured on two cores for tiny and laptop (``docs/performance.md``), the trainings of paper estimated for one GPU. The
-dry run, the time left and a cluster's limits follow from them.
+The laptop profile's times were measured (``docs/performance.md``), and the paper profile's for a synthetic CK+ and one
+H100 (``docs/results.md``). The tiny profile's times, memory and disk are estimates. The dry run, the time left and a
+cluster's limits follow from them.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 SECONDS: Mapping[str, Mapping[str, float]] = {
     "tiny": {"standin": 12, "prepare": 8, "training": 30, "quick_training": 25, "data_prep": 12, "report": 8},
     "laptop": {"standin": 65, "prepare": 21, "training": 145, "quick_training": 94, "data_prep": 16, "report": 8},
-    "paper": {"standin": 400, "prepare": 1800, "training": 7200, "quick_training": 5400, "data_prep": 60, "report": 30},
+    "paper": {"standin": 400, "prepare": 160, "training": 120, "quick_training": 70, "data_prep": 60, "report": 30},
 }
 """Of one job on one core; in the paper's profile, of a training on a GPU."""
 
@@ -19,7 +20,7 @@ NOTEBOOK_SECONDS = 14
 MEGABYTES: Mapping[str, Mapping[str, float]] = {
     "tiny": {"standin": 15, "prepare": 10, "training": 4},
     "laptop": {"standin": 60, "prepare": 40, "training": 6},
-    "paper": {"standin": 300, "prepare": 20000, "training": 200},
+    "paper": {"standin": 300, "prepare": 2000, "training": 200},
 }
 """On disk, of one job; a store needs its size twice while it is written."""
 
