@@ -254,7 +254,9 @@ def predict(
         outcome = row.get("reason") or f"{row['prediction']} ({row['p_' + row['prediction']]:.0%})"
         print(f"from frame {row['first_frame']}: {outcome}", flush=True)
     learned = {source["database"] for source in read_config(weights)["data"]["train"]}
-    rendered = " of rendered people; it has never learned from a real face" if learned == {"people"} else ""
+    rendered = (
+        "; all were of rendered people, and it has never learned from a real face" if learned == {"people"} else ""
+    )
     print(
         f"This network predicted {held_out['accuracy']:.0%} of {held_out['n']} held-out clips correctly{rendered}. "
         "A prediction is of the expression displayed, not of a feeling."
