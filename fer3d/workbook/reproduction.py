@@ -100,8 +100,10 @@ def places() -> dict[str, str]:
 
 
 def check_copy(database: str) -> None:
-    """An `InputError` where the environment names a licensed copy that its reader finds nothing in."""
+    """An `InputError` where the environment names a copy that its reader finds nothing in, or no copy of own videos."""
     root = pipeline.licensed(database)
+    if not root:
+        config.StandinSettings().subjects(database)
     if root and not any(isinstance(found, databases.Sequence) for found in databases.scan(database, root)):
         raise InputError(f"{root} holds no sequence that can be read", f"fer3d index {database} {root}")
 

@@ -11,7 +11,7 @@ import trees
 
 from fer3d import config, files, paths
 from fer3d.errors import InputError
-from fer3d.workbook import pipeline
+from fer3d.workbook import pipeline, reproduction
 from fer3d.workbook.pipeline import Job
 
 
@@ -91,9 +91,9 @@ def test_a_wrong_copy_is_refused_before_the_workflow_starts(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(f"FER3D_{name}", value)
-    monkeypatch.setattr(pipeline.subprocess, "run", lambda *_args, **_more: pytest.fail("Snakemake was started"))
+    monkeypatch.setattr(reproduction.subprocess, "run", lambda *_args, **_more: pytest.fail("Snakemake was started"))
     with pytest.raises(InputError, match=message):
-        pipeline.reproduce("tiny", "tiny", 1, full=False)
+        reproduction.run("tiny", "tiny", 1, full=False)
 
 
 def test_a_stand_in_has_the_size_of_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +139,11 @@ def planned(tmp_path: Path, *settings: str) -> Counter[str]:
 def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     once = {"the": 1, "faces,": 4}
     few = planned(tmp_path, "profile=tiny")
-    assert few == {**once, "stand-in": 4, "training": 4, "notebook": 3 + 1 + 1}
+    assert few == {**once, "stand-in": 4, "training": 4, "notebook": 3 + 1 + 2}
     trees.ckplus_sequence(tmp_path / "CK+", "S005", "001", 10, emotion=3)
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path / "CK+"))
     full = planned(tmp_path, "profile=tiny", "full=true")
-    assert full == {**once, "stand-in": 3, "training": 64, "notebook": 3 + 4 + 1}
+    assert full == {**once, "stand-in": 3, "training": 64, "notebook": 3 + 4 + 2}
 
 
 @pytest.mark.parametrize("name", ["1.10", "007", "2026_11", "Läufe 2"])
