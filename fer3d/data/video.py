@@ -44,6 +44,8 @@ MAX_FRAMES = 200_000
 """Frames in one video (over two hours)."""
 MAX_IMAGE_BYTES = 2**27
 """Size of one image file."""
+MAX_FLASH_BYTES = 2**30
+"""Size of one Flash video: the decoder searches a damaged one to its end, a second for every two gigabytes."""
 
 STALL_SECONDS = 1.0
 """Longest search for the next frame of a video."""
@@ -57,6 +59,7 @@ VIDEO_SUFFIXES = frozenset(
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
 _TS = 188
 """Bytes of a packet of MPEG-TS; camcorders put four more in front of each."""
+_FLASH = "a Flash video"
 _VIDEOS = (
     (8, b"AVI", "an AVI video"),
     (4, b"ftyp", "an MPEG-4 or QuickTime video"),
@@ -64,7 +67,7 @@ _VIDEOS = (
     (4, b"mdat", "a QuickTime video"),
     (4, b"wide", "a QuickTime video"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-    (0, b"FLV", "a Flash video"),
+    (0, b"FLV", _FLASH),
     (0, b"\x00\x00\x01\xba", "an MPEG video"),
     (0, b"\x00\x00\x01\xb3", "an MPEG video"),
     (0, b"0&\xb2u\x8ef\xcf\x11", "a Windows Media video"),
@@ -309,8 +312,9 @@ def _open_image(path: Path) -> Image.Image:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    _size(path)
-    kind = _kind(path)
+    size, kind = _size(path), _kind(path)
+    if kind == _FLASH and size > MAX_FLASH_BYTES:
+        raise VideoError(f"a Flash video of more than {MAX_FLASH_BYTES // 2**30} GB", path.name, _conversion(path))
     if not _is_video(kind):
         convertible = kind.endswith("video") or kind == _UNKNOWN
         remedy = _conversion(path) if convertible else "git lfs pull" if "git" in kind else "another file"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import forked
 import pytest
-import stub
 from trees import ckplus_sequence
 
 from fer3d import paths
 
+STUB = Path(__file__).parent.parent / "helpers" / "stub.py"
 CKPLUS = {"faces, landmarks and clips of ckplus"}
 STANDINS = {f"stand-in of {name}" for name in ("mmi", "fera", "disfa")}
 PREPARED = {f"faces, landmarks and clips of {name}" for name in ("ckplus", "mmi", "fera", "disfa")}
@@ -79,7 +79,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     place = Place(tmp_path_factory.mktemp("finished") / "ä place", server)
     for name in ("fer3d", "workflow", "notebooks"):
         shutil.copytree(paths.ROOT / name, place.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(stub.__file__, place.checkout / "fer3d" / "cli.py")
+    shutil.copy(STUB, place.checkout / "fer3d" / "cli.py")
     ckplus_sequence(place.copy, "S005", "001", 10, emotion=3)
     status, _, errors = place.snakemake()
     assert status == 0, errors
