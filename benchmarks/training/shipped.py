@@ -111,7 +111,7 @@ def _rate(right: np.ndarray, subjects: np.ndarray) -> dict[str, float]:
 
 
 def _second(store: Store, model: TrainedModel) -> pd.DataFrame:
-    """The same for the second rendering, with the linear classifier of five folds of its own, and what pictures add."""
+    """The same for the second rendering, and what the pictures add to the landmarks."""
     rows, classes = np.arange(len(store)), model.network.classes
     subjects, truth = store.manifest["subject"].to_numpy(), np.array([classes.index(label) for label in store.labels])
     logits = stream_logits(model, store, rows)
