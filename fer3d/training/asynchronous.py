@@ -12,6 +12,7 @@ epoch, but not to the same bits. The paper does not say how many workers it had.
 """
 
 import dataclasses
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,6 +129,7 @@ def _work(
     gates: Sequence[Any],
 ) -> None:
     """One worker: every n-th step, on the shared weights, until no epoch is left. It opens the stores itself."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # PyTorch sends it where the caller dies; jobs of a script ignore it
     torch.set_num_threads(threads)
     clips = Clips.from_locations(locations, network.classes)
     sgd = loop.optimiser(network, settings)
