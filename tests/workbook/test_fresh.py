@@ -28,6 +28,7 @@ AFTER_FOLD = {"notebook 05_evaluation, ckplus", "the report"}
 AFTER_CROSS = {"notebook 06_cross_database", "the report"}
 TRAINED = FOLD | CROSS | AFTER_FOLD | AFTER_CROSS
 EXPLORED = {"notebook 01_data_prep"}
+OWN_VIDEO = {"notebook 07_own_video"}
 ALL = STANDINS | PREPARED | LESSONS | EXPLORED | TRAINED
 
 
@@ -166,7 +167,7 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     ),
     "the code of the network": (
         edited("fer3d/model/network.py", "import", "CHANGED = True\nimport"),
-        LESSONS - {"notebook 02_landmark_filters"} | TRAINED | {"notebook 02_landmark_filters"},
+        LESSONS | TRAINED | OWN_VIDEO,
     ),
     "the code of the loop": (edited("fer3d/training/loop.py", "import", "CHANGED = True\nimport"), TRAINED),
     "a comment in the code": (edited("fer3d/training/loop.py", "import", "# Changed.\nimport"), set()),
@@ -178,7 +179,7 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "the page of the report": (edited("fer3d/workbook/report.html", "<", "<!-- changed --><"), {"the report"}),
     "the version of fer3d": (
         edited("fer3d/__init__.py", '__version__ = "', '__version__ = "9.'),
-        PREPARED | LESSONS | EXPLORED | TRAINED,
+        PREPARED | LESSONS | EXPLORED | TRAINED | OWN_VIDEO,
     ),
     "the weights of a training deleted": (
         lambda place: (place.run / "ckplus" / "3d" / "fold0" / "model.safetensors").unlink(),
