@@ -44,8 +44,8 @@ MAX_FRAMES = 200_000
 """Frames in one video (over two hours)."""
 MAX_IMAGE_BYTES = 2**27
 """Size of one image file."""
-MAX_FLASH_BYTES = 2**30
-"""Size of one Flash video: the decoder searches a damaged one to its end, a second for every two gigabytes."""
+MAX_FLASH_BYTES = 2**28
+"""Size of one Flash video: the decoder searches a damaged one to its end, two seconds a gigabyte."""
 
 STALL_SECONDS = 1.0
 """Longest search for the next frame of a video."""
@@ -314,7 +314,7 @@ def _open_image(path: Path) -> Image.Image:
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     size, kind = _size(path), _kind(path)
     if kind == _FLASH and size > MAX_FLASH_BYTES:
-        raise VideoError(f"a Flash video of more than {MAX_FLASH_BYTES // 2**30} GB", path.name, _conversion(path))
+        raise VideoError(f"a Flash video of more than {MAX_FLASH_BYTES // 2**20} MB", path.name, _conversion(path))
     if not _is_video(kind):
         convertible = kind.endswith("video") or kind == _UNKNOWN
         remedy = _conversion(path) if convertible else "git lfs pull" if "git" in kind else "another file"

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import io
 import itertools
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from fer3d import own_video, video_report
 from fer3d.config import ClipSettings, Distance
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
 from fer3d.data.store import Store
 from fer3d.evaluation import plots
 from fer3d.model import filters
-from fer3d.own_video import Options, Weights
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
 
@@ -112,27 +109,6 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
         window=slider("window", 7, 1, 15, 2),
         slope=slider("slope", 0.1, 0.0, 0.3, 0.02),
     )
-
-
-def own_recording(source: Path, trained: Weights) -> Explorer:
-    """Notebook 07: the timeline of a recording, and of any that is uploaded in its place.
-
-    Args:
-        source: shown until something is uploaded.
-        trained: the network.
-    """
-
-    def draw(upload: Sequence[Mapping[str, Any]]) -> Figure:
-        with tempfile.TemporaryDirectory() as folder:
-            shown = source
-            if upload:  # the browser's name of the file is not used but for its end
-                shown = Path(folder) / f"uploaded{Path(upload[0]['name']).suffix[:6]}"
-                shown.write_bytes(upload[0]["content"])
-            recording = own_video.open_recording(str(shown), trained, Options())
-            rows = [row for _, ended in own_video.watch(recording, trained, Options()) for row in ended]
-        return video_report.timeline(recording, rows, trained)[0]
-
-    return Explorer(draw, upload=widgets.FileUpload(accept="video/*,image/*", multiple=False))
 
 
 UNITS = {

@@ -1,0 +1,37 @@
+"""The explorer of notebook 07: predictions for a recording that is uploaded.
+
+Apart from the others, so that their notebooks do not depend on the network.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+from fer3d import own_video, video_report
+from fer3d.own_video import Options, Weights
+from fer3d.workbook.explore import Explorer
+
+
+def own_recording(source: Path, trained: Weights) -> Explorer:
+    """The timeline of a recording, and of any that is uploaded in its place.
+
+    Args:
+        source: shown until something is uploaded.
+        trained: the network.
+    """
+
+    def draw(upload: Sequence[Mapping[str, Any]]) -> Figure:
+        with tempfile.TemporaryDirectory() as folder:
+            shown = source
+            if upload:  # the browser's name of the file is not used but for its end
+                shown = Path(folder) / f"uploaded{Path(upload[0]['name']).suffix[:6]}"
+                shown.write_bytes(upload[0]["content"])
+            recording = own_video.open_recording(str(shown), trained, Options())
+            rows = [row for _, ended in own_video.watch(recording, trained, Options()) for row in ended]
+        return video_report.timeline(recording, rows, trained)[0]
+
+    return Explorer(draw, upload=widgets.FileUpload(accept="video/*,image/*", multiple=False))
