@@ -10,7 +10,7 @@ project = "fer3d"
 copyright = "the fer3d authors"
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 root_doc = "README"
-include_patterns = ["README.md", "docs/*.md", "data/README.md", "notebooks/0*.ipynb"]
+include_patterns = ["README.md", "docs/*.md", "data/README.md", "fer3d/weights/*/README.md", "notebooks/0*.ipynb"]
 
 nb_execution_mode = "off"  # the pages show what is committed
 nb_ipywidgets_js: dict[str, object] = {}  # explorers are pictures here; no script from the network
@@ -25,7 +25,7 @@ html_copy_source = False
 CHAPTERS = {
     "Notebooks": ["notebooks/0*"],
     "Guide": ["docs/own-data", "data/README", "docs/training", "docs/clusters", "docs/api"],
-    "Reference": ["docs/results", "docs/paper-to-code", "docs/departures", "docs/performance"],
+    "Reference": ["docs/results", "docs/paper-to-code", "docs/departures", "docs/performance", "fer3d/weights/synthetic/README"],
 }
 
 
