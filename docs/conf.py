@@ -25,7 +25,13 @@ html_copy_source = False
 CHAPTERS = {
     "Notebooks": ["notebooks/0*"],
     "Guide": ["docs/own-data", "data/README", "docs/training", "docs/clusters", "docs/api"],
-    "Reference": ["docs/results", "docs/paper-to-code", "docs/departures", "docs/performance", "fer3d/weights/synthetic/README"],
+    "Reference": [
+        "docs/results",
+        "docs/paper-to-code",
+        "docs/departures",
+        "docs/performance",
+        "fer3d/weights/synthetic/README",
+    ],
 }
 
 
