@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d import config
-from fer3d.data.store import Store, open_store
+from fer3d.data.store import FLAWLESS, Store, open_store
 from fer3d.data.writer import writer
 from fer3d.labels import CLASSES
 from fer3d.standins.people.person import make_person, random_stream
@@ -112,16 +112,7 @@ def random_store(out: Path, settings: config.ClipSettings, clips: int) -> Store:
     rng = np.random.default_rng(0)
     T, S = settings.num_frames, settings.size
     names = rng.choice(LABELS, clips)
-    same = {
-        "database": "ckplus",
-        "first_frame": 0,
-        "padded": 0,
-        "missing": 0,
-        "small": 0,
-        "doubtful": 0,
-        "n_faces": 1,
-        "score": 1.0,
-    }
+    same = {**FLAWLESS, "database": "ckplus"}
     with writer(out, settings, {"database": "ckplus", "source_fingerprint": "noise"}) as store:
         for k, label in enumerate(names):
             row = {**same, "clip": str(k), "subject": str(k), "sequence": str(k), "label": label}

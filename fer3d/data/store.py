@@ -29,6 +29,8 @@ MANIFEST = (
 the clip's frames; ``padded``, ``missing``, ``small`` and ``doubtful`` count frames that repeat another, have no face,
 a face smaller than `faces.SMALL`, or doubtful landmarks; ``n_faces`` is the clip's largest, ``score`` and
 ``confidence`` are its smallest. What is not known is empty."""
+FLAWLESS = {"first_frame": 0, "padded": 0, "missing": 0, "small": 0, "doubtful": 0, "n_faces": 1, "score": 1.0}
+"""Of these columns, the values for a clip that was made, not recorded: one face in each frame, and nothing missing."""
 REJECTED = ("database", "subject", "sequence", "what", "first_frame", "seconds", "reason")
 """Columns of ``rejected.csv``; ``what`` is a frame (of a clip that was kept), a clip, a sequence, a flaw of a recording
 that is used (frames that it lacks), or a recording that the reader could not use."""

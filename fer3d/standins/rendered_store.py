@@ -22,7 +22,7 @@ from fer3d import __version__, files, labels, program
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT, REGIONS
-from fer3d.data.store import FORMAT
+from fer3d.data.store import FLAWLESS, FORMAT
 from fer3d.data.writer import Writer, write_in_parts
 from fer3d.standins.crowd.behaviour import Behaviour, behave, label
 from fer3d.standins.crowd.camera import Camera, draw_camera, photograph
@@ -66,8 +66,7 @@ def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers
 
 def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> None:
     shown, arrays = record_person(settings, part.settings, number)
-    same = {"database": DATABASE, "subject": f"P{number:05d}", "first_frame": 0, "padded": 0, "missing": 0}
-    same |= {"small": 0, "doubtful": 0}
+    same = {**FLAWLESS, "database": DATABASE, "subject": f"P{number:05d}"}
     rows = []
     for count, clip in enumerate(shown):
         name = f"{number:05d}_{clip.take:02d}"
@@ -77,8 +76,6 @@ def _write_person(settings: PretrainingSettings, number: int, part: Writer) -> N
                 "clip": f"{name}_{clip.kind}_{count}",
                 "sequence": name,
                 "label": clip.emotion,
-                "n_faces": 1,
-                "score": 1.0,
             }
         )
     part.put(rows, arrays)

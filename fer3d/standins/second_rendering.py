@@ -20,7 +20,7 @@ from fer3d import __version__, files, labels
 from fer3d.config import ClipSettings
 from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT, MIRROR_68
-from fer3d.data.store import FORMAT
+from fer3d.data.store import FLAWLESS, FORMAT
 from fer3d.data.writer import Writer, write_in_parts
 from fer3d.standins.people.person import random_stream
 from fer3d.standins.picture.raster import NO_SECOND_MAP, f32
@@ -150,8 +150,7 @@ def _write_person(seed: int, number: int, part: Writer) -> None:
     rng = random_stream("second rendering", seed, number)
     face = make_face(rng)
     camera = _camera(rng)
-    same = {"database": DATABASE, "subject": f"Q{number:04d}", "first_frame": 0, "padded": 0, "missing": 0}
-    same |= {"small": 0, "doubtful": 0}
+    same = {**FLAWLESS, "database": DATABASE, "subject": f"Q{number:04d}"}
     for emotion in labels.CLASSES[DATABASE]:
         frames, landmarks = record(rng, face, camera, emotion, part.settings.num_frames)
         found = _detected(rng, landmarks[:, KEPT])
@@ -165,7 +164,7 @@ def _write_person(seed: int, number: int, part: Writer) -> None:
             "squares": np.array([[astuple(box)] * len(frames)]),
         }
         name = f"{number:04d}_{emotion}"
-        part.put([{**same, "clip": name, "sequence": name, "label": emotion, "n_faces": 1, "score": 1.0}], arrays)
+        part.put([{**same, "clip": name, "sequence": name, "label": emotion}], arrays)
     part.frames = len(part.clips) * part.settings.num_frames
 
 

@@ -13,7 +13,7 @@ from dots import moving_dots, written
 
 from fer3d import files
 from fer3d.config import ClipSettings
-from fer3d.data.store import MANIFEST, Store, array_specs, digest, open_store
+from fer3d.data.store import FLAWLESS, MANIFEST, Store, array_specs, digest, open_store
 from fer3d.data.writer import Writer, write_in_parts, writer
 from fer3d.errors import InputError
 
@@ -26,16 +26,7 @@ def numbered(number: int, part: Writer) -> None:
     if number == 1:
         part.rejected.append({"sequence": "1", "what": "sequence", "reason": "no face found"})
         return
-    same = {
-        "database": "mmi",
-        "first_frame": 0,
-        "padded": 0,
-        "missing": 0,
-        "small": 0,
-        "doubtful": 0,
-        "n_faces": 1,
-        "score": 1.0,
-    }
+    same = {**FLAWLESS, "database": "mmi"}
     rows = [{**same, "clip": f"{number}-{k}", "subject": "S", "sequence": "1", "label": "fear"} for k in range(number)]
     arrays = {name: np.full((number, *shape), number, dtype) for name, (dtype, shape) in array_specs(SETTINGS).items()}
     part.put(rows, arrays)

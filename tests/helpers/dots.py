@@ -8,7 +8,7 @@ import pandas as pd
 
 from fer3d import files, labels
 from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
-from fer3d.data.store import Store, array_specs, open_store
+from fer3d.data.store import FLAWLESS, Store, array_specs, open_store
 from fer3d.data.writer import writer
 
 SIZE, FRAMES = 32, 4
@@ -52,16 +52,7 @@ def moving_dots(database="mmi", subjects=9, clips=4, size=SIZE, seed=0, names=No
 
 def written(store, path):
     """The store on disk, as `fer3d prepare` leaves it, opened."""
-    rest = {
-        "sequence": "S",
-        "first_frame": 0,
-        "padded": 0,
-        "missing": 0,
-        "small": 0,
-        "doubtful": 0,
-        "n_faces": 1,
-        "score": 1.0,
-    }
+    rest = {**FLAWLESS, "sequence": "S"}
     rows = store.manifest.assign(**rest).to_dict("records")
     with writer(path, store.settings, {"database": store.database, "source_fingerprint": "dots", "skipped": 0}) as new:
         new.put(rows, {name: getattr(store, name) for name in array_specs(store.settings)})

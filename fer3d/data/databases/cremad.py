@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, first_usable, skipped
+from fer3d.data.databases.release import Published, Release, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile
 from fer3d.labels import CREMAD_CODES
@@ -84,9 +84,7 @@ def _sequence(release: Release, name: str, files: list[Path]) -> Sequence:
         raise UnusableFile(f"faulty in the release: {FAULTY[name]}", remedy="")
     if emotion not in CREMAD_CODES:
         raise UnusableFile(f"emotion {emotion} is not one of {', '.join(CREMAD_CODES)}", remedy="")
-    video, flaw = first_usable(files)
-    if flaw:
-        release.note(video, flaw)
+    video = release.first_usable(files)
     return Sequence(
         database="cremad",
         subject=actor,

@@ -101,10 +101,8 @@ def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
 def _sequence(
     release: Release, subject: str, camera: str, video: Path, folders: list[Path], threshold: int
 ) -> Sequence:
-    facts = check_video(video)
+    facts = release.with_flaw_noted(video, check_video(video))
     claimed = facts.claimed_frames
-    if facts.flaw:
-        release.note(video, facts.flaw)
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
     origin = next((file.parent for file in files.values()), None)
     frame_labels: tuple[str | None, ...] | None = None

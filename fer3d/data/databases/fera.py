@@ -150,8 +150,7 @@ def _sequence(release: Release, video: Path, name: str, about: list[Path], known
     subject = known.actors.get(name) or _actor(name)
     if subject is None:
         raise UnusableFile("the actor is not known", remedy=_TABLE)
-    if flaw := check_video(video).flaw:
-        release.note(video, flaw)
+    release.with_flaw_noted(video, check_video(video))
     label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
     units: tuple[tuple[int, float], ...] = ()
     for file in filter(_is_coded, about):

@@ -92,9 +92,7 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     view = _view(files, stem)
     if override is None and view == "1":
         raise UnusableFile("profile view only", remedy="views.csv, if that is wrong")
-    size = check_video(video)
-    if size.flaw:
-        release.note(video, size.flaw)
+    size = release.with_flaw_noted(video, check_video(video))
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
         units = release.read_extra(_action_units, coded) or ()

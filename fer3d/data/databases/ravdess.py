@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, first_usable, skipped
+from fer3d.data.databases.release import Published, Release, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile
 from fer3d.labels import RAVDESS_CODES
@@ -76,9 +76,7 @@ def _sequence(release: Release, take: str, files: list[Path]) -> Sequence:
     if int(actor) not in _ACTORS or emotion not in RAVDESS_CODES:
         codes = f"actors are 01 to {_ACTORS[-1]}, emotions 01 to 08"
         raise UnusableFile(f"actor {actor}, emotion {emotion}: {codes}", remedy="")
-    video, flaw = first_usable(files)
-    if flaw:
-        release.note(video, flaw)
+    video = release.first_usable(files)
     return Sequence(
         database="ravdess",
         subject=f"Actor_{actor}",

@@ -85,6 +85,23 @@ class Release:
         """Record something about ``path`` that the user should know."""
         self._skipped.append(Skipped(self.shown(path), what))
 
+    def with_flaw_noted(self, video: Path, facts: VideoFacts) -> VideoFacts:
+        """The facts about a video; a flaw among them is recorded."""
+        if facts.flaw:
+            self.note(video, facts.flaw)
+        return facts
+
+    def first_usable(self, candidates: Iterable[Path]) -> Path:
+        """The first of several copies of one video that can be used; raises what is wrong with the first."""
+        reasons = []
+        for video in candidates:
+            try:
+                self.with_flaw_noted(video, check_recording(video))
+                return video
+            except UnusableFile as reason:
+                reasons.append(reason)
+        raise reasons[0]
+
     def take_skipped(self) -> Iterator[Skipped]:
         """What was recorded since the last call."""
         taken, self._skipped = self._skipped, []
@@ -190,17 +207,6 @@ def check_recording(path: Path) -> VideoFacts:
 def _begins(path: Path, with_bytes: bytes) -> bool:
     with path.open("rb") as file:
         return file.read(len(with_bytes)) == with_bytes
-
-
-def first_usable(candidates: Iterable[Path]) -> tuple[Path, str]:
-    """The first of several copies of one video that can be used, and its flaw; raises what is wrong with the first."""
-    reasons = []
-    for video in candidates:
-        try:
-            return video, check_recording(video).flaw
-        except UnusableFile as reason:
-            reasons.append(reason)
-    raise reasons[0]
 
 
 def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:

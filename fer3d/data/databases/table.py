@@ -154,10 +154,7 @@ def _sequence(release: Release, files: _Files, known: _Known, row: Mapping[str, 
         for image in images:
             check_image(image)
     else:
-        facts = check_recording(source)
-        if facts.flaw:
-            release.note(source, facts.flaw)
-        rate = facts.frame_rate
+        rate = release.with_flaw_noted(source, check_recording(source)).frame_rate
     first, last = _part(row, rate)
     shown = release.shown(source)
     name = shown if (first, last) == (0, None) else f"{shown} {first}-{'' if last is None else last}"
