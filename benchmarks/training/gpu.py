@@ -37,6 +37,7 @@ from fer3d.model.summary import shape_table
 from fer3d.training import loop
 from fer3d.training.augment import draw
 from fer3d.training.batches import Clips
+from fer3d.training.devices import best_precision
 
 KINDS = {
     "fused norm, ReLU, sum": ("triton",),  # first: its names list all that it joins
@@ -90,13 +91,17 @@ class TimedTraining:
 
 
 def ceiling(device: torch.device, side: int) -> float:
-    """10^12 operations a second of the faster of one square bf16 product and one 3 x 3 x 3 convolution."""
-    a, b = (torch.randn(side, side).to(device, torch.bfloat16) for _ in range(2))
+    """10^12 operations a second of the faster of one square bf16 product and one 3 x 3 x 3 convolution.
+
+    In fp32 where the device does not compute in bf16: there bf16 is slower, and no ceiling.
+    """
+    kind = torch.bfloat16 if best_precision(device) == "bf16" else torch.float32
+    a, b = (torch.randn(side, side).to(device, kind) for _ in range(2))
     channels, grid = min(side, 256), 38
     layer = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-    layer = layer.to(device, torch.bfloat16, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    layer = layer.to(device, kind, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     x = torch.randn(max(1, side // 256), channels, 10, grid, grid)
-    x = x.to(device, torch.bfloat16, memory_format=torch.channels_last_3d)
+    x = x.to(device, kind, memory_format=torch.channels_last_3d)
     cases: tuple[tuple[Callable[[], object], float], ...] = (
         (lambda: a @ b, 2e-12 * side**3),
         (lambda: layer(x), 2e-12 * layer.weight.numel() * x[:, 0].numel()),
