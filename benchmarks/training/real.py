@@ -76,9 +76,12 @@ def labels(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="of the recordings; without one nothing is measured")
     parser.add_argument("--weights", default="synthetic")
     chosen = parser.parse_args()
+    if chosen.folder is None:
+        print("no folder of recordings: skipped")
+        return
     weights = Weights.load(chosen.weights)
     ends: dict[str, int] = {}
     for file, _, last, _ in SHOWN.values():
