@@ -82,6 +82,8 @@ def main() -> None:
     if chosen.folder is None:
         print("no folder of recordings: skipped")
         return
+    if not any((chosen.folder / file).exists() for file, *_ in SHOWN.values()):
+        parser.error(f"{chosen.folder} holds none of the recordings, such as {next(iter(SHOWN.values()))[0]}")
     weights = Weights.load(chosen.weights)
     ends: dict[str, int] = {}
     for file, _, last, _ in SHOWN.values():
