@@ -13,6 +13,7 @@ from fer3d import config, labels
 from fer3d.config import (
     ClipSettings,
     NetworkSettings,
+    FinetuningSettings,
     PretrainingSettings,
     Profile,
     StandinSettings,
@@ -75,7 +76,7 @@ def test_every_setting_can_be_set_by_its_dotted_name() -> None:
     assert {"name", "folds", "published_folds", "training.lr", "network.window", "clips.margin", "standins.mmi"} <= set(
         names
     )
-    kinds = (ClipSettings, NetworkSettings, TrainingSettings, PretrainingSettings, StandinSettings)
+    kinds = (ClipSettings, NetworkSettings, TrainingSettings, PretrainingSettings, FinetuningSettings, StandinSettings)
     assert len(names) == 3 + sum(len(dataclasses.fields(kind)) for kind in kinds)
     defaults = [f"{name}={json.dumps(operator.attrgetter(name)(LAPTOP))}" for name in names]
     assert LAPTOP.changed(defaults, names) == LAPTOP

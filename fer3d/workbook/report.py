@@ -19,10 +19,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 
-from fer3d import config, files, labels, paths
+from fer3d import files, labels, paths
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics, paper, plots
-from fer3d.workbook import refresh
+from fer3d.workbook import models, refresh
 
 TEMPLATE = "report.html"
 _PAGE = """
@@ -41,10 +41,11 @@ _PAGE = """
 
 @dataclass(frozen=True)
 class Result:
-    """One row of a table: a database and a variant, with the predictions of its trainings pooled."""
+    """One row of a table: a database and a model, with the predictions of its trainings pooled."""
 
     database: str
-    variant: str
+    model: str
+    """One of `models.TITLES`."""
     cross: bool
     """Whether the database was held out whole (Table 2), not fold by fold (Table 1)."""
     folders: tuple[Path, ...]
@@ -78,7 +79,12 @@ class Result:
     @property
     def paper_rate(self) -> paper.Rate | None:
         """The paper's recognition rate; None where it has none."""
-        return paper.printed(self.database, self.variant, self.cross)
+        return paper.printed(self.database, self.model, self.cross)
+
+    @property
+    def title(self) -> str:
+        """The model's printed name."""
+        return models.TITLES[self.model]
 
     @property
     def in_paper(self) -> bool:
@@ -95,7 +101,7 @@ class Result:
     @property
     def figure_name(self) -> str:
         """The file name, without suffix, of the row's confusion matrix."""
-        return f"table{1 + self.cross}-{self.database}-{self.variant}"
+        return f"table{1 + self.cross}-{self.database}-{self.model}"
 
     @property
     def alt_text(self) -> str:
@@ -104,7 +110,7 @@ class Result:
         rows = zip(self.metrics["labels"], matrix.diagonal(), matrix.sum(1), strict=True)
         parts = ", ".join(f"{name} {right} of {n}" for name, right, n in rows if n)
         total = f"{matrix.trace()} of {self.metrics['n']} clips predicted correctly"
-        return f"{self.data}, {self.variant}: {total}; {parts}"
+        return f"{self.data}, {self.title}: {total}; {parts}"
 
     def command(self, run: Path) -> str:
         """The command, typed in the run's folder, that prints the same numbers."""
@@ -159,13 +165,23 @@ def write(run: Path) -> Path:
 
 def results(run: Path) -> Iterator[Result]:
     """The rows of a run: its finished trainings, folds pooled, in the order of the paper's tables."""
-    for cross, database, variant in itertools.product((False, True), labels.TITLES, config.VARIANTS):
-        markers = sorted((run / database / variant).glob("cross/metrics.json" if cross else "fold*/metrics.json"))
-        if markers:
-            yield _result(database, variant, cross, [marker.parent for marker in markers])
+    for cross, database, model in itertools.product((False, True), labels.TITLES, models.TITLES):
+        if found := finished(run, database, model, cross).get(0):
+            yield _result(database, model, cross, found)
 
 
-def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> Result:
+def finished(run: Path, database: str, model: str, cross: bool) -> dict[int, list[Path]]:
+    """The folders of a row's finished trainings in order, by their seed."""
+    wanted = re.compile(r"(cross|fold\d+)(-seed(\d+))?")
+    found: dict[int, list[Path]] = {}
+    for folder in sorted(marker.parent for marker in (run / database / model).glob("*/metrics.json")):
+        name = wanted.fullmatch(folder.name)
+        if name and (name[1] == "cross") is cross:
+            found.setdefault(int(name[3] or 0), []).append(folder)
+    return found
+
+
+def _result(database: str, model: str, cross: bool, finished: list[Path]) -> Result:
     made = {folder: _made_of(folder) for folder in finished}
     made_of = made[max(finished, key=lambda folder: (folder / "model.json").stat().st_mtime)]
     folders = tuple(folder for folder in finished if made[folder] == made_of)
@@ -173,7 +189,7 @@ def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> R
     left_out = files.read_json(folders[0] / "metrics.json")["left_out"]
     return Result(
         database=database,
-        variant=variant,
+        model=model,
         cross=cross,
         folders=folders,
         metrics=metrics.evaluate(metrics.pool(tables)),
@@ -203,7 +219,7 @@ def table(found: list[Result]) -> pd.DataFrame:
     for result in found:
         rates = {name: result.metrics[name] for name in ("accuracy", "uar", "majority")}
         rates["low"], rates["high"] = result.metrics["interval"]
-        row = {name: getattr(result, name) for name in ("database", "data", "variant", "trained_on", "held_out")}
+        row = {name: getattr(result, name) for name in ("database", "data", "model", "trained_on", "held_out")}
         row["trained_on"] = row["trained_on"] or "other folds"
         row |= {name: result.metrics[name] for name in ("n", "subjects")}
         row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
@@ -218,7 +234,7 @@ def table(found: list[Result]) -> pd.DataFrame:
 def _draw_confusion(result: Result, run: Path) -> None:
     """Save the confusion matrix as a figure, with its numbers as a table."""
     names, matrix = result.metrics["labels"], result.metrics["confusion"]
-    title = f"{result.data}: {result.variant}{', cross-database' if result.cross else ''}, n = {result.metrics['n']}"
+    title = f"{result.data}: {result.title}{', cross-database' if result.cross else ''}, n = {result.metrics['n']}"
     numbers = pd.DataFrame(matrix, columns=names).assign(true=names)
     plots.save(plots.confusion(matrix, names, title), run / "figures" / result.figure_name, numbers)
 

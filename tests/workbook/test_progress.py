@@ -16,7 +16,7 @@ from snakemake.logging import logger
 from fer3d.workbook import progress
 
 for _ in range(2):  # as a file that is read twice does
-    progress.attach(logger, Path("runs/tiny").absolute(), "tiny", 1, workflow.output_settings.dryrun)
+    progress.attach(logger, Path("runs/tiny").absolute(), "tiny", {}, 1, workflow.output_settings.dryrun)
 
 rule good:
     output: "good"
@@ -76,7 +76,7 @@ def test_a_snakemake_that_dies_before_its_first_job_says_why(tmp_path: Path) -> 
 
 
 def test_a_job_that_runs_long_is_named_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = progress.Progress(Path("run"), "tiny", interval=0.01)
+    handler = progress.Progress(Path("run"), "tiny", {}, interval=0.01)
     job = logging.makeLogRecord({"event": "job_info", "jobid": 1, "rule_msg": "the long job", "rule_name": "training"})
     handler.emit(job)
     printed = ""
