@@ -12,8 +12,8 @@ import pytest
 from fer3d import config, labels
 from fer3d.config import (
     ClipSettings,
-    NetworkSettings,
     FinetuningSettings,
+    NetworkSettings,
     PretrainingSettings,
     Profile,
     StandinSettings,
