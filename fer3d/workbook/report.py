@@ -22,7 +22,7 @@ import pandas as pd
 from fer3d import files, labels, paths
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics, paper, plots
-from fer3d.workbook import models, refresh
+from fer3d.workbook import claims, models, refresh
 
 TEMPLATE = "report.html"
 _PAGE = """
@@ -49,7 +49,9 @@ class Result:
     cross: bool
     """Whether the database was held out whole (Table 2), not fold by fold (Table 1)."""
     folders: tuple[Path, ...]
-    """The folders of the trainings."""
+    """The folders of the trainings with seed 0."""
+    by_seed: dict[int, tuple[Path, ...]]
+    """The folders of all trainings of the same settings and data."""
     metrics: dict[str, Any]
     """See `metrics.evaluate`."""
     over_folds: dict[str, Any]
@@ -147,6 +149,9 @@ def write(run: Path) -> Path:
         _draw_confusion(result, run)
     for name, cross in (("table1", False), ("table2", True)):
         files.write_csv(run / "tables" / f"{name}.csv", table([result for result in found if result.cross is cross]))
+    tested = claims.test(found)
+    if tested:
+        files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
     pages = [write_page(notebook, run) for notebook in _executed_notebooks(run)]
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -157,7 +162,7 @@ def write(run: Path) -> Path:
     additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]
     data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
     text = templates.get_template(TEMPLATE).render(
-        run=run, results=found, data=data, pages=pages, made_with=made_with, additions=additions
+        run=run, results=found, tested=tested, data=data, pages=pages, made_with=made_with, additions=additions
     )
     files.write_text(run / "index.html", text)
     return run / "index.html"
@@ -166,7 +171,8 @@ def write(run: Path) -> Path:
 def results(run: Path) -> Iterator[Result]:
     """The rows of a run: its finished trainings, folds pooled, in the order of the paper's tables."""
     for cross, database, model in itertools.product((False, True), labels.TITLES, models.TITLES):
-        if found := finished(run, database, model, cross).get(0):
+        found = finished(run, database, model, cross)
+        if 0 in found:
             yield _result(database, model, cross, found)
 
 
@@ -181,10 +187,14 @@ def finished(run: Path, database: str, model: str, cross: bool) -> dict[int, lis
     return found
 
 
-def _result(database: str, model: str, cross: bool, finished: list[Path]) -> Result:
-    made = {folder: _made_of(folder) for folder in finished}
-    made_of = made[max(finished, key=lambda folder: (folder / "model.json").stat().st_mtime)]
-    folders = tuple(folder for folder in finished if made[folder] == made_of)
+def _result(database: str, model: str, cross: bool, finished: dict[int, list[Path]]) -> Result:
+    made = {folder: _made_of(folder) for folders in finished.values() for folder in folders}
+    made_of = made[max(finished[0], key=lambda folder: (folder / "model.json").stat().st_mtime)]
+    alike = {
+        seed: tuple(f for f in folders if _but_seed(made[f]) == _but_seed(made_of))
+        for seed, folders in finished.items()
+    }
+    folders = alike[0]
     tables = [metrics.read_predictions(folder) for folder in folders]
     left_out = files.read_json(folders[0] / "metrics.json")["left_out"]
     return Result(
@@ -192,11 +202,12 @@ def _result(database: str, model: str, cross: bool, finished: list[Path]) -> Res
         model=model,
         cross=cross,
         folders=folders,
+        by_seed={seed: found for seed, found in alike.items() if found},
         metrics=metrics.evaluate(metrics.pool(tables)),
         over_folds=metrics.over_folds(tables),
         made_of=made_of,
         left_out=left_out,
-        stale_folds=tuple(folder.name for folder in finished if folder not in folders),
+        stale_folds=tuple(folder.name for folder in finished[0] if folder not in folders),
     )
 
 
@@ -211,6 +222,11 @@ def _made_of(folder: Path) -> dict[str, Any]:
         "data": data,
         "folds": info["data"]["split"].get("folds"),
     }
+
+
+def _but_seed(made_of: dict[str, Any]) -> dict[str, Any]:
+    profile = made_of["profile"]
+    return {**made_of, "profile": {**profile, "training": {**profile["training"], "seed": None}}}
 
 
 def table(found: list[Result]) -> pd.DataFrame:
