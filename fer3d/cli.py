@@ -452,6 +452,17 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run, reports/ru
 
 
 @app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="Folder of a run on synthetic data, reports/runs/<run>.")],
+) -> None:
+    """Write what is committed of a run: reports/synthetic, and from it the README's table of results."""
+    from fer3d import paths
+    from fer3d.workbook import publish
+
+    print(publish.publish(run, paths.PUBLISHED, paths.ROOT / "README.md"))
+
+
+@app.command()
 def reproduce(
     profile: ProfileName = "laptop",
     run: Annotated[str, typer.Option(help="Name of the run; the profile's by default.")] = "",

@@ -11,6 +11,9 @@ NOTEBOOKS = ROOT / "notebooks"
 BENCHMARK_RESULTS = ROOT / "benchmarks" / "results"
 """Tables that benchmarks write and notebooks show."""
 
+PUBLISHED = ROOT / "reports" / "synthetic"
+"""The committed results (`workbook.publish`)."""
+
 RUN_FILES = ("model.json", "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
 """What the folder of a finished training holds, in the order of writing."""
 
