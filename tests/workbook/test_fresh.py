@@ -320,8 +320,10 @@ def test_more_seeds_add_their_trainings_and_leave_the_others(tables: Place) -> N
         for k in (0, 1)
     }
     cross = {f"training of 3d+landmarks on {name}, cross-seed1" for name in DATABASES}
-    assert tables.planned("seeds=2") == within | cross | {"the report"}
+    assert tables.planned("--config", "profile=tiny", "full=true", "seeds=2") == within | cross | {"the report"}
 
 
 def test_after_whole_tables_the_rows_of_a_reproduction_are_there(tables: Place) -> None:
-    assert {job for job in tables.planned("full=false") if job.startswith("training")} == set()
+    assert {
+        job for job in tables.planned("--config", "profile=tiny", "full=false") if job.startswith("training")
+    } == set()
