@@ -62,7 +62,10 @@ def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
     assert done.stdout == "[]\n"
     status, out, _ = call("--help")
     assert status == 0
-    commands = "doctor standins index prepare train pretrain evaluate predict demo notebook export report reproduce"
+    commands = (
+        "doctor standins index prepare train pretrain evaluate predict demo notebook export report reproduce publish "
+    )
+    commands += "train-row baselines"
     assert all(f"  {command} " in out for command in commands.split())
 
 
@@ -87,6 +90,10 @@ def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
         "predict {tmp}/none.avi --weights {tmp}",
         "export {tmp} --out {tmp}/x.onnx",
         "report {tmp}",
+        "publish {tmp}",
+        "train-row ckplus linear",
+        "train-row paint 3d",
+        "baselines ckplus --folds x",
         "reproduce --profile big",
     ],
 )
