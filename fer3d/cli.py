@@ -89,12 +89,16 @@ def index(
     csv: Annotated[
         Path | None, typer.Option(help="Also write this table: one row per sequence, found or left out.")
     ] = None,
+    frames: Annotated[
+        bool,
+        typer.Option("--frames", help="Decode each recording to its end: count frames and seconds, find holes."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a reader finds in a release, and what it skips and why."""
     from fer3d.data.databases import summary
 
-    found = summary.summarise(database, root, csv)
+    found = summary.summarise(database, root, csv, frames)
     if as_json:
         _print_json(found)
     else:
