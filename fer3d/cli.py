@@ -30,7 +30,7 @@ app = typer.Typer(
 
 Database = Annotated[str, typer.Argument(help=f"One of {', '.join(labels.TITLES)}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, paper.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, tables, paper.")]
 VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks.")]
 RecipeName = Annotated[
     str,
