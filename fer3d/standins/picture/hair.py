@@ -74,7 +74,7 @@ class Hair:
     height: np.ndarray
     """(ROWS, COLS) height over the skin in millimetres."""
     along: np.ndarray
-    """(ROWS, COLS, 3) unit vectors along the strands, for the highlight; zero for curls."""
+    """(3, ROWS, COLS) unit vectors along the strands, for the highlight; zero for curls."""
     shade: np.ndarray
     """(HEIGHT, WIDTH) factor on the light that reaches the skin."""
 
@@ -168,13 +168,13 @@ def _flow(style: HairStyle, person: Person, rng: np.random.Generator) -> tuple[n
 
 
 def _tangent(across: np.ndarray, style: HairStyle) -> np.ndarray:
-    """(ROWS, COLS, 3) unit vectors along lines of constant ``across``."""
+    """(3, ROWS, COLS) unit vectors along lines of constant ``across``."""
     here = texel_positions()
-    grid = np.stack([vertex_means(v) for v in (here.x, here.y, here.z)], -1)
+    grid = np.stack([vertex_means(v) for v in (here.x, here.y, here.z)])
     value = vertex_means(across)
     down, right = np.gradient(value)
-    way = down[..., None] * np.gradient(grid, axis=1) - right[..., None] * np.gradient(grid, axis=0)
-    way /= np.linalg.norm(way, axis=-1, keepdims=True) + 1e-6
+    way = down * np.gradient(grid, axis=2) - right * np.gradient(grid, axis=1)
+    way /= np.linalg.norm(way, axis=0) + 1e-6
     return f32(way * (style.flow != "curl"))
 
 

@@ -28,7 +28,7 @@ class Skin:
     gloss: np.ndarray
     """(ROWS, COLS) strength of the skin's specular highlight."""
     strands: np.ndarray
-    """(ROWS, COLS, 3) unit vectors along the strands; zero for curls."""
+    """(3, ROWS, COLS) unit vectors along the strands; zero for curls."""
     sheen: np.ndarray
     """(ROWS, COLS) strength of the hair's specular highlight."""
 
@@ -57,7 +57,7 @@ def bake_texture(person: Person) -> Skin:
         grown.height,
         (0.55 + 0.55 * oily) * (1 - cover),
         grown.along,
-        (0.22 + 0.4 * np.sqrt(np.mean(person.hair))) * cover * np.linalg.norm(grown.along, axis=-1),
+        (0.22 + 0.4 * np.sqrt(np.mean(person.hair))) * cover * np.linalg.norm(grown.along, axis=0),
     )
 
 
