@@ -5,6 +5,7 @@ bright lower edge, because light mostly comes from above. It is drawn on the tem
 moves with the skin.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -123,7 +124,7 @@ def _patch(relief: np.ndarray, wrinkle: Wrinkle) -> np.ndarray:
 def _groove(x: np.ndarray, y: np.ndarray, bearing: np.ndarray, curve: np.ndarray, width: float) -> np.ndarray:
     """(H, W) relief of one line: -1 on the curve, 0 far from it, weaker towards its ends."""
     knots = np.linspace(0, 1, len(curve))
-    fine = np.stack([np.interp(np.linspace(0, 1, 28), knots, curve[:, k]) for k in (0, 1)], 1)
+    fine = f32(np.stack([np.interp(np.linspace(0, 1, 28), knots, curve[:, k]) for k in (0, 1)], 1))
     out = np.zeros_like(x)
     near = np.argwhere(
         (x > fine[:, 0].min() - 6) & (x < fine[:, 0].max() + 6)
@@ -133,7 +134,7 @@ def _groove(x: np.ndarray, y: np.ndarray, bearing: np.ndarray, curve: np.ndarray
     px, py = x[r0:r1, c0:c1], y[r0:r1, c0:c1]
     best = np.zeros_like(px)
     for k, (ax, ay) in enumerate(fine):
-        fade = np.sin(np.pi * (k + 1) / (len(fine) + 1)) ** 0.7
+        fade = math.sin(math.pi * (k + 1) / (len(fine) + 1)) ** 0.7
         best = np.minimum(best, -fade * np.exp(-((px - ax) ** 2 + (py - ay) ** 2) / (2 * (0.62 * width) ** 2)))
     out[r0:r1, c0:c1] = best
     return out
