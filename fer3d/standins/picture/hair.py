@@ -201,7 +201,7 @@ def _smooth(grid: np.ndarray) -> np.ndarray:
 
 
 def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint a beard onto ``albedo`` (3, HEIGHT, WIDTH) and ``relief``, in place: stubble as dots, longer hair as strands."""
+    """Paint a beard onto ``albedo`` (3, HEIGHT, WIDTH) and ``relief``, in place: dots, or strands of longer hair."""
     if person.beard == "none":
         return
     here = texel_positions()
@@ -235,7 +235,7 @@ def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.
 
 
 def paint_brows(person: Person, albedo: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint the brows onto ``albedo`` (3, HEIGHT, WIDTH), in place: a band of hairs along landmarks 17 to 21, thin at both ends."""
+    """Paint the brows onto ``albedo`` (3, HEIGHT, WIDTH), in place: hairs along landmarks 17 to 21, few at both ends."""
     thickness, density, darkness = person.brow
     here = texel_positions()
     around = _brow_rows()

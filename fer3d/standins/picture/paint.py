@@ -218,7 +218,7 @@ def _lips(
     red = np.stack([cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), 3.5 * s) for plane in slit.under])
     red *= np.sqrt(rgb(person.lips) / rgb(person.skin))
     u = slit.along * slit.length / s
-    red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))
+    red *= 1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along))
     t = np.clip((v - top) / np.maximum(upper - top, 0.5), 0, 1)
     _over(slit.under, red * (0.70 + 0.06 * t), _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)

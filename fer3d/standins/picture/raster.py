@@ -74,14 +74,16 @@ def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray
     width, height = (int(v) // 2 for v in (high - low))
     slope, facing = _slope(on_screen)
     size = facing.shape[1] * _DENSE, facing.shape[0] * _DENSE
-    x, y, depth = (cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).ravel() for plane in on_screen)
+    halved = on_screen[0] * f32(0.5) - f32(low[0] / 2), on_screen[1] * f32(0.5) - f32(low[1] / 2)
+    steps = (on_screen[2] + f32(_BACK)) * f32(_STEPS)
+    x, y, depth = (cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).ravel() for plane in (*halved, steps))
     drawn = cv2.resize(facing, size, interpolation=cv2.INTER_NEAREST).ravel()
-    nearest = _splat(x - f32(low[0]), y - f32(low[1]), depth, drawn, width, height)
+    nearest = _splat(x, y, depth, drawn, width, height)
     square = np.ones((3, 3), np.uint8)
     hit = cv2.morphologyEx((nearest >= 0).astype(np.uint8), cv2.MORPH_CLOSE, square)
     for reach in (3, 5):  # fill holes, then add a rim to smooth the silhouette
         nearest = np.where(nearest >= 0, nearest, cv2.dilate(nearest, np.ones((reach, reach), np.uint8)))
-    places = _refined(nearest, x - f32(low[0]), y - f32(low[1]), slope)
+    places = _refined(nearest, x, y, slope)
     cover = np.clip(2 * cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8) - 1, 0, 1)
     full = (width * 2, height * 2)
     places, cover = (cv2.resize(values, full, interpolation=cv2.INTER_LINEAR) for values in (places, cover))
@@ -89,25 +91,33 @@ def rasterise(on_screen: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray
 
 
 def _splat(x: np.ndarray, y: np.ndarray, depth: np.ndarray, drawn: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(height, width) float64 at half resolution: depth and number of the nearest point, -1 where there is none."""
-    x, y = x * f32(0.5), y * f32(0.5)
-    kept = np.flatnonzero((x >= 0) & (y >= 0) & (x < width) & (y < height) & drawn.view(bool))
-    pixel = y[kept].astype(np.int32) * np.int32(width) + x[kept].astype(np.int32)
-    steps = ((depth[kept] + f32(_BACK)) * f32(_STEPS)).astype(np.int32)
-    nearest = np.full(height * width, -1, np.int32)
-    np.maximum.at(nearest, pixel, (steps << _NUMBER_BITS) | kept.astype(np.int32))
-    return nearest.reshape(height, width).astype(np.float64)  # which cv2.dilate takes, and holds 31 bits
+    """(height, width) float64: depth and number of the nearest of the points that are drawn, -1 where there is none.
+
+    ``x`` and ``y`` in pixels of half the resolution, ``depth`` in steps, all (N,).
+    """
+    kept = (x >= 0) & (y >= 0) & (x < width) & (y < height) & drawn.view(bool)
+    pixel = y.astype(np.int32) * np.int32(width) + x.astype(np.int32)
+    pixel[~kept] = height * width  # a pixel that is thrown away
+    number = depth.astype(np.int32)
+    number <<= _NUMBER_BITS
+    number |= np.arange(len(x), dtype=np.int32)
+    nearest = np.full(height * width + 1, -1, np.int32)
+    np.maximum.at(nearest, pixel, number)
+    return nearest[:-1].reshape(height, width).astype(np.float64)  # which cv2.dilate takes, and holds 31 bits
 
 
 def _refined(nearest: np.ndarray, x: np.ndarray, y: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """(h, w, 2) column and row on the grid at each pixel's centre: the nearest point's, plus slope times offset."""
+    """(h, w, 2) column and row on the grid at each pixel's centre: the nearest point's, plus slope times offset.
+
+    The points' ``x`` and ``y`` (N,) as for `_splat`.
+    """
     ys, xs = np.nonzero(nearest >= 0)
     number = nearest[ys, xs].astype(np.int32) & np.int32((1 << _NUMBER_BITS) - 1)
     cols = slope.shape[2]
     row = number // np.int32(cols * _DENSE)
     col = number - row * np.int32(cols * _DENSE)
-    off_x = f32(2 * xs + 1) - x[number]
-    off_y = f32(2 * ys + 1) - y[number]
+    off_x = f32(2 * xs + 1) - 2 * x[number]
+    off_y = f32(2 * ys + 1) - 2 * y[number]
     vertex = (row // np.int32(_DENSE)) * np.int32(cols) + col // np.int32(_DENSE)
     a, b, c, d = (plane.ravel()[vertex] for plane in slope)
     places = np.zeros((*nearest.shape, 2), np.float32)

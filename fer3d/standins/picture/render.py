@@ -20,7 +20,7 @@ import numpy as np
 from fer3d.standins.people import head
 from fer3d.standins.people.person import Person, Pose, control_displacements
 from fer3d.standins.picture import glasses, paint, skin, surroundings, wrinkles
-from fer3d.standins.picture.raster import NO_SECOND_MAP, f32, normals, rasterise, rotation
+from fer3d.standins.picture.raster import NO_SECOND_MAP, f32, normals, rasterise, rgb, rotation
 from fer3d.standins.picture.scene import Light, Scene
 from fer3d.standins.picture.texture import TEXELS_PER_VERTEX
 
@@ -41,7 +41,7 @@ class Renderer:
 
     def __post_init__(self) -> None:
         self._skin = skin.bake_texture(self.person)
-        self._texture = np.dstack([self._skin.albedo, np.zeros_like(self._skin.albedo[..., 0])])
+        self._texture = np.dstack([self._skin.albedo, wrinkles.factors(self._skin.relief)])
         self._rest, self.rest_landmarks = _rest_shape(self.person, self._skin)
         self._occlusion = _occlusion(self._rest)
         if self.person.glasses != "none":
@@ -54,7 +54,8 @@ class Renderer:
         self._wall = surroundings.wall(self.scene, self._rng)
         size = (self.scene.height + _NOISE_MARGIN, self.scene.width + _NOISE_MARGIN) + (() if self.scene.grey else (3,))
         grain = self._rng.normal(0, self.scene.noise, size)
-        self._grain = np.rint(grain, out=grain).astype(np.int16)
+        np.rint(grain, out=grain)
+        self._brighter, self._darker = (np.clip(part, 0, 255).astype(np.uint8) for part in (grain, -grain))
         self._set_up_light()
 
     def _set_up_light(self) -> None:
@@ -131,7 +132,7 @@ class Renderer:
         """Points (3, ...) turned about the neck, in millimetres, and projected: (3, ...) pixels x, y and depth."""
         pivot = f32([[0], [70], [-90]])
         turned = rotation(pose.turn) @ (f32(points).reshape(3, -1) - pivot)
-        turned += pivot + f32([[pose.shift[0]], [pose.shift[1]], [0]])
+        turned += pivot + f32([*pose.shift, 0])[:, None]
         on_screen = np.empty_like(turned)
         near = f32(_DISTANCE * self.scene.scale) / (f32(_DISTANCE) - turned[2])
         centre = f32([[self.scene.centre[0] * self.scene.width], [self.scene.centre[1] * self.scene.height]])
@@ -146,46 +147,48 @@ class Renderer:
 
     def _lit(self, grid: np.ndarray, pose: Pose) -> np.ndarray:
         """(ROWS, COLS, 4) square root of the diffuse light (red, green, blue) for albedo 1, and the highlight."""
-        normal = normals(grid)
-        strands = np.tensordot(rotation(pose.turn), self._skin.strands, 1)
-        sky = (f32(0.85) - f32(0.3) * normal[1]) * self._occlusion
-        light = np.empty((4, head.ROWS, head.COLS), np.float32)
-        np.multiply(f32(self.scene.ambient)[:, None, None], sky, out=light[:3])
+        normal = normals(grid).reshape(3, -1)
+        towards = f32([lamp.towards for lamp in self.scene.lights])
+        half = towards + f32([0, 0, 1])
+        half /= np.linalg.norm(half, axis=1, keepdims=True)
+        shape = (len(towards), head.ROWS, head.COLS)
+        facing, mirrored = (towards @ normal).reshape(shape), (half @ normal).reshape(shape)
+        # the light turned back, in place of all strands turned with the head
+        along = (half @ rotation(pose.turn) @ self._skin.strands.reshape(3, -1)).reshape(shape)
+        sky = (f32(0.85) - f32(0.3) * normal[1].reshape(shape[1:])) * self._occlusion
+        light = np.empty((4, *shape[1:]), np.float32)
+        np.multiply(rgb(self.scene.ambient), sky, out=light[:3])
         light[3] = 0
-        for lamp, seen in zip(self.scene.lights, self._shadows, strict=True):
-            facing = np.tensordot(f32(lamp.towards), normal, 1)
+        for k, (lamp, seen) in enumerate(zip(self.scene.lights, self._shadows, strict=True)):
             reached = f32(0.275) * self._occlusion + f32(0.825) * seen
             # subsurface scattering: red light wraps further around than blue
             for channel, wrap in enumerate((0.30, 0.20, 0.16)):
-                soft = np.maximum(facing + f32(wrap), 0)
+                soft = np.maximum(facing[k] + f32(wrap), 0)
                 soft *= soft
                 soft *= f32(lamp.colour[channel] / (1 + wrap) ** 2)
                 soft *= reached
                 light[channel] += soft
-            half = f32(lamp.towards) + f32([0, 0, 1])
-            half /= np.linalg.norm(half)
-            glint = np.square(np.square(np.square(np.clip(np.tensordot(half, normal, 1), 0, 1))))
+            glint = np.square(np.square(np.square(np.clip(mirrored[k], 0, 1))))
             shine = glint * (f32(0.35) + f32(0.65) * glint * glint)
             shine *= self._skin.gloss
             # hair shines where its strands are perpendicular to the light
-            across = 1 - np.square(np.tensordot(half, strands, 1))
+            across = 1 - np.square(along[k])
             wide = np.square(across)
             across = np.square(np.square(wide)) * wide  # to the power of 10
             across *= self._skin.sheen
-            across *= np.clip(facing + f32(0.3), 0, 1)
+            across *= np.clip(facing[k] + f32(0.3), 0, 1)
             shine += across
             shine *= seen
             shine *= f32(lamp.colour[1])
             light[3] += shine
         np.sqrt(light[:3] * f32(self.scene.exposure), out=light[:3])
         light[3] *= f32(0.16 * 255 * self.scene.exposure)
-        return cv2.merge(light)
+        return cv2.merge(list(light))
 
-    def _head(
-        self, places: np.ndarray, light: np.ndarray, pose: Pose, marks: np.ndarray, lift: float
-    ) -> np.ndarray:
+    def _head(self, places: np.ndarray, light: np.ndarray, pose: Pose, marks: np.ndarray, lift: float) -> np.ndarray:
         """(3, h, w) the head in the window of `rasterise`. ``marks``: landmarks (68, 2) in its pixels."""
-        self._texture[..., 3] = wrinkles.shading(self._skin.relief, pose.units, self.person.age)
+        folds = wrinkles.region()
+        self._texture[*folds, 3] = wrinkles.shading(self._skin.relief, pose.units, self.person.age)
         texel = places * f32(TEXELS_PER_VERTEX)
         texel += f32((TEXELS_PER_VERTEX - 1) / 2)
         colour = cv2.remap(self._texture, texel, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -223,7 +226,7 @@ class Renderer:
 
     def _photograph(self, planes: np.ndarray) -> np.ndarray:
         """What the camera makes of colours (3, h, w) but for its noise: (h, w, 3) uint8, or (h, w) of a grey one."""
-        seen = cv2.convertScaleAbs(cv2.merge(planes))
+        seen = cv2.convertScaleAbs(cv2.merge(list(planes)))
         if self.scene.grey:
             seen = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
         return cv2.GaussianBlur(seen, (0, 0), self.scene.blur) if self.scene.blur > 0 else seen
@@ -231,8 +234,8 @@ class Renderer:
     def _with_noise(self, picture: np.ndarray) -> np.ndarray:
         """(height, width, 3) the picture with the sensor's noise."""
         dy, dx = self._rng.integers(0, _NOISE_MARGIN, 2)
-        grain = self._grain[dy : dy + picture.shape[0], dx : dx + picture.shape[1]]
-        seen = cv2.add(picture, grain, dtype=cv2.CV_8U)
+        part = slice(dy, dy + picture.shape[0]), slice(dx, dx + picture.shape[1])
+        seen = cv2.subtract(cv2.add(picture, self._brighter[part]), self._darker[part])
         return cv2.cvtColor(seen, cv2.COLOR_GRAY2RGB) if self.scene.grey else seen
 
 

@@ -78,16 +78,16 @@ def grain_noise(
     """
     tile = rng.standard_normal((256, 256), dtype=np.float32)
     tile = cv2.GaussianBlur(np.pad(tile, 8, mode="wrap"), (0, 0), 1.0)[8:-8, 8:-8] * f32(3.5)
-    at = [f32(across * f32(2 / width)), f32(along * f32(2 / length))]
-    for axis, places in zip((1, 0), at, strict=True):  # the tile repeated beforehand: cv2.BORDER_WRAP takes as long again
+    x, y = f32(across * f32(2 / width)), f32(along * f32(2 / length))
+    for axis, places in ((1, x), (0, y)):  # the tile repeated beforehand: cv2.BORDER_WRAP takes as long again
         first, last = math.floor(places.min()), math.ceil(places.max())
         tile = tile.take(np.arange(first, last + 2), axis, mode="wrap")
         places -= first
-    return cv2.remap(tile, *at, cv2.INTER_LINEAR)
+    return cv2.remap(tile, x, y, cv2.INTER_LINEAR)
 
 
-def noise(rng: np.random.Generator, size: float, where: tuple[slice, slice] = np.s_[:, :]) -> np.ndarray:
-    """Noise of standard deviation about 1 with round grains of ``size`` millimetres, on all texels or some rows and columns."""
+def noise(rng: np.random.Generator, size: float, where: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
+    """Noise of standard deviation about 1 with round grains of ``size`` millimetres, on all texels or a window."""
     here = texel_positions()
     return grain_noise(rng, here.round[where], here.y[where], size, size)
 
