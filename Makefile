@@ -49,8 +49,9 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 	@echo "== stand-ins and stores of the tiny profile" && $(BIN)/python -c \
 		"from fer3d.workbook import pipeline; [pipeline.store(name, 'tiny') for name in pipeline.DATABASES]"
 	@echo "== pytest" && OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
-	@echo "== nbval" && OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+	@echo "== nbval" && $(BIN)/python tests/helpers/tiny_notebooks.py build/nbval && \
+		OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --rootdir . \
+		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg build/nbval
 
 test-slurm: $(VENV)/.installed-dev ## A small grid through a SLURM on this machine (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[slurm]'

@@ -30,7 +30,7 @@ app = typer.Typer(
 
 Database = Annotated[str, typer.Argument(help=f"One of {', '.join(labels.TITLES)}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, paper, tables.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, tables, paper.")]
 VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks, r3d_18.")]
 RecipeName = Annotated[
     str,
@@ -89,12 +89,16 @@ def index(
     csv: Annotated[
         Path | None, typer.Option(help="Also write this table: one row per sequence, found or left out.")
     ] = None,
+    frames: Annotated[
+        bool,
+        typer.Option("--frames", help="Decode each recording to its end: count frames and seconds, find holes."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a reader finds in a release, and what it skips and why."""
     from fer3d.data.databases import summary
 
-    found = summary.summarise(database, root, csv)
+    found = summary.summarise(database, root, csv, frames)
     if as_json:
         _print_json(found)
     else:

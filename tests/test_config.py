@@ -119,7 +119,7 @@ def test_a_wrong_assignment_is_one_line_with_what_is_near(text: str, message: st
 
 
 def test_an_unknown_profile_lists_the_known() -> None:
-    with pytest.raises(InputError, match="tiny, laptop, paper"):
+    with pytest.raises(InputError, match="tiny, laptop, tables, paper"):
         config.profile("big")
 
 

@@ -152,7 +152,8 @@ def markers(jobs: Collection[Job], folder: Path, profile: str) -> dict[Path, Pat
 def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -> None:
     """Remove the markers of what is missing or was made anew, so that the workflow makes it, and what depends on it.
 
-    Without Snakemake's records all are removed: it would take whatever is there for fresh.
+    A store is made again whose stand-in was edited. Without Snakemake's records all markers are removed, and the
+    notebooks that depend on none: it would take whatever is there for fresh.
     """
     recorded = any((state() / "metadata").glob("*"))
     half = [
@@ -165,6 +166,23 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
     for marker, original in markers(jobs, folder, profile).items():
         if not recorded or marker in half or _differ(marker, original):
             marker.unlink(missing_ok=True)
+    for database in pipeline.databases():
+        (marker,) = pipeline.store_markers([database], profile)
+        release = pipeline.release_folder(database, profile)
+        if marker.exists() and not pipeline.licensed(database) and _last_change(release) > marker.stat().st_mtime:
+            marker.unlink()
+    if not recorded:
+        (folder / "notebooks" / "07_own_video.ipynb").unlink(missing_ok=True)
+
+
+def _last_change(release: Path) -> float:
+    """When a file of the release was written, added or removed for the last time, in seconds since the epoch."""
+    changes = [0.0]
+    for folder, _, names in os.walk(release):
+        for path in (Path(folder), *(Path(folder) / name for name in names)):
+            with contextlib.suppress(OSError):  # a broken link
+                changes.append(path.stat().st_mtime)
+    return max(changes)
 
 
 def _differ(marker: Path, original: Path) -> bool:

@@ -159,6 +159,12 @@ def remake_store(place: Place) -> None:
     (place.data / "prepared" / "tiny" / "mmi" / "prepared.json").write_text("{}")
 
 
+def edit_standin(place: Place) -> None:
+    label = place.data / "standins" / "tiny" / "mmi" / "Sessions" / "2" / "S001-002.xml"
+    label.parent.mkdir(parents=True)
+    label.write_text("changed by hand")
+
+
 def remove_records(place: Place) -> None:
     shutil.rmtree(place.reports / ".snakemake")
 
@@ -225,7 +231,11 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
         remake_store,
         {"faces, landmarks and clips of mmi"} | EXPLORED | CROSS | AFTER_CROSS,
     ),
-    "Snakemake's records deleted": (remove_records, ALL),
+    "a file of a stand-in changed by hand": (
+        edit_standin,
+        {"faces, landmarks and clips of mmi"} | EXPLORED | CROSS | AFTER_CROSS,
+    ),
+    "Snakemake's records deleted": (remove_records, ALL | OWN_VIDEO),
 }
 
 

@@ -17,16 +17,15 @@ semicolons or tabs; letter case does not matter.
 """
 
 import csv
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, check_recording, read_bytes, skipped
+from fer3d.data.databases.release import Published, Recording, Release, read_bytes, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, check_image, printable
+from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, printable
 from fer3d.errors import InputError
 from fer3d.labels import EMOTIONS, WORDS
 
@@ -146,16 +145,11 @@ def _sequence(release: Release, files: _Files, known: _Known, row: Mapping[str, 
         raise UnusableFile("no subject", path, remedy="the person's name in the column subject")
     source = files.find(path)
     images: tuple[Path, ...] = ()
-    rate = math.nan
     if source.is_dir():
         images = tuple(file for file in release.listing(source)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
             raise UnusableFile("a folder without images", path, remedy="a folder of images, or a video")
-        for image in images:
-            check_image(image)
-    else:
-        rate = release.with_flaw_noted(source, check_recording(source)).frame_rate
-    first, last = _part(row, rate)
+    first, last = _part(row, release.check(Recording(source, images)).frame_rate)
     shown = release.shown(source)
     name = shown if (first, last) == (0, None) else f"{shown} {first}-{'' if last is None else last}"
     return Sequence(
