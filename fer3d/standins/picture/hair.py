@@ -235,7 +235,7 @@ def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.
 
 
 def paint_brows(person: Person, albedo: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint the brows onto ``albedo`` (3, HEIGHT, WIDTH), in place: hairs along landmarks 17 to 21, few at the ends."""
+    """Paint the brows onto ``albedo`` (3, HEIGHT, WIDTH), in place: a band along landmarks 17 to 21."""
     thickness, density, darkness = person.brow
     here = texel_positions()
     around = _brow_rows()
