@@ -107,6 +107,18 @@ def test_the_full_grid_has_as_many_folds_as_a_database_can_have(
     assert folds == {"ckplus": 5, "mmi": 5, "fera": 5, "disfa": 5, "ravdess": 3, "table": 3}
 
 
+@pytest.mark.parametrize(("label", "tested"), [("happy", True), ("bored", False)])
+def test_own_videos_are_tested_across_databases_where_another_one_has_a_class_of_theirs(
+    label: str, tested: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = ("path,label,subject", f"a.mp4,{label},anna", f"b.mp4,{label},ben", "*,bored,")
+    trees.write_text(tmp_path / "labels.csv", "\n".join(lines))
+    monkeypatch.setenv("FER3D_TABLE", str(tmp_path))
+    grid = pipeline.grid(config.profile("tiny"), full=False)
+    assert {job.database for job in grid if job.trained_on} == {"ckplus"} | ({"table"} if tested else set())
+    assert {job.fold for job in grid if job.database == "table" and not job.trained_on} == {0}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

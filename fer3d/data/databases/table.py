@@ -72,6 +72,15 @@ def people(release: Release) -> dict[str, int | None]:
     return {row["subject"]: int(row["fold"]) if row["fold"].isdecimal() else None for row in rows}
 
 
+def classes(release: Release) -> set[str]:
+    """The classes that the lines of the table name, by the words for them; unknown words don't count."""
+    rows, known = list(_rows(release)), _Known()
+    for row in rows:
+        known.declare(row)
+    words = {row["label"].lower() for row in rows if row["path"] != "*"}
+    return {known.words[word] for word in words if word in known.words}
+
+
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """A sequence for each line, in their order.
 
