@@ -26,10 +26,10 @@ REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "
 	--executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
 	$(if $(GPUS),--gpus "$(GPUS)") $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(DRY),--dry-run)
 
-.PHONY: help reproduce tables test test-slurm docs demo lab notebooks bench clean usable
+.PHONY: help reproduce tables test test-slurm test-browser docs demo lab notebooks bench clean usable
 
 help: ## Lists these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "  Variables: PROFILE=laptop|tiny|paper|tables  RUN=name  CORES=n  PYTHON=python3.12  VIDEO=file"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 	@echo "  Open databases and your own videos: RAVDESS=folder  CREMAD=folder  TABLE=folder"
@@ -56,6 +56,11 @@ test: $(VENV)/.installed-dev ## Format, lint, types, tests, and the committed no
 test-slurm: $(VENV)/.installed-dev ## A small grid through a SLURM on this machine (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[slurm]'
 	@$(BIN)/pytest -x -s tests/slurm/check_grid.py
+
+test-browser: $(VENV)/.installed-dev ## The report and the notebooks in Chromium (apt-get install chromium); pictures in reports/browser
+	@$(BIN)/python tests/browser/chromium.py
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
+	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser/check_*.py
 
 docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
 	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site

@@ -133,9 +133,20 @@ def test_a_virtual_environment_whose_python_is_gone_is_one_clear_line(bare: Path
     assert done.returncode != 0 and "try make clean" in done.stdout
 
 
+@pytest.mark.parametrize(("asked", "message"), [("", "no browser found (chromium,"), ("/none", "CHROMIUM=/none is no")])
+def test_a_missing_browser_is_one_clear_line(asked: str, message: str) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests" / "browser" / "chromium.py"],
+        capture_output=True, text=True, env={"PATH": "/nonexistent", "CHROMIUM": asked},
+    )  # fmt: skip
+    assert done.returncode == 2 and not done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(message) and "apt-get install chromium" in line
+
+
 def test_help_lists_every_command(bare: Path) -> None:
     shown = subprocess.run(["make", "help"], cwd=bare, capture_output=True, text=True, check=True).stdout
-    for command in ("reproduce", "tables", "test", "lab", "bench", "clean"):
+    for command in ("reproduce", "tables", "test", "test-slurm", "test-browser", "lab", "bench", "clean"):
         assert f"make {command} " in shown
 
 

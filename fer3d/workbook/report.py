@@ -8,35 +8,21 @@ loads anything from the network, so the report can be read offline.
 import itertools
 import re
 import shlex
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import nbformat
 import numpy as np
 import pandas as pd
 
 from fer3d import files, labels, paths
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics, paper, plots
-from fer3d.workbook import claims, models, refresh
+from fer3d.workbook import claims, models, page
 
 TEMPLATE = "report.html"
-_PAGE = """
-{%- extends "lab/index.html.j2" -%}
-{%- block html_head_js %}{% endblock -%}
-{%- block html_head_js_mathjax %}{% endblock -%}
-{%- block html_head_js_mermaidjs %}{% endblock -%}
-{%- block body_header -%}
-<body class="jp-Notebook" data-jp-theme-light="true" data-jp-theme-name="JupyterLab Light">
-<nav style="margin: 1em 0"><a href="../index.html">← the report</a></nav>
-<main>
-{%- endblock -%}
-"""
-"""nbconvert's page without its scripts, which it would load from the network."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +92,11 @@ class Result:
         return f"table{1 + self.cross}-{self.database}-{self.model}"
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether the row needs no network."""
+        return self.model in models.CLASSICAL
+
+    @property
     def alt_text(self) -> str:
         """The confusion matrix's diagonal in words."""
         matrix = np.asarray(self.metrics["confusion"])
@@ -120,14 +111,14 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Page:
-    """An executed notebook as HTML."""
+class Chart:
+    """The rates of one database in one table as a figure."""
 
-    title: str
-    path: Path
-    """Relative to the run's folder."""
-    about: str
-    """The training or the database that it belongs to; empty for the others."""
+    cross: bool
+    data: str
+    name: str
+    """The file name, without suffix."""
+    alt: str
 
 
 def write(run: Path) -> Path:
@@ -147,22 +138,32 @@ def write(run: Path) -> Path:
         )
     for result in found:
         _draw_confusion(result, run)
+    charts = [_draw_rates(rows, run) for rows in _by_database(found)]
     for name, cross in (("table1", False), ("table2", True)):
         files.write_csv(run / "tables" / f"{name}.csv", table([result for result in found if result.cross is cross]))
     tested = claims.test(found)
     if tested:
         files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
-    pages = [write_page(notebook, run) for notebook in _executed_notebooks(run)]
+    pages = [page.plan(notebook, run) for notebook in _executed_notebooks(run)]
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    templates.filters["percent"] = lambda share: f"{100 * share:.1f}"
+    templates.filters["percent"] = _percent
+    page.write(pages, run, templates)
     info = files.read_json(found[0].folders[0] / "model.json")
     made_with = {"fer3d": info["fer3d"], **info["made_with"]}
     additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]
     data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
     text = templates.get_template(TEMPLATE).render(
-        run=run, results=found, tested=tested, data=data, pages=pages, made_with=made_with, additions=additions
+        run=run,
+        results=found,
+        summary=summary(found),
+        charts=charts,
+        tested=tested,
+        data=data,
+        pages=pages,
+        made_with=made_with,
+        additions=additions,
     )
     files.write_text(run / "index.html", text)
     return run / "index.html"
@@ -255,38 +256,60 @@ def _draw_confusion(result: Result, run: Path) -> None:
     plots.save(plots.confusion(matrix, names, title), run / "figures" / result.figure_name, numbers)
 
 
+def _by_database(found: list[Result]) -> list[list[Result]]:
+    """The rows of each database in each table."""
+    groups = itertools.groupby(found, key=lambda result: (result.cross, result.database))
+    return [list(rows) for _, rows in groups]
+
+
+def _draw_rates(rows: list[Result], run: Path) -> Chart:
+    """Save the rates of a database's rows as a figure, with its numbers as a table."""
+    first = rows[0]
+    numbers = pd.DataFrame(
+        {
+            "name": [row.title for row in rows],
+            **{key: [row.metrics[key] for row in rows] for key in ("n", "accuracy", "uar", "majority")},
+            "low": [row.metrics["interval"][0] for row in rows],
+            "high": [row.metrics["interval"][1] for row in rows],
+            "paper": [row.paper_rate.mean / 100 if row.paper_rate else np.nan for row in rows],
+        }
+    )
+    title = f"{first.data}: {'cross-database' if first.cross else 'subject-independent'}"
+    name = f"rates-table{1 + first.cross}-{first.database}"
+    plots.save(plots.rates(numbers, title), run / "figures" / name, numbers)
+    shares = (
+        f"{row.title} {_percent(row.metrics['accuracy'])} ({' to '.join(map(_percent, row.metrics['interval']))})"
+        for row in rows
+    )
+    alt = f"Accuracy with its 95 % interval, in per cent: {'; '.join(shares)}"
+    return Chart(first.cross, first.data, name, f"{title}. {alt}")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def summary(found: list[Result]) -> str:
+    """One sentence on the paper's model, or on the last one of the tables that a run has."""
+    parts = []
+    for cross in (False, True):
+        rows = [result for result in found if result.cross is cross]
+        chosen = "3d+landmarks" if any(row.model == "3d+landmarks" for row in rows) else rows[-1].model if rows else ""
+        rows = [row for row in rows if row.model == chosen]
+        if rows:
+            rates = sorted(row.metrics["accuracy"] for row in rows)
+            span = " to ".join(dict.fromkeys((_percent(rates[0]), _percent(rates[-1]))))
+            above = f"{sum(row.metrics['interval'][0] > row.metrics['majority'] for row in rows)} of {len(rows)}"
+            clips = f"the clips of {'a held-out database' if cross else 'held-out subjects'}"
+            if parts:
+                parts.append(f"of those of a held-out database {span} % (above it in {above})")
+            else:
+                above = f"above the majority-class baseline in {above} databases"
+                parts.append(f"Of {clips}, {rows[0].title} predicts {span} % correctly ({above})")
+    return f"{', '.join(parts)}; above means the whole 95 % interval."
+
+
 def _executed_notebooks(run: Path) -> list[Path]:
     """The executed notebooks of a run in reading order."""
     found = sorted(run.rglob("0*_*.ipynb"), key=lambda path: (path.name, path))
     return [path for path in found if not path.stem.endswith(".failed") and ".ipynb_checkpoints" not in path.parts]
-
-
-_FORMULA = re.compile(r"\$\$(?P<block>[^$]+)\$\$|\$(?P<inline>[^$\n]+)\$")
-
-
-def _mathml(formula: re.Match[str]) -> str:
-    """A LaTeX formula as MathML, which a browser draws without a script."""
-    from latex2mathml.converter import convert
-
-    return convert((formula["block"] or formula["inline"]).strip(), display="block" if formula["block"] else "inline")
-
-
-def write_page(notebook: Path, run: Path) -> Page:
-    """Write an executed notebook of a run as an HTML page that loads nothing from the network."""
-    from nbconvert import HTMLExporter
-
-    content = refresh.strip_widgets(nbformat.read(notebook, as_version=4))
-    folder = notebook.parent.relative_to(run)
-    about = "" if folder == Path("notebooks") else ", ".join(folder.parts)
-    page = run / "pages" / ("-".join([*folder.parts, notebook.stem]).removeprefix("notebooks-") + ".html")
-    headings = [line[2:].strip() for cell in content.cells for line in cell.source.splitlines() if line[:2] == "# "]
-    title = headings[0] if headings else notebook.stem
-    content.metadata["title"] = f"{title} · {about}" if about else title
-    for cell in content.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _FORMULA.sub(_mathml, cell.source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of figures without alternative text
-        html, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(content)
-    files.write_text(page, html)
-    return Page(title, page.relative_to(run), about)

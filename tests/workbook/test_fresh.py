@@ -210,6 +210,7 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     ),
     "the text of notebook 04": (edited("notebooks/04_training.ipynb", "Train one network", "Train a network"), TRAINED),
     "the page of the report": (edited("fer3d/workbook/report.html", "<", "<!-- changed --><"), {"the report"}),
+    "the style sheet of the report": (edited("fer3d/workbook/report.css", "body", "body, html"), {"the report"}),
     "the version of fer3d": (
         edited("fer3d/__init__.py", '__version__ = "', '__version__ = "9.'),
         PREPARED | LESSONS | EXPLORED | TRAINED | OWN_VIDEO,
