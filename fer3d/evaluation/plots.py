@@ -56,15 +56,17 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def heatmap(table: pd.DataFrame, title: str) -> Figure:
-    """A table as coloured cells with their numbers; a missing number stays white."""
+def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
+    """A table as coloured cells with their numbers, and a scale if they have a unit; a missing number stays white."""
     rows, columns = table.shape
     rotated = columns > 4
-    letters = 0 if rotated else max(len(str(name)) for name in table.columns)
+    letters = 0 if rotated else max(len(line) for name in table.columns for line in str(name).split("\n"))
     names = max(len(str(name)) for name in table.index)
     figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
     _cells(axes, table.astype(float), "Blues", fmt=".0f")
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
+    if unit:
+        figure.colorbar(axes.collections[0], ax=axes, label=unit)
     if rotated:
         axes.tick_params(axis="x", labelrotation=30)
     return figure
@@ -124,9 +126,11 @@ def crop(
 
 
 def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -> Figure:
-    """Detection scores per frame (NaN: no face found), and the number of rejections per reason."""
+    """Detection scores per frame (NaN: no face found) with the boundary at 0, and how often each reason to reject."""
     figure, (left, right) = _new(9, 3, title, 1, 2)
     seaborn.histplot(np.asarray(scores, float), bins=20, color=BLUE, alpha=1, edgecolor="white", ax=left)
+    left.axvline(0, color=VERMILION, linewidth=1.5, label="0: no face below")
+    left.legend(fontsize=8, loc="upper left")
     left.set(xlabel="detection score", ylabel="frames")
     left.set_title(f"n = {np.isfinite(scores).sum()} frames with a face", fontsize=10)
     names = list(reasons) or ["nothing rejected"]
@@ -283,14 +287,27 @@ def class_bars(values: pd.DataFrame, title: str, unit: str) -> Figure:
 # ---------------------------------------------------------------- training and results
 
 
-def curves(log: pd.DataFrame, title: str) -> Figure:
-    """Loss and accuracy on the training clips per epoch. ``log``: columns ``epoch``, ``loss``, ``train_accuracy``."""
-    figure, panels = _new(9, 3, title, 1, 2)
+def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], title: str) -> Figure:
+    """Loss and accuracy on the training clips per epoch, one line per training, and the accuracy on held-out clips.
+
+    Args:
+        logs: by name, columns ``epoch``, ``loss``, ``train_accuracy``.
+        held_out: the accuracy on the held-out clips after the last epoch, by the same names.
+        title: of the figure.
+    """
+    figure, panels = _new(9.5, 3, title, 1, 2)
+    highest = max(log["loss"].max() for log in logs.values())
     for axes, column, name in zip(panels, ("loss", "train_accuracy"), ("loss", "accuracy"), strict=True):
-        axes.plot(log["epoch"], log[column], marker="." if len(log) < 50 else None, color=BLUE)
+        for colour, (training, log) in zip(PALETTE, logs.items(), strict=False):
+            axes.plot(log["epoch"], log[column], ".-" if len(log) < 50 else "-", color=colour, label=training)
+            if column == "train_accuracy":
+                end = log["epoch"].max()
+                words = f"{training}, held out" if len(logs) > 1 else "held out"
+                axes.plot(end, held_out[training], "*", color=colour, markersize=13, mec="black", label=words)
         axes.set(xlabel="epoch", ylabel=f"training {name}")
-        axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(log[column].max(), 1e-9))
+        axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(highest, 1e-9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[1].legend(**_BESIDE)
     seaborn.despine(figure)
     return figure
 
@@ -365,18 +382,18 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
 
 
 def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: str) -> Figure:
-    """The face, the probability lost by covering each patch (R, R), and the landmark filter (G, G)."""
+    """The face, what covering each patch (R, R) costs in logit, and the landmark filter's weights (G, G)."""
     figure, panels = _new(9.4, 3, title, 1, 3)
     _face(panels[0], face, None)
     panels[0].set_title("last frame", fontsize=10)
     limit = max(float(np.abs(lost).max()), 1e-6)
     drawn = panels[1].imshow(lost, cmap="PuOr_r", vmin=-limit, vmax=limit)
-    figure.colorbar(drawn, ax=panels[1], label="probability lost", shrink=0.75)
+    figure.colorbar(drawn, ax=panels[1], label="cost, logit", shrink=0.75)
     panels[1].set_title("patch covered", fontsize=10)
     drawn = panels[2].imshow(weights, cmap=SEQUENTIAL, vmin=0, vmax=1)
     figure.colorbar(drawn, ax=panels[2], label="weight", shrink=0.75)
     panels[2].set_title("landmark filter", fontsize=10)
-    for axes, unit in zip(panels, ("pixels", "patches", "grid cells"), strict=True):
+    for axes, unit in zip(panels, ("pixels", "patches", "cells"), strict=True):
         axes.set(xlabel=f"column, {unit}", ylabel="row")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -392,6 +409,38 @@ def inflation(table: pd.DataFrame, title: str) -> Figure:
     axes.plot(table["inflated"], rows, "s", color=VERMILION, label="with the mistake")
     axes.set_yticks(rows, list(table["name"]))
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="accuracy")
+    axes.legend(**_BESIDE)
+    seaborn.despine(figure)
+    return figure
+
+
+def resampled(draws: Mapping[str, np.ndarray], estimate: float, title: str) -> Figure:
+    """A rate in many bootstrap draws, one histogram per way to draw, with its middle 95 % and the observed rate."""
+    figure, panels = _new(9, 1.2 + 1.4 * len(draws), title, len(draws), 1)
+    everything = np.concatenate(list(draws.values()))
+    bins = np.linspace(everything.min() - 0.01, everything.max() + 0.01, 40)
+    for axes, colour, (name, values) in zip(panels, PALETTE, draws.items(), strict=False):
+        axes.axvspan(*np.quantile(values, (0.025, 0.975)), color="0.88", label="middle 95 %")
+        axes.hist(values, bins.tolist(), color=colour)
+        axes.axvline(estimate, color="black", linewidth=1.2, label="observed")
+        axes.set(ylabel="draws", xlim=(bins[0], bins[-1]))
+        axes.set_title(name, fontsize=10, loc="left")
+    panels[0].legend(**_BESIDE)
+    panels[-1].set_xlabel("accuracy")
+    seaborn.despine(figure)
+    return figure
+
+
+def scatter(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, title: str) -> Figure:
+    """Pairs of numbers (N,) as dots, and the mean of ``y`` in each fifth of the range of ``x``."""
+    figure, (axes,) = _new(7, 3.2, title)
+    axes.plot(x, y, ".", color=GREY, markersize=4, label="one pair")
+    edges = np.linspace(x.min(), x.max() + 1e-9, 6)
+    fifth = np.digitize(x, edges) - 1
+    means = [(x[fifth == k].mean(), y[fifth == k].mean()) for k in range(5) if (fifth == k).any()]
+    axes.plot(*zip(*means, strict=True), "o-", color=BLUE, markersize=8, label="mean of a fifth of the range")
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xlabel=x_name, ylabel=y_name)
     axes.legend(**_BESIDE)
     seaborn.despine(figure)
     return figure

@@ -18,7 +18,6 @@ import cv2
 import ipywidgets as widgets
 import matplotlib
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
@@ -247,7 +246,6 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         titles: the databases' printed names.
         roots: the releases that the stores were made from.
     """
-    longest = max(map(len, stores.values()))
     num_frames = next(iter(stores.values())).frames.shape[1]
     recordings = {
         name: {
@@ -259,7 +257,7 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
     }
 
     def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
-        store, row = stores[database], clip % len(stores[database])
+        store, row, frame = stores[database], min(clip, len(stores[database])) - 1, frame - 1
         clip_info, (n_faces, score, confidence) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
         cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
@@ -268,23 +266,37 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         detection = (
             "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}, confidence {confidence:.2f}"
         )
-        title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame} of {num_frames}"
+        title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame + 1} of {num_frames}"
         panels, recording = [cropped], recordings[database].get(str(clip_info["sequence"]))
         recorded = source_frame(store, row, frame, recording) if recording else None
         if recorded is not None:
             box = Box(*store.squares[row, frame])
             points = crop.to_frame(points, box, store.settings.size)
             panels.insert(0, _annotated(recorded, box, points, landmarks))
-        names = [title, f"{titles[database]}, clip {row} of {len(store)}: {detection}"]
-        return _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
+        names = [title, f"{titles[database]}, clip {row + 1} of {len(store)}: {detection}"]
+        picture = _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
+        return np.vstack([picture, _legend(picture.shape[1])])
 
+    database = choice("database", [(titles[name], name) for name in stores])
+    clip = slider("clip", 1, 1, len(stores[database.value]))
+    database.observe(lambda change: setattr(clip, "max", len(stores[change["new"]])), names="value")
     return Explorer(
         draw,
-        database=choice("database", [(titles[name], name) for name in stores]),
-        clip=slider("clip", 0, 0, longest - 1),
-        frame=slider("frame", num_frames - 1, 0, num_frames - 1),
+        database=database,
+        clip=clip,
+        frame=slider("frame", num_frames, 1, num_frames),
         landmarks=widgets.Checkbox(True, description="landmarks"),
     )
+
+
+def _legend(width: int) -> np.ndarray:
+    """What the colours of the clip browser mean, (24, width, 3) uint8."""
+    line, x = np.full((24, width, 3), 255, np.uint8), 8
+    for colour, name in {POINTS: "landmarks", CROP: "crop", BOX: "detected box", NO_FACE: "no face"}.items():
+        cv2.rectangle(line, (x, 6), (x + 16, 16), colour, -1)
+        cv2.putText(line, name, (x + 22, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        x += 40 + 8 * len(name)
+    return line
 
 
 def source_frame(store: Store, row: int, frame: int, recording: databases.Sequence) -> np.ndarray | None:
@@ -343,23 +355,3 @@ def activations(stages: Mapping[str, np.ndarray], data: str) -> Explorer:
         channel=slider("channel", 0, 0, most_channels - 1),
         frame=slider("frame", num_frames - 1, 0, num_frames - 1),
     )
-
-
-def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarray], data: str) -> Explorer:
-    """Notebook 05: the clips of a cell of the confusion matrix.
-
-    Args:
-        predictions: a table as of `metrics.read_predictions`.
-        frames: returns the frames (T, H, W, 3) of one of its rows.
-        data: the database's printed name, followed by "(synthetic)" where it is a stand-in.
-    """
-    cells = predictions[["label", "prediction"]].value_counts().reset_index()
-    options = [(f"{label} as {prediction} ({n})", (label, prediction)) for label, prediction, n in cells.to_numpy()]
-
-    def draw(cell: tuple[str, str], clip: int) -> Figure:
-        rows = predictions[(predictions.label == cell[0]) & (predictions.prediction == cell[1])]
-        row = rows.iloc[clip % len(rows)]
-        title = f"{cell[0]} predicted as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']} ({data})"
-        return plots.film_strip(frames(row), title)
-
-    return Explorer(draw, cell=choice("cell", options), clip=slider("clip", 0, 0, int(cells["count"].max()) - 1))

@@ -43,9 +43,11 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "kernels": lambda title: plots.kernels(RNG.normal(size=(3, 3, 3, 3, 3)), title),
     "activations": lambda title: plots.activations({"stem": RNG.random((10, 4, 4))}, (0, 9), title),
     "class_bars": lambda title: plots.class_bars(COUNTS, title, "points"),
-    "curves": lambda title: plots.curves(LOG, title),
+    "curves": lambda title: plots.curves({"a": LOG, "b": LOG}, {"a": 0.5, "b": 0.25}, title),
     "confusion": lambda title: plots.confusion(CONFUSION, CLASSES, title),
     "rates": lambda title: plots.rates(RATES, title),
+    "resampled": lambda title: plots.resampled({"subjects": RNG.random(50), "clips": RNG.random(50)}, 0.5, title),
+    "scatter": lambda title: plots.scatter(RNG.random(40), RNG.normal(size=40), "weight", "cost", title),
     "occlusion": lambda title: plots.occlusion(FRAMES[0], RNG.normal(size=(8, 8)), RNG.random((7, 7)), title),
     "inflation": lambda title: plots.inflation(
         pd.DataFrame({"name": ["best fold"], "honest": [0.5], "inflated": [0.7]}), title
@@ -117,7 +119,7 @@ def test_palette_suits_colour_blind_readers():
 
 def test_saved_png_svg_and_csv_are_the_same_bytes_twice(tmp_path):
     for folder in ("first", "second"):
-        plots.save(plots.curves(LOG, "title"), tmp_path / folder / "3d+landmarks", LOG)
+        plots.save(plots.curves({"a": LOG}, {"a": 0.5}, "title"), tmp_path / folder / "3d+landmarks", LOG)
     kept = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert sorted(kept) == ["3d+landmarks.csv", "3d+landmarks.png", "3d+landmarks.svg"]
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}

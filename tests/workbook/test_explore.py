@@ -40,9 +40,6 @@ def store(clips: int) -> Store:
     )
 
 
-PREDICTIONS = pd.DataFrame(
-    {"clip": ["a", "b", "c"], "label": ["anger", "anger", "fear"], "prediction": ["fear", "fear", "fear"]}
-)
 EXPLORERS = {
     "clips": lambda: explore.clips(
         {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
@@ -52,7 +49,6 @@ EXPLORERS = {
     "activations": lambda: explore.activations(
         {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}, "CK+ (synthetic)"
     ),
-    "confusions": lambda: explore.confusions(PREDICTIONS, lambda row: FRAMES, "CK+ (synthetic)"),
 }
 
 
@@ -88,8 +84,8 @@ def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
     explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
 
     def share(frame, colour, landmarks=True):
-        drawn = explorer.draw(database="ckplus", clip=0, frame=frame, landmarks=landmarks)
-        return np.mean(np.abs(drawn[:, :540].astype(int) - colour).sum(-1) < 30)
+        drawn = explorer.draw(database="ckplus", clip=1, frame=frame + 1, landmarks=landmarks)
+        return np.mean(np.abs(drawn[:-24, :540].astype(int) - colour).sum(-1) < 30)
 
     assert share(4, explore.POINTS) > 10 * share(4, explore.POINTS, landmarks=False)
     assert share(4, explore.BOX) > 2 * share(5, explore.BOX)
@@ -128,6 +124,17 @@ def test_every_control_changes_the_picture(name):
         assert all(picture.startswith(PNG) for picture in pictures)
 
 
+def test_the_browser_counts_from_1_and_its_slider_ends_with_the_data():
+    explorer = EXPLORERS["clips"]()
+    clip, frame = explorer.controls["clip"], explorer.controls["frame"]
+    assert (clip.min, clip.max, frame.min, frame.max) == (1, 2, 1, 10)
+    explorer.controls["database"].value = "mmi"
+    assert clip.max == 3
+    clip.value = 3
+    explorer.controls["database"].value = "ckplus"
+    assert (clip.max, clip.value) == (2, 2)
+
+
 def other_values(control):
     if isinstance(control, widgets.Dropdown):
         values = [option[1] if isinstance(option, tuple) else option for option in control.options]
@@ -139,20 +146,11 @@ def other_values(control):
 
 
 def test_readers_without_a_kernel_get_the_picture():
-    explorer = EXPLORERS["confusions"]()
+    explorer = EXPLORERS["landmark_filter"]()
     bundle = explorer._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == picture_of(explorer)
     assert "run this cell" in bundle["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
-
-
-def test_confusions_start_with_the_fullest_cell_count_its_clips_and_name_the_one_shown():
-    explorer = EXPLORERS["confusions"]()
-    cell = explorer.controls["cell"]
-    assert cell.value == ("anger", "fear")
-    assert [text for text, _ in cell.options] == ["anger as fear (2)", "fear as fear (1)"]
-    figure = explorer.draw(cell=("anger", "fear"), clip=1)
-    assert figure.get_suptitle() == "anger predicted as fear: clip 2 of 2, b (CK+ (synthetic))"
 
 
 def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
