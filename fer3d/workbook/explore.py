@@ -1,6 +1,8 @@
-"""Explorers: pictures that follow sliders, for JupyterLab and Voila. The only module that imports ipywidgets.
+"""Explorers: pictures that follow sliders, for JupyterLab and Voila.
 
-An explorer is a few value widgets and an ``ipywidgets.Image`` whose bytes a callback
+Only this module, `slider` and `upload` import ipywidgets.
+
+An explorer is a few value widgets and an ``ipywidgets.HTML`` whose picture a callback
 replaces. There is no ``Output`` and no ``interact``: both can block a notebook that is
 executed without a browser. A reader without a kernel sees the first picture.
 """
@@ -8,6 +10,7 @@ executed without a browser. A reader without a kernel sees the first picture.
 import base64
 import contextlib
 import functools
+import html
 import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +29,11 @@ from fer3d.config import ClipSettings, Distance
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
 from fer3d.data.store import Store
-from fer3d.evaluation import plots
+from fer3d.evaluation import canvas, plots
 from fer3d.model import filters
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
+from fer3d.workbook.slider import Slider
 
 
 class Explorer(widgets.VBox):
@@ -42,8 +46,8 @@ class Explorer(widgets.VBox):
     """
 
     def __init__(self, draw: Callable[..., Figure | np.ndarray], **controls: widgets.ValueWidget) -> None:
-        self.draw, self.controls = draw, controls
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
+        self.draw, self.controls, self.png = draw, controls, b""
+        self.picture = widgets.HTML()  # an ipywidgets.Image has no alternative text
         super().__init__([widgets.HBox(list(controls.values()), layout=_WRAP), self.picture])
         for control in controls.values():
             control.observe(self._redraw, names="value")
@@ -51,14 +55,26 @@ class Explorer(widgets.VBox):
 
     def _redraw(self, _change: Any = None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        self.picture.value = _png(self.draw(**values))
+        self.png = _png(self.draw(**values))
+        encoded, alt = base64.b64encode(self.png).decode(), html.escape(self.alt, quote=True)
+        self.picture.value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{encoded}">'
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+    @property
+    def alt(self) -> str:
+        """The picture's alternative text: what its controls say."""
+        return ", ".join(f"{name} {_said(control)}" for name, control in self.controls.items())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and for readers without a kernel its picture."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
-        names = ", ".join(self.controls)
-        picture = base64.b64encode(self.picture.value).decode()
-        return bundle | {"image/png": picture, "text/plain": f"Explorer ({names}): run this cell to use it"}
+        words = f"Explorer ({', '.join(self.controls)}): run this cell to use it"
+        picture = {"image/png": base64.b64encode(self.png).decode(), "text/plain": words}
+        return bundle | picture, {"image/png": {"alt": f"{words}. {self.alt}"}}
+
+
+def _said(control: widgets.ValueWidget) -> str:
+    """A control's value, or the words for it in a list of choices."""
+    return str(control.label if isinstance(control, widgets.Dropdown) else control.value)
 
 
 def _png(picture: Figure | np.ndarray) -> bytes:
@@ -74,9 +90,8 @@ _WRAP = widgets.Layout(flex_flow="row wrap")
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.ValueWidget:
-    """A slider of integers, or of floats where a bound or the step is one. It acts on release of the mouse."""
-    kind = widgets.IntSlider if all(isinstance(v, int) for v in (value, low, high, step)) else widgets.FloatSlider
-    return kind(value, min=low, max=high, step=step, description=name, continuous_update=False)
+    """A slider. It acts on release of the mouse, and at each arrow key."""
+    return Slider(value=value, min=low, max=high, step=step, description=name)
 
 
 def choice(name: str, options: Any) -> widgets.ValueWidget:
@@ -192,7 +207,7 @@ def action_units() -> Explorer:
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
-        colours = matplotlib.colormaps[plots.SEQUENTIAL](weights, bytes=True)[..., :3]
+        colours = matplotlib.colormaps[canvas.SEQUENTIAL](weights, bytes=True)[..., :3]
         panels = _with_points(picture, points), cv2.resize(colours, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
         return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 

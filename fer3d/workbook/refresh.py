@@ -15,6 +15,7 @@ from fer3d import files, paths
 from fer3d.workbook.notebook import KERNEL, ThisInterpreter
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+CELL_METADATA = ("slideshow", "tags")
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
 
@@ -31,7 +32,7 @@ def strip_volatile(notebook: NotebookNode) -> NotebookNode:
     """Remove all that differs from one execution to the next, in place."""
     strip_widgets(notebook).metadata = NotebookNode(METADATA)
     for cell in notebook.cells:
-        cell.metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key == "tags"})
+        cell.metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key in CELL_METADATA})
     return notebook
 
 

@@ -57,7 +57,7 @@ EXPLORERS = {
 
 
 def picture_of(explorer: explore.Explorer) -> bytes:
-    return bytes(explorer.picture.value)
+    return explorer.png
 
 
 @pytest.fixture(autouse=True)
@@ -140,9 +140,9 @@ def other_values(control):
 
 def test_readers_without_a_kernel_get_the_picture():
     explorer = EXPLORERS["confusions"]()
-    bundle = explorer._repr_mimebundle_()
+    bundle, metadata = explorer._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == picture_of(explorer)
-    assert "run this cell" in bundle["text/plain"]
+    assert "run this cell" in bundle["text/plain"] and "anger as fear" in metadata["image/png"]["alt"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
