@@ -25,13 +25,14 @@ class Picture(Figure):
     """Empty: `described`."""
 
     def described(self) -> str:
-        """The title, and the titles and labels of the panels."""
+        """The title, and the titles and labels of the panels, or what is written in a panel without axes."""
         parts = [self.get_suptitle()]
         for axes in self.axes:
             labels = [
                 f"{name}: {label}" for name, label in (("x", axes.get_xlabel()), ("y", axes.get_ylabel())) if label
             ]
-            parts.append(", ".join(filter(None, [axes.get_title(), *labels])))
+            written = [] if axes.axison else [text.get_text() for text in axes.texts]
+            parts.append(", ".join(filter(None, [axes.get_title(), *labels, *written])))
         words = " ".join(f"{part}." for part in dict.fromkeys(filter(None, parts)))
         return " ".join(words.split())
 

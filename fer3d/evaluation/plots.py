@@ -1,8 +1,8 @@
 """One function per figure: arrays and tables in, a matplotlib ``Figure`` out.
 
-Figures 2 to 5 of the paper and those of the notebooks. No function reads a file or computes
-a result. All palettes suit colour-blind readers: seaborn's "colorblind" for categories,
-cividis and blues for amounts.
+Figures 3 to 5 of the paper and those of the notebooks; Figures 1 and 2 are in `drawings`. No function reads a file or
+computes a result. All palettes suit colour-blind readers: seaborn's "colorblind" for categories, cividis and blues for
+amounts.
 """
 
 import itertools
@@ -17,11 +17,11 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from matplotlib.patches import Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
-from fer3d.evaluation.canvas import BLUE, GREEN, GREY, ORANGE, PALETTE, SEQUENTIAL, SKY, VERMILION
+from fer3d.evaluation.canvas import BLUE, ORANGE, PALETTE, SEQUENTIAL, SKY, VERMILION
 from fer3d.evaluation.canvas import cells as _cells
 from fer3d.evaluation.canvas import empty as _empty
 from fer3d.evaluation.canvas import face as _face
@@ -202,37 +202,15 @@ STAGE_TITLES = {
     "block_b": "3DIR-B",
     "reduction_b": "Reduction-B",
     "block_c": "3DIR-C",
-    "head": "pooling, LSTM,\nlinear layer",
+    "head": "LSTM, linear",
 }
 """The stages of `summary.shape_table` as Figure 2 calls them."""
-
-
-def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure:
-    """The paper's Figure 2 from a shape table: one box per stage, ``filtered`` ones with the landmark filter."""
-    figure, (axes,) = _new(9.5, 3.1, title)
-    for k, (stage, shape) in enumerate(zip(stages["stage"], stages["shape"], strict=True)):
-        colour = GREEN if stage in filtered else (BLUE if stage.startswith("block") else GREY)
-        box = FancyBboxPatch((k + 0.08, 0), 0.84, 0.9, "round,pad=0,rounding_size=0.08", facecolor=colour, linewidth=0)
-        axes.add_patch(box)
-        words: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "weight": "bold", "fontsize": 9}
-        axes.text(k + 0.5, 0.45, STAGE_TITLES[stage], rotation=90, **words)
-        axes.text(k + 0.5, -0.1, f"{shape[0]}\n" + " x ".join(map(str, shape[1:])), ha="center", va="top", fontsize=8.5)
-        if k:
-            axes.add_patch(FancyArrowPatch((k - 0.09, 0.45), (k + 0.09, 0.45), arrowstyle="-|>", mutation_scale=9))
-        if stage in filtered:
-            arrow = {"arrowstyle": "-|>", "color": GREEN}
-            words = {"ha": "center", "color": GREEN, "fontsize": 9, "arrowprops": arrow}
-            axes.annotate("landmark filter\nω ∘ x + F(x)", (k + 0.5, 0.9), (k + 0.5, 1.25), **words)
-    axes.text(0.08, -0.62, "below each stage: channels, then frames x height x width", fontsize=8.5, color="#555555")
-    axes.set(xlim=(0, len(stages)), ylim=(-0.7, 1.6))
-    axes.set_axis_off()
-    return figure
 
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
     figure, panels = _new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
-    names = [STAGE_TITLES[stage].replace("\n", " ") for stage in stages["stage"]]
+    names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
         seaborn.barplot(x=amounts, y=names, color=colour, saturation=1, ax=axes)
