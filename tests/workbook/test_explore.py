@@ -40,20 +40,22 @@ def store(clips: int) -> Store:
     )
 
 
+VOLUMES = {"3DIR-A": RNG.random((9, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}
+WEIGHTS = {"3DIR-A": (RNG.random((10, 8, 8)) - 0.5).clip(0)}
 EXPLORERS = {
     "clips": lambda: explore.clips(
         {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
     ),
     "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, "CK+ (synthetic)"),
     "action_units": explore.action_units,
-    "activations": lambda: explore.activations(
-        {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}, "CK+ (synthetic)"
+    "network": lambda: explore.network(
+        FRAMES, POINTS, VOLUMES, {"3DIR-A": VOLUMES["3DIR-A"]}, WEIGHTS, "CK+ (synthetic)"
     ),
 }
 
 
 def picture_of(explorer: explore.Explorer) -> bytes:
-    return bytes(explorer.picture.value)
+    return explorer.png
 
 
 @pytest.fixture(autouse=True)
@@ -147,9 +149,9 @@ def other_values(control):
 
 def test_readers_without_a_kernel_get_the_picture():
     explorer = EXPLORERS["landmark_filter"]()
-    bundle = explorer._repr_mimebundle_()
+    bundle, metadata = explorer._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == picture_of(explorer)
-    assert "run this cell" in bundle["text/plain"]
+    assert "run this cell" in bundle["text/plain"] and "distance manhattan" in metadata["image/png"]["alt"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
@@ -176,3 +178,46 @@ def test_another_light_shows_what_a_new_renderer_would():
     before = one.frame(pose)[0].astype(int)
     assert np.array_equal(one.with_lights(lamps).frame(pose)[0], new.frame(pose)[0])
     assert np.abs(one.frame(pose)[0] - before).max() <= 1 < np.abs(new.frame(pose)[0] - before).max()
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_has_a_name_and_the_picture_says_what_it_shows(name):
+    explorer = EXPLORERS[name]()
+    assert all(control.description for control in explorer.controls.values())
+    control = next(iter(explorer.controls.values()))
+    control.value = other_values(control)[0]
+    said = control.label if isinstance(control, widgets.Dropdown) else control.value
+    assert f'alt="{next(iter(explorer.controls))} {said}' in explorer.picture.value
+
+
+def test_a_slider_keeps_to_its_bounds_and_tells_the_browser_its_name():
+    slider = explore.slider("frame", 3, 0, 9)
+    slider.value = 12
+    assert slider.value == 9
+    assert {name: slider.get_state()[name] for name in ("description", "min", "max", "step", "value")} == {
+        "description": "frame", "min": 0, "max": 9, "step": 1, "value": 9
+    }  # fmt: skip
+    assert 'setAttribute("aria-label", model.get("description"))' in slider.get_state()["_esm"]
+
+
+def test_the_colours_of_a_stage_mean_the_same_in_all_its_channels_and_frames():
+    volumes = {
+        "stem": np.stack([np.full((10, 8, 8), value) for value in (0.5, 1.0)]),
+        "3DIR-C": RNG.random((2, 10, 3, 3)),
+    }
+    explorer = explore.network(FRAMES, POINTS, volumes, {}, {}, "CK+ (synthetic)")
+    weak, strong = (explorer.draw(stage="stem", channel=k, frame=3, contours=False)[200, 600] for k in (1, 2))
+    assert not np.array_equal(weak, strong)
+
+
+def test_what_the_product_removes_is_dark_where_the_filter_is_1_and_said_in_per_cent(monkeypatch):
+    x, w = np.ones((1, 10, 4, 4)), np.ones((10, 4, 4))
+    w[:, :, 2:] = 0
+    titles = []
+    monkeypatch.setattr(explore.cv2, "putText", lambda _, text, *__: titles.append(text))
+    explorer = explore.network(FRAMES, POINTS, {"3DIR-A": x}, {"3DIR-A": x}, {"3DIR-A": w}, "CK+ (synthetic)")
+    assert titles[2].startswith("removed: 50%")
+    picture = explorer.draw(stage="3DIR-A", channel=1, frame=0, contours=False)
+    panel = picture.shape[1] // 3
+    kept, removed = (picture[250, 2 * panel + offset].sum() for offset in (100, 300))
+    assert kept < removed - 300
