@@ -15,7 +15,11 @@ import time
 import ipywidgets as widgets
 import numpy as np
 
-from fer3d.workbook import explore, pipeline
+from fer3d import labels
+from fer3d.data.store import Store
+from fer3d.evaluation import metrics
+from fer3d.model.filters import landmark_filter
+from fer3d.workbook import explore, explore_confusions, pipeline
 
 
 def redraws(explorer: explore.Explorer, changes: int) -> np.ndarray:
@@ -50,6 +54,15 @@ def random_value(rng: np.random.Generator, control: widgets.ValueWidget) -> obje
     return control.min + control.step * int(rng.integers(steps + 1))
 
 
+def confusions(store: Store, title: str) -> explore.Explorer:
+    """Two models: made-up predictions, the second the first's in another order."""
+    classes = labels.CLASSES["ckplus"]
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(classes)), len(store))
+    tables = [metrics.predictions_table(store.manifest, classes, each) for each in (shares, shares[::-1])]
+    variants = dict(zip(("one", "other"), tables, strict=True))
+    return explore_confusions.confusions(variants, store, title, lambda points: landmark_filter(points, 64, 16))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--changes", type=int, default=120, help="changes of a control (default: 120)")
@@ -61,6 +74,7 @@ def main() -> None:
     frames, points = stores["ckplus"].frames[0], stores["ckplus"].landmarks[0]
     explorers["landmark filter"] = explore.landmark_filter(frames, points, titles["ckplus"])
     explorers["network"] = network_viewer(frames, points)
+    explorers["confusions"] = confusions(stores["ckplus"], titles["ckplus"])
     rows = []
     for name, explorer in explorers.items():
         took = redraws(explorer, chosen.changes)

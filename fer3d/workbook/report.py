@@ -239,6 +239,14 @@ def _mathml(formula: re.Match[str]) -> str:
     return convert((formula["block"] or formula["inline"]).strip(), display="block" if formula["block"] else "inline")
 
 
+def with_mathml(content: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook whose formulas are MathML, changed in place."""
+    for cell in content.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _FORMULA.sub(_mathml, cell.source)
+    return content
+
+
 def write_page(notebook: Path, run: Path) -> Page:
     """Write an executed notebook of a run as an HTML page that loads nothing from the network."""
     from nbconvert import HTMLExporter
@@ -250,9 +258,7 @@ def write_page(notebook: Path, run: Path) -> Page:
     headings = [line[2:].strip() for cell in content.cells for line in cell.source.splitlines() if line[:2] == "# "]
     title = headings[0] if headings else notebook.stem
     content.metadata["title"] = f"{title} · {about}" if about else title
-    for cell in content.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _FORMULA.sub(_mathml, cell.source)
+    with_mathml(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of figures without alternative text
         html, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(content)
