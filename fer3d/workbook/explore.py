@@ -95,9 +95,10 @@ def slider(name: str, value: float, low: float, high: float, step: float = 1) ->
     return Slider(value=value, min=low, max=high, step=step, description=name)
 
 
-def choice(name: str, options: Any) -> widgets.ValueWidget:
-    """A drop-down list of options, with the first one selected."""
-    return widgets.Dropdown(options=list(options), description=name)
+def choice(name: str, options: Any, selected: Any = None) -> widgets.ValueWidget:
+    """A drop-down list of options; the first one is selected unless another is named."""
+    first = {} if selected is None else {"value": selected}
+    return widgets.Dropdown(options=list(options), description=name, **first)
 
 
 def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
@@ -388,7 +389,7 @@ def network(
 
     return Explorer(
         draw,
-        stage=choice("stage", stages),
+        stage=choice("stage", stages, next(iter(weights), None)),
         channel=slider("channel", 1, 1, most_channels),
         frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
         contours=widgets.Checkbox(True, description="filter over it"),
