@@ -59,7 +59,7 @@ def method(
     ):
         board.text(x, y, words, fontsize=9)
     _box(board, 3.35, 2.4, 1.7, 1.1, "3D Inception-\nResNet", "convolution")
-    _box(board, 3.35, 0.55, 1.7, 0.8, "x becomes ω ∘ x\nin 3DIR-A and B", "landmarks")
+    _box(board, 3.35, 0.55, 1.7, 0.8, "shortcut: ω ∘ x\nin 3DIR-A and B", "landmarks")
     _box(board, 7.35, 2.4, 0.85, 1.1, "LSTM", "head")
     for start, end in (((2.72, 2.95), (3.35, 2.95)), ((2.5, 0.95), (3.35, 0.95)), ((4.2, 1.35), (4.2, 2.4))):
         _arrow(board, start, end)

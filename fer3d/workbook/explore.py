@@ -25,12 +25,15 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from fer3d import labels
 from fer3d.config import ClipSettings, Distance, Overlap
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
+from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store
 from fer3d.evaluation import canvas
 from fer3d.model import filters
+from fer3d.standins.people.expression import PROTOTYPES
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
 from fer3d.workbook.slider import Slider
@@ -42,18 +45,36 @@ class Explorer(widgets.VBox):
     Args:
         draw: called with each control's value under the control's name. Returns a figure, or the picture itself,
             (H, W, 3) uint8 RGB, where a figure would be too slow.
+        beside: whether the controls stand beside the picture, in a column that scrolls: for many of them.
         controls: the widgets.
     """
 
-    def __init__(self, draw: Callable[..., Figure | np.ndarray], **controls: widgets.ValueWidget) -> None:
-        self.draw, self.controls, self.png = draw, controls, b""
-        self.picture = widgets.HTML()  # an ipywidgets.Image has no alternative text
-        super().__init__([widgets.HBox(list(controls.values()), layout=_WRAP), self.picture])
+    def __init__(
+        self, draw: Callable[..., Figure | np.ndarray], *, beside: bool = False, **controls: widgets.ValueWidget
+    ) -> None:
+        self.draw, self.controls, self.png, self.held = draw, controls, b"", False
+        self.picture = widgets.HTML(layout=_SHRINKS)  # an ipywidgets.Image has no alternative text
+        if beside:
+            self.panel = widgets.VBox(list(controls.values()), layout=_COLUMN)
+            super().__init__([widgets.HBox([self.panel, self.picture])])
+        else:
+            self.panel = widgets.HBox(list(controls.values()), layout=_WRAP)
+            super().__init__([self.panel, self.picture])
         for control in controls.values():
             control.observe(self._redraw, names="value")
         self._redraw()
 
+    def set(self, **values: Any) -> None:
+        """Give several controls their values and draw once."""
+        self.held = True
+        for name, value in values.items():
+            self.controls[name].value = value
+        self.held = False
+        self._redraw()
+
     def _redraw(self, _change: Any = None) -> None:
+        if self.held:
+            return
         values = {name: control.value for name, control in self.controls.items()}
         self.png = _png(self.draw(**values))
         encoded, alt = base64.b64encode(self.png).decode(), html.escape(self.alt, quote=True)
@@ -61,8 +82,9 @@ class Explorer(widgets.VBox):
 
     @property
     def alt(self) -> str:
-        """The picture's alternative text: what its controls say."""
-        return ", ".join(f"{name} {_said(control)}" for name, control in self.controls.items())
+        """The picture's alternative text: what its controls say; not those that stand at 0."""
+        said = {name: _said(control) for name, control in self.controls.items()}
+        return ", ".join(f"{name} {value}" for name, value in said.items() if value != "0" or len(said) < 10)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and for readers without a kernel its picture."""
@@ -87,6 +109,8 @@ def _png(picture: Figure | np.ndarray) -> bytes:
 
 
 _WRAP = widgets.Layout(flex_flow="row wrap")
+_COLUMN = widgets.Layout(width="320px", flex="0 0 auto", height="440px", overflow="auto", display="block")
+_SHRINKS = widgets.Layout(flex="1 1 auto", min_width="0")
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.ValueWidget:
@@ -94,9 +118,10 @@ def slider(name: str, value: float, low: float, high: float, step: float = 1) ->
     return Slider(value=value, min=low, max=high, step=step, description=name)
 
 
-def choice(name: str, options: Any) -> widgets.ValueWidget:
-    """A drop-down list of options, with the first one selected."""
-    return widgets.Dropdown(options=list(options), description=name)
+def choice(name: str, options: Any, selected: Any = None) -> widgets.ValueWidget:
+    """A drop-down list of options; the first one is selected unless another is named."""
+    first = {} if selected is None else {"value": selected}
+    return widgets.Dropdown(options=list(options), description=name, **first)
 
 
 def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
@@ -193,10 +218,7 @@ def render_face(
         The crop (size, size, 3) uint8 and the detected landmarks (66, 2) in its pixels; without a face the whole
         picture at that size and NaN.
     """
-    intensity = neutral_units()
-    for unit, value in units.items():
-        intensity[:, ACTION_UNITS.index(unit)] = value
-    frame, _ = _lit(person, light).frame(Pose(intensity, turn=turn))
+    frame, _ = _lit(person, light).frame(Pose(_intensities(units), turn=turn))
     settings = ClipSettings(size=size)
     face = faces.detect(frame, settings)
     if face is None:
@@ -204,30 +226,80 @@ def render_face(
     return crop.crop_face(frame, face.landmarks, settings)
 
 
-def action_units() -> Explorer:
-    """Notebook 02: a synthetic face and its filter at 38 x 38, with a slider for each action unit, pose and light."""
+def _intensities(units: Mapping[int, float]) -> np.ndarray:
+    intensities = neutral_units()
+    for unit, value in units.items():
+        intensities[:, ACTION_UNITS.index(unit)] = value
+    return intensities
 
-    def draw(person: int, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
+
+def landmarks_follow(person: int, unit: int) -> float:
+    """How far the detected landmarks follow an action unit from rest to full strength: 1 as far as the true ones.
+
+    The detected motion (66, 2) projected on the true motion, as a share of it: 0 for landmarks that stay, below 0 for
+    landmarks that move the other way.
+    """
+    renderer, motions = _lit(person, -40), []
+    rest, full = (renderer.frame(Pose(_intensities(units))) for units in ({}, {unit: 5}))
+    motions.append(full[1][KEPT] - rest[1][KEPT])
+    found = [faces.detect(frame, ClipSettings()) for frame, _ in (rest, full)]
+    if found[0] is None or found[1] is None:
+        return float("nan")
+    motions.append(found[1].landmarks - found[0].landmarks)
+    return float(np.sum(motions[0] * motions[1]) / np.sum(motions[0] ** 2))
+
+
+EXPRESSIONS: Mapping[str, Mapping[int, int]] = {
+    "neutral": {},
+    **{
+        emotion: {unit: round(level) for unit, level in PROTOTYPES[emotion][0].items()}
+        for emotion in labels.CLASSES["ckplus"]
+    },
+}
+"""Action units of the seven expressions of CK+, in whole steps."""
+
+
+def action_units() -> Explorer:
+    """Notebook 02: a synthetic face and its filter at 38 x 38, with a slider for each action unit, pose and light.
+
+    A list sets the units of an expression; a button puts everything back.
+    """
+
+    def draw(person: int, dots: bool, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
         units = {unit: levels[f"AU{unit}"] for unit in UNITS}
         picture, points = render_face(person, units, (pitch, yaw, roll), light, _SIDE)
         weights = filters.landmark_filter(torch.from_numpy(points[None, None]), _SIDE, 38)[0, 0, 0].numpy()
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
-        colours = matplotlib.colormaps[canvas.SEQUENTIAL](weights, bytes=True)[..., :3]
-        panels = _with_points(picture, points), cv2.resize(colours, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+        panels = _with_points(picture, points) if dots else picture, _coloured(weights, 1.0)
         return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 
     for person in range(_PEOPLE):
         _renderer(person)
-    controls = {
-        "person": slider("person", 0, 0, _PEOPLE - 1),
+    controls = {"person": slider("person", 0, 0, _PEOPLE - 1), "dots": widgets.Checkbox(True, description="landmarks")}
+    controls |= {f"AU{unit}": slider(f"AU{unit} {words}", 0, 0, 5) for unit, words in UNITS.items()}
+    controls |= {
         "pitch": slider("pitch", 0, -20, 20),
         "yaw": slider("yaw", 0, -40, 40),
         "roll": slider("roll", 0, -20, 20),
         "light": slider("light", -40, -80, 80, 10),
     }
-    return Explorer(draw, **controls, **{f"AU{unit}": slider(f"AU{unit}", 0, 0, 5) for unit in UNITS})
+    start = {name: control.value for name, control in controls.items()}
+    explorer = Explorer(draw, beside=True, **controls)
+    expression, reset = choice("expression", EXPRESSIONS), widgets.Button(description="reset")
+
+    def show(change: Any) -> None:
+        explorer.set(**{f"AU{unit}": EXPRESSIONS[change["new"]].get(unit, 0) for unit in UNITS})
+
+    def put_back(_button: Any) -> None:
+        expression.value = "neutral"
+        explorer.set(**start)
+
+    expression.observe(show, names="value")
+    reset.on_click(put_back)
+    explorer.panel.children = (expression, reset, *explorer.panel.children)
+    return explorer
 
 
 POINTS, CROP, BOX, NO_FACE = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
@@ -400,7 +472,7 @@ def network(
 
     return Explorer(
         draw,
-        stage=choice("stage", stages),
+        stage=choice("stage", stages, next(iter(weights), None)),
         channel=slider("channel", 1, 1, most_channels),
         frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
         contours=widgets.Checkbox(True, description="filter over it"),

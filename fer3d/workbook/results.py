@@ -36,13 +36,14 @@ class Result:
 
 def trained(job: Job, profile: str, run: Path) -> Result | None:
     """A finished training of the run, with the settings and data of today."""
-    settings, folder = config.make_profile(profile, job.variant), job.folder(run)
+    folder = job.folder(run)
     if not (folder / "metrics.json").exists():
         return None
     tested, learned = pipeline.store(job.database, profile), [pipeline.store(name, profile) for name in job.trained_on]
+    settings, pretrained = pipeline.settings_of(job, profile)
     task = Task.build(learned or [tested], settings, job.fold, tested if learned else None)
     try:
-        if not is_finished(folder, task.config(settings, None)):
+        if not is_finished(folder, task.config(settings, pretrained)):
             return None
     except InputError:  # it holds a training of other data or settings
         return None
@@ -52,7 +53,7 @@ def trained(job: Job, profile: str, run: Path) -> Result | None:
 def shipped(job: Job, profile: str, run: Path) -> Result | None:
     """The shipped weights on the job's test clips. They have learned from rendered people that are in no database."""
     model = load_model(SHIPPED[0])
-    if job.variant != model.network.settings.variant or config.profile(profile).clips.size != model.network.size:
+    if job.model != model.network.settings.variant or config.profile(profile).clips.size != model.network.size:
         return None
     store = pipeline.store(job.database, profile)
     if job.trained_on:  # the clips that count are those of the training in whose place this is

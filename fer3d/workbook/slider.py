@@ -30,9 +30,9 @@ export default {
 """
 _CSS = """
 .fer3d-slider label { display: flex; gap: 6px; align-items: center; width: 300px; color: var(--jp-ui-font-color1); }
-.fer3d-slider span { width: 76px; text-align: right; }
-.fer3d-slider input { flex: 1; }
-.fer3d-slider output { width: 42px; }
+.fer3d-slider span { min-width: 76px; text-align: right; }
+.fer3d-slider input { flex: 1; min-width: 90px; }
+.fer3d-slider output { width: 34px; }
 """
 
 

@@ -166,8 +166,29 @@ def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
     assert opening(points) > opening(closed) + 0.1
 
 
-def test_there_is_a_slider_for_every_action_unit():
-    assert [f"AU{unit}" for unit in ACTION_UNITS] == list(explore.action_units().controls)[5:]
+def test_there_is_a_slider_for_every_action_unit_with_its_name():
+    named = {name: each.description for name, each in explore.action_units().controls.items() if name.startswith("AU")}
+    assert list(named) == [f"AU{unit}" for unit in ACTION_UNITS]
+    assert named["AU12"] == "AU12 lip corner puller"
+
+
+def test_an_expression_sets_its_units_with_one_drawing_and_reset_puts_everything_back(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        explore, "render_face", lambda *told: drawn.append(told) or (np.zeros((400, 400, 3), np.uint8), POINTS[0])
+    )
+    explorer = explore.action_units()
+    expression, reset = explorer.panel.children[:2]
+    assert len(expression.options) == 8
+    start = {name: control.value for name, control in explorer.controls.items()}
+    explorer.controls["yaw"].value, before = 20, len(drawn) + 1
+    expression.value = "happiness"
+    shown = {unit for unit in explore.UNITS if explorer.controls[f"AU{unit}"].value}
+    assert len(drawn) == before + 1 and shown == {6, 12, 25}
+    assert "AU12 4" in explorer.alt and "AU1 " not in explorer.alt
+    reset.click()
+    assert {name: control.value for name, control in explorer.controls.items()} == start
+    assert expression.value == "neutral"
 
 
 def test_another_light_shows_what_a_new_renderer_would():
@@ -221,3 +242,9 @@ def test_what_the_product_removes_is_dark_where_the_filter_is_1_and_said_in_per_
     panel = picture.shape[1] // 3
     kept, removed = (picture[250, 2 * panel + offset].sum() for offset in (100, 300))
     assert kept < removed - 300
+
+
+def test_the_detected_landmarks_follow_a_jaw_that_drops_and_none_are_found_on_a_face_that_is_hidden(monkeypatch):
+    assert 0.5 < explore.landmarks_follow(0, 26) < 1.5
+    monkeypatch.setattr(explore.faces, "detect", lambda *_: None)
+    assert np.isnan(explore.landmarks_follow(0, 26))

@@ -1,4 +1,4 @@
-"""What each lesson has beside its code, that the author did its exercises, and its slides."""
+"""What each lesson has beside its code; and the slides."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +10,9 @@ import pytest
 
 from fer3d import paths
 from fer3d.workbook import report, slides
-from fer3d.workbook.notebook import execute
 
 LESSONS = [paths.NOTEBOOKS / f"{name}.ipynb" for name in ("01_data_prep", "04_training")]
 LESSONS += [paths.NOTEBOOKS / f"{name}.ipynb" for name in ("05_evaluation", "06_cross_database")]
-SOLUTIONS = sorted((paths.NOTEBOOKS / "solutions").glob("0*.ipynb"))
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
@@ -56,16 +54,6 @@ def test_each_section_begins_a_slide(path: Path) -> None:
             assert kind == "slide"
         if "parameters" in cell.metadata.get("tags", ()):
             assert kind == "skip"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_the_author_did_the_exercises(path: Path, tmp_path: Path) -> None:
-    """The solutions' assertions hold, and each exercise has an answer."""
-    exercises = "\n".join(words(paths.NOTEBOOKS / path.name)).split("## Try it\n")[1]
-    assert len(re.findall(r"^## \d · ", "\n".join(words(path)), re.MULTILINE)) == 3
-    assert f"solutions/{path.name}" in exercises
-    execute(path, tmp_path / path.name, {"profile": "tiny"})
 
 
 def test_slides_load_nothing_from_the_network(tmp_path: Path, write_notebook: Callable[..., Path]) -> None:

@@ -22,7 +22,7 @@ def store() -> Store:
 
 def test_without_a_training_the_shipped_weights_are_tested_on_the_same_clips(tmp_path: Path, store: Store) -> None:
     found = results.find(FOLDS, "tiny", tmp_path / "run")
-    assert {job.variant for job in found} == {"3d+landmarks"}, "the variant of the shipped weights"
+    assert {job.model for job in found} == {"3d+landmarks"}, "the variant of the shipped weights"
     for job, result in found.items():
         _, rows = splits.fold_split(store.manifest, job.fold, splits.number_of_folds(store.manifest, 5))
         assert list(result.predictions["clip"]) == list(store.manifest["clip"].iloc[rows])
