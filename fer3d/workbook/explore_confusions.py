@@ -46,7 +46,7 @@ def confusions(
     subjects = [_EVERYBODY, *sorted(first["subject"].unique())]
     controls: dict[str, Any] = {
         "variant": choice("variant", names),
-        "beside": choice("beside it", [*names[1:], names[0], _NONE]),
+        "other": choice("beside it", [*names[1:], names[0], _NONE]),
         "cell": choice("cell", _cells(first)),
         "clip": slider("clip", 1, 1, 1),
         "sort": choice("sort", _ORDERS),
@@ -75,7 +75,7 @@ def confusions(
 
     def draw(
         variant: str,
-        beside: str,
+        other: str,
         cell: tuple[str, str],
         clip: int,
         sort: str,
@@ -90,8 +90,8 @@ def confusions(
             k, row = int(row_of[name]), chosen.loc[name]
             bands.append(_line(f"clip {number} of {len(chosen)}: {name}, subject {row['subject']}"))
             panels = [_strip(store, k, landmarks, weigh if filter else None), _bars(row, variant)]
-            if beside != _NONE and name in tables[beside].index:
-                panels.append(_bars(tables[beside].loc[name], beside))
+            if other != _NONE and name in tables[other].index:
+                panels.append(_bars(tables[other].loc[name], other))
             bands.append(np.hstack(panels))
         return _stack(bands)
 

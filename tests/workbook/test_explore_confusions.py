@@ -75,9 +75,9 @@ def test_the_slider_ends_with_the_chosen_clips_and_the_link_holds_them_in_their_
 
 
 def test_another_variant_has_its_own_cells_and_probabilities_beside_it(explorer: Explorer) -> None:
-    assert explorer.controls["beside"].value == "other"
+    assert explorer.controls["other"].value == "other"
     values = {name: control.value for name, control in explorer.controls.items()}
-    alone = explorer.draw(**values | {"beside": "none"})
+    alone = explorer.draw(**values | {"other": "none"})
     assert (explorer.draw(**values) != alone).any()
     explorer.controls["variant"].value = "other"
     assert explorer.controls["cell"].value == ("anger", "fear"), "it stays where there still are clips"
