@@ -30,8 +30,8 @@ app = typer.Typer(
 
 Database = Annotated[str, typer.Argument(help=f"One of {', '.join(labels.TITLES)}.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, paper.")]
-VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, tables, paper.")]
+VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks, r3d_18.")]
 RecipeName = Annotated[
     str,
     typer.Option("--recipe", help="default; joint: also an LSTM on the landmarks' motion; paper: as its text states."),
@@ -89,12 +89,16 @@ def index(
     csv: Annotated[
         Path | None, typer.Option(help="Also write this table: one row per sequence, found or left out.")
     ] = None,
+    frames: Annotated[
+        bool,
+        typer.Option("--frames", help="Decode each recording to its end: count frames and seconds, find holes."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a reader finds in a release, and what it skips and why."""
     from fer3d.data.databases import summary
 
-    found = summary.summarise(database, root, csv)
+    found = summary.summarise(database, root, csv, frames)
     if as_json:
         _print_json(found)
     else:
@@ -348,6 +352,9 @@ def demo(
     print(f"Open {out.resolve() / 'index.html'} in a browser.")
 
 
+Gpus = Annotated[str, typer.Option(help="GPUs, separated by commas: use the first that no other job has.")]
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def notebook(
     context: typer.Context,
@@ -355,9 +362,7 @@ def notebook(
     out: Annotated[Path, typer.Option(help="Where the executed notebook goes.")],
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all cells together.")] = 86400,
     skip: Annotated[str, typer.Option(help="Cells with this tag are not executed.")] = "",
-    gpus: Annotated[
-        str, typer.Option(help="GPUs, separated by commas: use the first that no other notebook has.")
-    ] = "",
+    gpus: Gpus = "",
 ) -> None:
     """Execute a notebook with parameters given as -p NAME VALUE, each checked against those it declares."""
     from fer3d.workbook.notebook import NotebookError, execute
@@ -369,6 +374,65 @@ def notebook(
     except NotebookError as error:
         print(f"fer3d: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+RunName = Annotated[str, typer.Option("--run", help="Name of the run; the profile's by default.")]
+TrainedOn = Annotated[
+    str, typer.Option(help="Databases to train on, separated by commas: the tested one is held out whole.")
+]
+
+
+@app.command("train-row")
+def train_row(
+    database: Database,
+    model: Annotated[str, typer.Argument(help="2d, 3d, 3d+landmarks, finetuned or r3d_18.")],
+    fold: Annotated[int, typer.Option(min=0, help="Fold held out for the test.")] = 0,
+    trained_on: TrainedOn = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    profile: ProfileName = "tables",
+    run: RunName = "",
+    gpus: Gpus = "",
+) -> None:
+    """Train one network of a run's tables where it is missing, from the run's stores into the run's folder."""
+    from fer3d import config
+    from fer3d.workbook import models, pipeline
+    from fer3d.workbook.reproduction import one_of
+
+    trainable = models.trained(config.profile(profile), cross=False)
+    if model not in trainable:
+        raise InputError(f"model {model!r} cannot be trained: expected one of {', '.join(trainable)}")
+    job = pipeline.Job(labels.check_database(database), model, fold, _databases(trained_on), seed)
+    with one_of([gpu for gpu in gpus.split(",") if gpu]):
+        print(pipeline.run_job(job, profile, pipeline.run_folder(run, profile)))
+
+
+@app.command()
+def baselines(
+    database: Database,
+    folds: Annotated[str, typer.Option(help="Folds to test, separated by commas.")] = "0",
+    trained_on: TrainedOn = "",
+    profile: ProfileName = "tables",
+    run: RunName = "",
+) -> None:
+    """Fit and test what needs no network, for the rows of a run's tables.
+
+    A linear classifier on landmark motion, LBP-TOP with a linear SVM, the most frequent class.
+    """
+    from fer3d import paths
+    from fer3d.workbook import baselines, pipeline
+
+    if not all(fold.isdecimal() for fold in folds.split(",")):
+        raise InputError(f"folds {folds!r} are not whole numbers", "--folds 0,1,2,3,4")
+    splits = [pipeline.Job(labels.check_database(database), "", int(fold)) for fold in folds.split(",")]
+    if trained_on:
+        splits.append(pipeline.Job(database, "", trained_on=_databases(trained_on)))
+    folder = pipeline.run_folder(run, profile)
+    baselines.run(database, splits, profile, folder)
+    print(paths.baselines(folder, database))
+
+
+def _databases(names: str) -> tuple[str, ...]:
+    return tuple(labels.check_database(name) for name in names.split(",") if name)
 
 
 @app.command()
@@ -392,11 +456,25 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run, reports/ru
 
 
 @app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="Folder of a run on synthetic data, reports/runs/<run>.")],
+) -> None:
+    """Write what is committed of a run: reports/synthetic, and from it the README's table of results."""
+    from fer3d import paths
+    from fer3d.workbook import publish
+
+    print(publish.publish(run, paths.PUBLISHED, paths.ROOT / "README.md"))
+
+
+@app.command()
 def reproduce(
     profile: ProfileName = "laptop",
     run: Annotated[str, typer.Option(help="Name of the run; the profile's by default.")] = "",
     cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; by default all.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="With --full: the trainings of the paper's claims with seeds 0, 1, ...")
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the jobs, their time and disk space.")] = False,
     executor: Annotated[Literal["local", "slurm"], typer.Option(help="Where jobs run.")] = "local",
     partition: Annotated[str, typer.Option(help="SLURM's partition; its default one by default.")] = "",
@@ -409,7 +487,7 @@ def reproduce(
     from fer3d.workers import processors
 
     chosen = reproduction.Cluster(partition, account, gpus, runtime) if executor == "slurm" else None
-    raise typer.Exit(reproduction.run(profile, run, cores or processors(), full, dry_run, chosen))
+    raise typer.Exit(reproduction.run(profile, run, cores or processors(), full, dry_run, chosen, seeds))
 
 
 def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":

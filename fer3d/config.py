@@ -31,8 +31,10 @@ from pydantic.dataclasses import dataclass
 from fer3d import labels
 from fer3d.errors import InputError
 
-Variant = Literal["2d", "3d", "3d+landmarks"]
+Variant = Literal["2d", "3d", "3d+landmarks", "r3d_18"]
 VARIANTS: tuple[str, ...] = typing.get_args(Variant)
+PAPER_VARIANTS = VARIANTS[:3]
+"""The paper's network; ``r3d_18`` is another one to compare it with."""
 RECIPES = ("default", "paper", "joint")
 ClipNorm = Literal["parts", "whole", "none"]
 Distance = Literal["manhattan", "euclidean", "chebyshev"]
@@ -167,7 +169,8 @@ class NetworkSettings(Settings):
     """The network of Section 3 and what Figure 2 would have settled."""
 
     variant: Variant = "3d+landmarks"
-    """``2d`` (kernels of depth 1, mean over frames), ``3d`` (plain shortcuts) or ``3d+landmarks`` (Eq. 3)."""
+    """``2d`` (kernels of depth 1, mean over frames), ``3d`` (plain shortcuts) or ``3d+landmarks`` (Eq. 3); or
+    ``r3d_18``, a network of that shape in place of the paper's (`model.r3d`)."""
     width: Annotated[float, Field(gt=0, le=8)] = 1.0
     """Channels as a share of the full network's."""
     stem_strides: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=3, max_length=3)] = (2, 2, 2)
@@ -287,6 +290,16 @@ class PretrainingSettings(Settings):
 
 
 @dataclass(frozen=True, config=_STRICT)
+class FinetuningSettings(Settings):
+    """The row of a table whose trainings start from weights that come with the package, a departure."""
+
+    weights: str = "synthetic"
+    """Their name."""
+    epochs: PositiveInt = 4
+    """Passes over the training clips: a third of what the training from scratch has in profile ``tables``."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class StandinSettings(Settings):
     """How many invented people each database's stand-in shows, at least one a fold, and how often each."""
 
@@ -303,8 +316,7 @@ class StandinSettings(Settings):
     cremad: Annotated[int, Field(ge=1, le=91)] = 5
     """Videos of some 25 frames each; 91 actors at most, as in the original."""
     recordings: PositiveInt = 3
-    """What a person shows: labelled videos (in MMI six at most), feelings of 40 frames in DISFA's one video
-    (six at most)."""
+    """What a person shows: labelled videos (in MMI six at most), expressions of 34 frames in DISFA's one video."""
     seed: int = 0
     """The same seed gives the same bytes."""
 
@@ -324,6 +336,8 @@ class Profile(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     pretraining: PretrainingSettings = PretrainingSettings()
+    finetuning: FinetuningSettings | None = FinetuningSettings()
+    """None: the shipped weights have another input."""
     standins: StandinSettings = StandinSettings()
     folds: Annotated[int, Field(ge=2)] = 5
     """Subject-independent folds (paper: 5); as many as there are subjects where these are fewer."""
@@ -347,10 +361,18 @@ PROFILES: Final[Mapping[str, Profile]] = {
         clips=ClipSettings(size=64),
         network=_SMALL,
         training=TrainingSettings(epochs=24, batch_size=8, lr=0.02),
-        standins=StandinSettings(ckplus=90, mmi=12, fera=7, disfa=6, ravdess=8, cremad=10, recordings=5),
+        standins=StandinSettings(ckplus=90, mmi=12, fera=10, disfa=8, ravdess=8, cremad=10, recordings=5),
+    ),
+    "tables": Profile(
+        name="tables",
+        clips=ClipSettings(size=64),
+        network=_SMALL,
+        training=TrainingSettings(epochs=12, batch_size=8, lr=0.02),
+        standins=StandinSettings(ckplus=118, mmi=20, fera=10, disfa=15, ravdess=8, cremad=10, recordings=6),
     ),
     "paper": Profile(
         name="paper",
+        finetuning=None,
         standins=StandinSettings(ckplus=118, mmi=30, fera=10, disfa=27, ravdess=24, cremad=91, recordings=6),
     ),
 }

@@ -11,8 +11,14 @@ NOTEBOOKS = ROOT / "notebooks"
 BENCHMARK_RESULTS = ROOT / "benchmarks" / "results"
 """Tables that benchmarks write and notebooks show."""
 
+PUBLISHED = ROOT / "reports" / "synthetic"
+"""The committed results (`workbook.publish`)."""
+
 RUN_FILES = ("model.json", "model.safetensors", "log.csv", "predictions.csv", "metrics.json")
 """What the folder of a finished training holds, in the order of writing."""
+
+BASELINE_FILES = ("model.json", "predictions.csv", "metrics.json")
+"""What the folder of a row without a network holds, in the order of writing."""
 
 
 def data() -> Path:
@@ -35,6 +41,11 @@ def store(database: str, profile: str) -> Path:
     return data() / "prepared" / profile / database
 
 
+def shipped(name: str) -> Path:
+    """The run of trained weights that come with the package."""
+    return ROOT / "fer3d" / "weights" / name
+
+
 def run(name: str) -> Path:
     """The folder of a run: all results of one reproduction."""
     return reports() / "runs" / name
@@ -43,3 +54,8 @@ def run(name: str) -> Path:
 def training(run_folder: Path, database: str, variant: str, split: str) -> Path:
     """The folder of one training of a run; ``split`` is ``fold0`` .. ``fold4`` or ``cross``."""
     return run_folder / database / variant / split
+
+
+def baselines(run_folder: Path, database: str) -> Path:
+    """The file that is written when all rows of a database that need no network are there."""
+    return run_folder / database / "baselines.json"

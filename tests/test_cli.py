@@ -62,7 +62,10 @@ def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
     assert done.stdout == "[]\n"
     status, out, _ = call("--help")
     assert status == 0
-    commands = "doctor standins index prepare train pretrain evaluate predict demo notebook export report reproduce"
+    commands = (
+        "doctor standins index prepare train pretrain evaluate predict demo notebook export report reproduce publish "
+    )
+    commands += "train-row baselines"
     assert all(f"  {command} " in out for command in commands.split())
 
 
@@ -87,6 +90,10 @@ def test_help_is_quick_because_nothing_heavy_is_imported(call) -> None:
         "predict {tmp}/none.avi --weights {tmp}",
         "export {tmp} --out {tmp}/x.onnx",
         "report {tmp}",
+        "publish {tmp}",
+        "train-row ckplus linear",
+        "train-row paint 3d",
+        "baselines ckplus --folds x",
         "reproduce --profile big",
     ],
 )
@@ -146,6 +153,20 @@ def test_index_fits_on_a_screen_beside_the_published_counts(call, ckplus: Path, 
     found = table[table["left_out"] == ""]
     assert found["subject"].nunique() == 3 and sorted(found["label"].unique()) == ["", "disgust", "surprise"]
     assert (table["left_out"] == "no images").sum() == 40 and (table["database"] == "ckplus").all()
+
+
+def test_index_frames_counts_what_decodes_and_finds_the_flaws(call, tmp_path: Path) -> None:
+    trees.BUILD["table"](tmp_path)
+    whole = (tmp_path / "Anna.avi").read_bytes()
+    (tmp_path / "Anna.avi").write_bytes(whole[: len(whole) // 2])
+    status, out, _ = call("index", "table", tmp_path, "--frames", "--csv", tmp_path / "index.csv", "--json")
+    found, table = json.loads(out), pd.read_csv(tmp_path / "index.csv")
+    rows = table.set_index("sequence").query("left_out.isna()")
+    assert status == 0 and rows.loc["more/ben.mp4", ["frames", "seconds"]].tolist() == [3, pytest.approx(2 / 25)]
+    assert rows.loc["stills", "frames"] == 2 and np.isnan(rows.loc["stills", "seconds"])
+    assert 0 < rows.loc["Anna.avi 5-15", "frames"] < 30, "the whole file, of which a line takes a part"
+    assert (found["frames"], found["seconds"]) == (rows["frames"].sum(), pytest.approx(rows["seconds"].sum(), abs=0.1))
+    assert any("of 30: the file breaks off" in entry["why"] for entry in found["skipped"])
 
 
 def test_evaluate_pools_runs(call, tmp_path: Path) -> None:

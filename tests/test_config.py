@@ -12,6 +12,7 @@ import pytest
 from fer3d import config, labels
 from fer3d.config import (
     ClipSettings,
+    FinetuningSettings,
     NetworkSettings,
     PretrainingSettings,
     Profile,
@@ -75,7 +76,7 @@ def test_every_setting_can_be_set_by_its_dotted_name() -> None:
     assert {"name", "folds", "published_folds", "training.lr", "network.window", "clips.margin", "standins.mmi"} <= set(
         names
     )
-    kinds = (ClipSettings, NetworkSettings, TrainingSettings, PretrainingSettings, StandinSettings)
+    kinds = (ClipSettings, NetworkSettings, TrainingSettings, PretrainingSettings, FinetuningSettings, StandinSettings)
     assert len(names) == 3 + sum(len(dataclasses.fields(kind)) for kind in kinds)
     defaults = [f"{name}={json.dumps(operator.attrgetter(name)(LAPTOP))}" for name in names]
     assert LAPTOP.changed(defaults, names) == LAPTOP
@@ -118,7 +119,7 @@ def test_a_wrong_assignment_is_one_line_with_what_is_near(text: str, message: st
 
 
 def test_an_unknown_profile_lists_the_known() -> None:
-    with pytest.raises(InputError, match="tiny, laptop, paper"):
+    with pytest.raises(InputError, match="tiny, laptop, tables, paper"):
         config.profile("big")
 
 

@@ -20,14 +20,14 @@ from collections.abc import Callable
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import LABELS, Subject, Way, about, arguments, medians, report, ways
 from fer3d.config import NetworkSettings, profile
 from fer3d.model.layers import fuse_batchnorm
 from fer3d.model.network import STAGES, Network
+from fer3d.model.r3d import ResNet3D
 from fer3d.model.summary import shape_table
 
 STRIDES = ((2, 1, 2), (1, 2, 2), (2, 2, 1))
@@ -41,36 +41,8 @@ def network_in(way: Way, settings: NetworkSettings, size: int) -> Network:
     return fuse_batchnorm(network) if way.fused else network
 
 
-class ResNet18In3D(nn.Module):
-    """A network of r3d_18's shape: 3 x 7 x 7 stem, four stages of two residual units with 3 x 3 x 3 kernels."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv3d(3, 64, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False), nn.BatchNorm3d(64), nn.ReLU()
-        )
-        units, before = [], 64
-        for channels in (64, 128, 256, 512):
-            units += [ResidualUnit(before, channels), ResidualUnit(channels, channels)]
-            before = channels
-        self.units = nn.Sequential(*units)
-        self.linear = nn.Linear(512, classes)
-
-    def forward(self, clips: Tensor, _landmarks: Tensor) -> Tensor:
-        return self.linear(self.units(self.stem(clips)).mean((2, 3, 4)))
-
-
-class ResidualUnit(nn.Module):
-    def __init__(self, before: int, channels: int) -> None:
-        super().__init__()
-        stride = 1 if before == channels else 2
-        self.first = nn.Sequential(nn.Conv3d(before, channels, 3, stride, 1, bias=False), nn.BatchNorm3d(channels))
-        self.second = nn.Sequential(nn.Conv3d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm3d(channels))
-        shortcut = nn.Sequential(nn.Conv3d(before, channels, 1, stride, bias=False), nn.BatchNorm3d(channels))
-        self.shortcut = nn.Identity() if stride == 1 else shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.shortcut(x) + self.second(functional.relu(self.first(x))))
+def r3d_18(size: int) -> ResNet3D:
+    return ResNet3D(NetworkSettings(variant="r3d_18"), LABELS, size)
 
 
 def ceilings(device: torch.device, repeats: int) -> dict[bool, float]:
@@ -138,8 +110,8 @@ def compare(
     subjects = {way.name: Subject(network_in(way, settings, size), way, batch, size, device) for way in chosen}
     for side in sorted({size, min(size, R3D_SIZE)}, reverse=True):
         other = dataclasses.replace(fastest, name=f"r3d_18's shape, {side} pixels")
-        subjects[other.name] = Subject(ResNet18In3D(len(LABELS)), other, batch, side, device)
-        work[other.name] = gmac_of(ResNet18In3D(len(LABELS)), side)
+        subjects[other.name] = Subject(r3d_18(side), other, batch, side, device)
+        work[other.name] = gmac_of(r3d_18(side), side)
     limit = ceilings(device, repeats)
     rows = []
     for kind, passes in (("forward", 1), ("training step", 3)):

@@ -23,8 +23,8 @@ from fer3d import config, labels
 from fer3d.data.store import Store
 from fer3d.model.network import Network, grids
 from fer3d.training import loop
-from fer3d.training.augment import augment, draw
-from fer3d.training.batches import Clips, normalise_clips
+from fer3d.training.augment import draw, move_landmarks, move_pictures, moves
+from fer3d.training.batches import Clips, network_input, normalise_clips, to_device
 from fer3d.training.devices import best_device, best_precision
 
 spent: dict[str, float] = {}
@@ -58,8 +58,10 @@ def steps(store: Store, profile: config.Profile, number: int) -> None:
             together = torch.stack(frames)  # on the CPU the first use reads them: here by itself, so that it is timed
         with phase("normalise"):
             pictures = normalise_clips(together, settings.clip_norm)
-        with phase("augment"):
-            pictures, landmarks = augment(pictures, landmarks, settings, draw(len(chosen), generator))
+        with phase("augment"), autocast:
+            places = moves(draw(len(chosen), generator), network.size, settings)
+            pictures = network_input(move_pictures(pictures, to_device(places.theta, device)))
+            landmarks = move_landmarks(landmarks, places, network.size, settings)
         with phase("forward"), autocast:
             loss = functional.cross_entropy(network(pictures, landmarks), targets)
         with phase("backward"):

@@ -244,7 +244,8 @@ def _pointers(archive: Path) -> list[Remote]:
     with _opened(archive, "the repository's archive") as opened:
         for member in _members(opened, archive.name):
             path = PurePosixPath(member.filename)
-            if path.parent.name != "VideoFlash" or not cremad.clip_of(Path(path.name)) or member.file_size > 1024:
+            clip = path.parent.name == "VideoFlash" and path.suffix == ".flv" and cremad.clip_of(path.stem)
+            if not clip or member.file_size > 1024:
                 continue
             if pointer := _POINTER.fullmatch(opened.read(member)):
                 found.append(Remote(path.name, path.name, int(pointer[2]), f"sha256:{pointer[1].decode()}"))
@@ -330,10 +331,10 @@ def _unpack(archive: Path, folder: Path) -> None:
     with _opened(archive, archive.name) as opened, files.atomic(folder, folder=True) as temporary:
         takes = {}
         for member in _members(opened, archive.name):
-            name = PurePosixPath(member.filename).name
-            take = ravdess.take_of(Path(name))
-            if take and take[1] == ravdess.VIDEO_ONLY:
-                takes[name] = member
+            path = PurePosixPath(member.filename)
+            take = ravdess.take_of(path.stem)
+            if path.suffix == ".mp4" and take and take[1] == ravdess.VIDEO_ONLY:
+                takes[path.name] = member
         expanded = sum(member.file_size for member in takes.values())
         if not takes or expanded > _MAX_EXPANSION * archive.stat().st_size:
             raise InputError(f"{archive.name} holds {len(takes)} takes of {expanded} bytes: not what RAVDESS has")

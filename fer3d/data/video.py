@@ -243,10 +243,10 @@ def check_image(path: Path) -> None:
     _open_image(path).close()
 
 
-def image_pixels(path: Path) -> int:
-    """Pixels of an image by its header; raises `VideoError`."""
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image by its header; raises `VideoError`."""
     with _open_image(path) as image:
-        return image.width * image.height
+        return image.size
 
 
 def check_video(path: Path) -> VideoFacts:

@@ -214,8 +214,7 @@ class Network(nn.Module):
 
     def __init__(self, settings: NetworkSettings, classes: tuple[str, ...], size: int) -> None:
         super().__init__()
-        if not 2 <= len(set(classes)) == len(classes):
-            raise InputError(f"classes {', '.join(classes) or 'none'}: expected two or more different names")
+        check_classes(classes)
         smallest = 6 * math.prod(settings.stem_strides) + 1  # the grid of 3DIR-A then has 7 cells, that of 3DIR-C one
         if size < smallest:
             raise InputError(f"size = {size} is too small for the stem's strides", f"size = {smallest} or more")
@@ -268,6 +267,12 @@ class Network(nn.Module):
             return None
         s = self.settings
         return landmark_filter(landmarks, self.size, grid, s.window, s.slope, s.distance, s.overlap)
+
+
+def check_classes(classes: tuple[str, ...]) -> None:
+    """An `InputError` for classes that are not two or more different names."""
+    if not 2 <= len(set(classes)) == len(classes):
+        raise InputError(f"classes {', '.join(classes) or 'none'}: expected two or more different names")
 
 
 def grids(size: int, stem_strides: tuple[int, ...] = (2, 2, 2)) -> tuple[int, int, int]:

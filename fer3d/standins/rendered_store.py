@@ -107,7 +107,7 @@ def record_person(settings: PretrainingSettings, clips: ClipSettings, number: in
         acted, cut = _act(rng, emotion, clips.num_frames)
         true: list[np.ndarray] = []
         pictures = list(render_frames(renderer, acted.poses, true))
-        at_rest = [renderer.project(renderer.rest_landmarks, pose)[1][:, :2] for pose in acted.poses]
+        at_rest = [renderer.pixels(renderer.rest_landmarks, pose) for pose in acted.poses]
         landmarks = np.stack([np.stack(true), np.stack(at_rest)])[:, :, KEPT]
         for window, seen in cut:
             shown.append(Shown(take, *seen))

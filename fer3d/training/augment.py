@@ -4,6 +4,8 @@ The paper names no augmentation. With a few hundred clips it matters more than a
 is a named departure. One affine map per clip leaves the motion between frames as it was.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,53 +16,65 @@ from fer3d.training.batches import to_device
 
 
 def draw(clips: int, generator: torch.Generator) -> Tensor:
-    """The random parameters of `augment` for so many clips, (N, 5) from -1 to 1, one row per clip.
+    """The random parameters of `moves` for so many clips, (N, 5) from -1 to 1, one row per clip.
 
     Drawn beforehand and on the CPU, so that a seed means the same on every device and with any number of processes.
     """
     return 2 * torch.rand(clips, 5, generator=generator) - 1
 
 
-def augment(clips: Tensor, landmarks: Tensor, settings: TrainingSettings, params: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror, rotate, scale and shift each clip at random, its landmarks with it.
+@dataclass(frozen=True)
+class Moves:
+    """Where each of B clips moves, computed on the CPU: nothing of it waits for a GPU."""
 
-    Args:
-        clips: (B, C, T, H, W) float. What comes into view from outside is 0.
-        landmarks: (B, T, 66, 2) pixels of the crop, x before y, a pixel's centre at whole numbers;
-            NaN (missing) stays NaN.
-        settings: the ranges; a range of 0 leaves the clip as it is.
-        params: (B, 5) from -1 to 1, the clips' rows of `draw`.
+    theta: Tensor
+    """(B, 2, 3) the place that each new pixel comes from, as `affine_grid` takes it."""
+    turn: Tensor
+    """(B, 2, 2) and..."""
+    shift: Tensor
+    """(B, 2) ...the map of points around the picture's centre: new = turn @ old + shift."""
+    mirrored: Tensor
+    """(B,) whether left and right change their names."""
 
-    Returns:
-        The two, moved; same shapes, types and devices.
-    """
-    B, C, T, H, W = clips.shape
+
+def moves(params: Tensor, size: int, settings: TrainingSettings) -> Moves:
+    """The moves that rows (B, 5) of `draw` mean for clips of ``size`` pixels; a range of 0 leaves a clip as it is."""
     mirrored = (params[:, 0] < 0) & settings.mirror
     angle = torch.deg2rad(params[:, 1] * settings.rotation)
     scale = 1 + params[:, 2] * settings.scale
-    shift = params[:, 3:] * settings.shift * W
+    shift = params[:, 3:] * settings.shift * size
 
-    # The map from old to new pixels, round the centre: new = turn @ (old - centre) + centre + shift.
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     turn[:, :, 0] *= torch.where(mirrored, -1.0, 1.0)[:, None]
 
-    # Sampling needs the place that each new pixel comes from, in units of half the side from the centre.
+    # Sampling is in units of half the side from the centre.
     back = torch.linalg.inv(turn)
-    origin = -back @ (2 / W * shift)[:, :, None]
-    theta = to_device(torch.cat([back, origin], dim=2), clips.device)
-    grid = functional.affine_grid(theta, [B, C * T, H, W], align_corners=False)
-    moved = functional.grid_sample(clips.reshape(B, C * T, H, W), grid, align_corners=False)
+    origin = -back @ (2 / size * shift)[:, :, None]
+    return Moves(torch.cat([back, origin], dim=2), turn, shift, mirrored)
 
-    centre = (W - 1) / 2  # of a square; a plain number, since a tensor would have to be copied to the GPU
-    moves = (turn, shift, mirrored, torch.tensor(MIRROR))
-    turn, shift, mirrored, names = (to_device(values, landmarks.device) for values in moves)
+
+def move_pictures(clips: Tensor, theta: Tensor) -> Tensor:
+    """Clips (B, C, T, H, W) float, moved as ``theta`` (B, 2, 3) says. What comes into view from outside is 0."""
+    B, C, T, H, W = clips.shape
+    grid = functional.affine_grid(theta, [B, C * T, H, W], align_corners=False)
+    return functional.grid_sample(clips.reshape(B, C * T, H, W), grid, align_corners=False).reshape(clips.shape)
+
+
+def move_landmarks(landmarks: Tensor, places: Moves, size: int, settings: TrainingSettings) -> Tensor:
+    """Landmarks (B, T, 66, 2) moved with their clips, and with a detector's error where the settings ask for one.
+
+    In pixels of the crop, x before y, a pixel's centre at whole numbers; NaN (missing) stays NaN.
+    """
+    centre = (size - 1) / 2  # of a square; a plain number, since a tensor would have to be copied to the GPU
+    wanted = (places.turn, places.shift, places.mirrored, torch.tensor(MIRROR))
+    turn, shift, mirrored, names = (to_device(values, landmarks.device) for values in wanted)
     points = torch.einsum("bij,btlj->btli", turn, landmarks - centre)
     points = points + centre + shift[:, None, None]
     renamed = torch.where(mirrored[:, None, None, None], points.index_select(2, names), points)
     if settings.landmark_noise:
         renamed = renamed + settings.landmark_noise * _detector_error(renamed)
-    return moved.reshape(B, C, T, H, W), renamed
+    return renamed
 
 
 def _detector_error(landmarks: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.model.layers import fuse_batchnorm
 from fer3d.training import devices
-from fer3d.training.batches import Clips, batches, normalise_clips
+from fer3d.training.batches import Clips, batches, network_input, normalise_clips
 from fer3d.training.run import TrainedModel
 
 
@@ -35,7 +35,7 @@ class Predictor:
     def __call__(self, frames: Tensor | Sequence[Tensor], landmarks: Tensor) -> np.ndarray:
         """Probabilities (B, K) of clips on the device: frames (B, T, H, W, 3) uint8, landmarks (B, T, 66, 2) pixels."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            logits = self._network(normalise_clips(frames, self._clip_norm), landmarks)
+            logits = self._network(network_input(normalise_clips(frames, self._clip_norm)), landmarks)
         return logits.float().softmax(dim=1).cpu().numpy()
 
 

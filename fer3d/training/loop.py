@@ -19,6 +19,7 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from fer3d.config import TrainingSettings
+from fer3d.config import ClipNorm, TrainingSettings
 from fer3d.errors import InputError
 from fer3d.model.network import Network
-from fer3d.training.augment import augment
-from fer3d.training.batches import Clips, batches, normalise_clips
+from fer3d.training.augment import move_landmarks, move_pictures, moves
+from fer3d.training.batches import Clips, batches, network_input, normalise_clips, to_device
 from fer3d.training.checkpoint import Checkpoint, Log
 from fer3d.training.schedule import Epoch, derive_seed, epochs
 
@@ -68,21 +69,23 @@ class Trainer:
         self, fabric: Fabric, network: Network, sgd: torch.optim.SGD, clips: Clips, settings: TrainingSettings
     ) -> None:
         self.fabric, self.network, self.clips, self.settings = fabric, network, clips, settings
-        module = StreamLogits(network)
+        module = StreamLogits(network, settings.clip_norm)
         self.stream_logits, self.optimizer = fabric.setup(compiled(module) if settings.compile else module, sgd)
         self.stream_logits.train()
         self.class_weights = balanced_weights(clips).to(fabric.device) if settings.class_weights == "balanced" else None
 
 
 class StreamLogits(nn.Module):
-    """`Network.stream_logits` as the forward of a module: that is what DDP and `torch.compile` wrap."""
+    """From bytes to `Network.stream_logits` as the forward of a module: what DDP and `torch.compile` wrap."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, clip_norm: ClipNorm) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.clip_norm = network, clip_norm
 
-    def forward(self, clips: Tensor, landmarks: Tensor) -> Tensor:
-        return self.network.stream_logits(clips, landmarks)
+    def forward(self, frames: Sequence[Tensor], landmarks: Tensor, theta: Tensor) -> Tensor:
+        """Logits (S, B, K) of B clips (T, H, W, 3) uint8, moved as ``theta``, and landmarks that have moved already."""
+        pictures = move_pictures(normalise_clips(frames, self.clip_norm), theta)
+        return self.network.stream_logits(network_input(pictures), landmarks)
 
 
 def train_one_epoch(trainer: Trainer, epoch: Epoch, bar: tqdm) -> Tensor:
@@ -119,8 +122,10 @@ def _add_gradients(trainer: Trainer, part: np.ndarray, augment_params: Tensor, b
     """Add the gradients of some clips of a batch to the network's; as `train_one_step` for the rest."""
     fabric, settings = trainer.fabric, trainer.settings
     frames, landmarks, targets = trainer.clips.batch(part, fabric.device)
-    pictures = normalise_clips(frames, settings.clip_norm)
-    streams = trainer.stream_logits(*augment(pictures, landmarks, settings, augment_params))
+    size = trainer.network.size
+    places = moves(augment_params, size, settings)
+    landmarks = move_landmarks(landmarks, places, size, settings)
+    streams = trainer.stream_logits(frames, landmarks, to_device(places.theta, fabric.device))
     # Each stream learns by itself: joined, the stronger would leave the other nothing to learn.
     logits, wanted = streams.float().flatten(0, 1), targets.repeat(len(streams))
     loss = functional.cross_entropy(logits, wanted, trainer.class_weights, reduction="sum")

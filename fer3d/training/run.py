@@ -27,6 +27,7 @@ from fer3d.config import ClipSettings, NetworkSettings, TrainingSettings
 from fer3d.errors import InputError
 from fer3d.model import weights
 from fer3d.model.network import Network
+from fer3d.model.r3d import make_network
 
 CHECKPOINT = "checkpoint.safetensors"
 RESULTS = (paths.RUN_FILES[0], CHECKPOINT, *paths.RUN_FILES[1:])
@@ -36,7 +37,6 @@ SHIPPED = ("synthetic",)
 """Names of the trained weights that come with the package: finished runs in ``fer3d/weights``, floating-point numbers
 stored in half precision, each with its model card ``README.md``. `benchmarks.training.shipped` makes them."""
 
-_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _CONFIG = ("fer3d", "profile", "labels", "data")
 _METRICS = ("n", "accuracy", "uar", "majority")
 
@@ -47,7 +47,7 @@ def run_folder(run: Path | str) -> Path:
     A run that lies in a folder of such a name comes before the weights of that name.
     """
     shipped = str(run) in SHIPPED and not (Path(run) / "model.json").exists()
-    return _WEIGHTS / run if shipped else Path(run)
+    return paths.shipped(str(run)) if shipped else Path(run)
 
 
 def read_config(run: Path | str) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def load_model(run: Path | str) -> TrainedModel:
     profile, classes = config["profile"], tuple(config["labels"])
     clips = ClipSettings.from_params(profile["clips"])
     with torch.device("meta"):  # weights are not drawn only to be replaced
-        network = Network(read_network_settings(run), classes, clips.size)
+        network = make_network(read_network_settings(run), classes, clips.size)
     try:
         network.load_state_dict(learned, assign=True)
     except RuntimeError as error:

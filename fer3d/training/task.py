@@ -59,7 +59,8 @@ class Task:
         """All that the result depends on, JSON-ready: the run's config (see `run`)."""
         start = files.fingerprint(read_config(pretrained)) if pretrained else None
         settings = replace(profile, clips=self.test_store.settings).as_dict()
-        del settings["pretraining"], settings["standins"]  # the stores' fingerprints stand for them
+        for name in ("pretraining", "finetuning", "standins"):  # the fingerprints of run and stores stand for them
+            del settings[name]
         config = {
             "fer3d": f"{__version__}+{program.digest('fer3d.training.train')}",
             "profile": settings,

@@ -29,6 +29,7 @@ from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model import weights
 from fer3d.model.network import Network
+from fer3d.model.r3d import make_network
 from fer3d.training import asynchronous, devices, loop
 from fer3d.training.inference import predict
 from fer3d.training.run import CHECKPOINT, TrainedModel, begin, is_finished, read_metrics, remove_other, start_from
@@ -80,7 +81,7 @@ def train(
         fabric.barrier()  # all processes have looked before the first one writes
         if not finished:
             torch.manual_seed(derive_seed(settings.seed, 0))
-            network = Network(profile.network, task.classes, profile.clips.size)
+            network = make_network(profile.network, task.classes, profile.clips.size)
             if pretrained:
                 start_from(network, pretrained)
             if fabric.is_global_zero:

@@ -8,14 +8,15 @@ the others where the environment names them: their copy, or ``synthetic`` for th
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer3d import config, labels, paths, standins
+from fer3d import config, labels, paths, program, standins
 from fer3d.data import databases as readers
 from fer3d.data import preparation
 from fer3d.data.store import Store, open_store
 from fer3d.errors import InputError
+from fer3d.workbook import models
 
 DATABASES = labels.PAPER
 """The databases of every reproduction: the paper's four."""
@@ -37,24 +38,34 @@ class Job:
     """One training of the grid, with one fold of a database held out, or the whole database."""
 
     database: str
-    variant: str
+    model: str
+    """One of `models.TITLES`."""
     fold: int = 0
     trained_on: tuple[str, ...] = ()
     """The databases trained on when ``database`` is held out whole; empty for a fold."""
+    seed: int = 0
+    """Of the training."""
 
     @property
     def split(self) -> str:
-        """``fold0`` .. ``fold4`` or ``cross``: the last part of the job's folder."""
-        return "cross" if self.trained_on else f"fold{self.fold}"
+        """The last part of the job's folder: ``fold0`` .. ``fold4`` or ``cross``; ``fold0-seed1`` with another seed."""
+        split = "cross" if self.trained_on else f"fold{self.fold}"
+        return f"{split}-seed{self.seed}" if self.seed else split
 
     @property
     def parameters(self) -> str:
         """The split as parameters of notebook 04 on a command line."""
         return f"-p trained_on {','.join(self.trained_on)}" if self.trained_on else f"-p fold {self.fold}"
 
+    @property
+    def options(self) -> str:
+        """Split and seed as options of ``fer3d train-row``."""
+        split = f"--trained-on {','.join(self.trained_on)}" if self.trained_on else f"--fold {self.fold}"
+        return f"{split} --seed {self.seed}"
+
     def folder(self, run: Path) -> Path:
         """The job's folder in a run."""
-        return paths.training(run, self.database, self.variant, self.split)
+        return paths.training(run, self.database, self.model, self.split)
 
     def notebook(self, run: Path) -> Path:
         """The job's executed notebook."""
@@ -65,20 +76,42 @@ class Job:
         return self.folder(run).with_suffix(".trained")
 
 
-def grid(profile: config.Profile, full: bool) -> list[Job]:
+def baselines_marker(run: Path, database: str) -> Path:
+    """The file by which the workflow knows that a database's rows without a network are made."""
+    return paths.baselines(run, database).with_suffix(".made")
+
+
+def baselines_program() -> str:
+    """The digest of the source by which those rows are computed; of the stores their contents count."""
+    return program.digest("fer3d.workbook.baselines", frozenset({"fer3d.workbook.pipeline", "fer3d.training.run"}))
+
+
+def grid(profile: config.Profile, full: bool, seeds: int = 1) -> list[Job]:
     """The trainings of a reproduction: CK+'s rows of Tables 1 and 2 from one fold, or every row from all folds.
 
-    Databases that are not in the paper add their rows.
+    Databases that are not in the paper add their rows; one of which no other database has a class is not tested
+    across databases. Whole tables also have the trainings that the paper's are
+    compared with; with several ``seeds`` (0, 1, ...) those of the paper's three claims are repeated with each.
     """
     everyone = databases()
     tested = [name for name in everyone if full or name not in DATABASES[1:]]
-    within = [
-        Job(database, variant, fold)
-        for database in tested
-        for variant in config.VARIANTS
-        for fold in range(number_of_folds(database, profile) if full else 1)
-    ]
-    return within + [Job(name, "3d+landmarks", trained_on=training_databases(name, everyone)) for name in tested]
+    papers = set(config.PAPER_VARIANTS)
+    jobs = []
+    for cross in (False, True):
+        for name in tested:
+            chosen = models.trained(profile, cross) if full else models.claimed(cross)
+            sources = training_databases(name, everyone)
+            learned = {label for source in sources for label in _classes(source)}
+            splits = [Job(name, "", trained_on=sources)] if learned & set(_classes(name)) else []
+            if not cross:
+                splits = [Job(name, "", fold) for fold in range(number_of_folds(name, profile) if full else 1)]
+            jobs += [
+                replace(split, model=model, seed=seed)
+                for model in chosen
+                for split in splits
+                for seed in range(seeds if full and model in papers else 1)
+            ]
+    return jobs
 
 
 def training_databases(test: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -88,6 +121,11 @@ def training_databases(test: str, names: Iterable[str]) -> tuple[str, ...]:
     """
     learned = set(names) - {test}
     return tuple(name for name in labels.TITLES if name in learned and (name in DATABASES or test not in DATABASES))
+
+
+def _classes(database: str) -> tuple[str, ...]:
+    root = licensed(database)
+    return readers.classes(database, root) if root else labels.CLASSES[database]
 
 
 def number_of_folds(database: str, profile: config.Profile) -> int:
@@ -156,10 +194,16 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
     """Train a job of a run, or resume it where it was interrupted, and return its folder.
 
     A finished job is left as it is. A folder made with other settings or from other data is cleared and made anew.
+    ``seed`` counts where the job has none of its own.
     """
+    from fer3d.training.run import read_network_settings, run_folder
     from fer3d.training.train import train
 
-    chosen, folder = config.make_profile(profile, job.variant, recipe, seed=seed), job.folder(run)
+    chosen, folder = models.profile_of(job.model, profile, recipe, job.seed or seed), job.folder(run)
+    pretrained = None
+    if job.model == models.FINETUNED:
+        pretrained = run_folder(models.weights(chosen))
+        chosen = replace(chosen, network=replace(read_network_settings(pretrained), variant="3d+landmarks"))
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
     train(
         learned or [tested],
@@ -167,6 +211,7 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
         chosen,
         fold=job.fold,
         test=tested if learned else None,
+        pretrained=pretrained,
         titles={name: title(name) for name in (job.database, *job.trained_on)},
         replace=True,
     )

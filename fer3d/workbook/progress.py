@@ -1,7 +1,7 @@
 """The workflow's progress on stderr: a line when a job starts, ends or runs long, and all about one that failed.
 
 This handler takes the place of Snakemake's own: it reads the events that Snakemake logs and prints the ``message`` of
-each rule. In a dry run it prints the jobs that would run and why, and what they would take.
+each rule. First it says what all jobs take; in a dry run it lists them, with why they would run.
 """
 
 import logging
@@ -39,17 +39,24 @@ class Progress(logging.Handler):
     Args:
         run: the folder of the run, whose page is the result.
         profile: for the estimates of time and disk.
+        trainings: seconds that an average training of each rule takes (`estimates.of_trainings`).
         cores: of this machine, that jobs share.
         dry_run: whether the jobs are only listed.
         interval: see `INTERVAL`.
     """
 
     def __init__(
-        self, run: Path, profile: str, cores: int = 1, dry_run: bool = False, interval: float = INTERVAL
+        self,
+        run: Path,
+        profile: str,
+        trainings: Mapping[str, float],
+        cores: int = 1,
+        dry_run: bool = False,
+        interval: float = INTERVAL,
     ) -> None:
         super().__init__()
         self.run, self.profile, self.cores, self.dry_run, self.interval = run, profile, cores, dry_run, interval
-        self.start = time.monotonic()
+        self.trainings, self.start = trainings, time.monotonic()
         self.running: dict[int, _Job] = {}
         """The running jobs by Snakemake's number."""
         self.planned: dict[str, int] = {}
@@ -67,8 +74,7 @@ class Progress(logging.Handler):
         event, fields, message = getattr(record, "event", None), vars(record), record.getMessage()
         if event == "run_info" and not self.planned:
             self.planned = {rule: count for rule, count in fields["stats"].items() if rule not in ("total", "all")}
-            if self.dry_run:
-                self._say_what_it_takes()
+            self._say_what_it_takes()
         elif event == "job_info" and fields["rule_msg"]:
             if self.dry_run:
                 print(f"would run  {fields['rule_msg']}: {_first_line(fields['reason'])}")
@@ -131,15 +137,14 @@ class Progress(logging.Handler):
         return elapsed * (total - done) / done if done else total / self.cores
 
     def _seconds(self, counts: Mapping[str, int]) -> float:
-        return sum(count * estimates.seconds(self.profile, rule) for rule, count in counts.items())
+        return sum(count * estimates.seconds(self.profile, rule, self.trainings) for rule, count in counts.items())
 
     def _say_what_it_takes(self) -> None:
         jobs, seconds = sum(self.planned.values()), self._seconds(self.planned) / self.cores
         needed = sum(count * estimates.megabytes(self.profile, rule) for rule, count in self.planned.items()) / 1000
         free = shutil.disk_usage(self.reports).free / 1e9
-        print(
-            f"{jobs} jobs, estimated: {_duration(seconds)} on {self.cores} cores, {needed:.1f} GB of {free:.0f} GB free"
-        )
+        plan = f"{_duration(seconds)} on {self.cores} cores, {needed:.1f} GB of {free:.0f} GB free"
+        print(f"{jobs} jobs, estimated: {plan}", file=None if self.dry_run else sys.stderr, flush=True)
 
     def _say_what_runs(self) -> None:
         while not self.closed.wait(self.interval):
@@ -158,10 +163,12 @@ def _first_line(text: str) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def attach(logger: logging.Logger, run: Path, profile: str, cores: int, dry_run: bool) -> None:
+def attach(
+    logger: logging.Logger, run: Path, profile: str, trainings: Mapping[str, float], cores: int, dry_run: bool
+) -> None:
     """Print the progress of the workflow that logs to ``logger`` in the place of Snakemake's own messages.
 
     Once, however often the workflow's file is read.
@@ -170,4 +177,4 @@ def attach(logger: logging.Logger, run: Path, profile: str, cores: int, dry_run:
         for handler in list(logger.handlers):
             if type(handler).__name__ == "ColorizingTextHandler":
                 logger.removeHandler(handler)
-        logger.addHandler(Progress(run, profile, cores, dry_run))
+        logger.addHandler(Progress(run, profile, trainings, cores, dry_run))

@@ -19,10 +19,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 
-from fer3d import config, files, labels, paths
+from fer3d import files, labels, paths
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics, paper, plots
-from fer3d.workbook import refresh
+from fer3d.workbook import claims, models, refresh
 
 TEMPLATE = "report.html"
 _PAGE = """
@@ -41,14 +41,17 @@ _PAGE = """
 
 @dataclass(frozen=True)
 class Result:
-    """One row of a table: a database and a variant, with the predictions of its trainings pooled."""
+    """One row of a table: a database and a model, with the predictions of its trainings pooled."""
 
     database: str
-    variant: str
+    model: str
+    """One of `models.TITLES`."""
     cross: bool
     """Whether the database was held out whole (Table 2), not fold by fold (Table 1)."""
     folders: tuple[Path, ...]
-    """The folders of the trainings."""
+    """The folders of the trainings with seed 0."""
+    by_seed: dict[int, tuple[Path, ...]]
+    """The folders of all trainings of the same settings and data."""
     metrics: dict[str, Any]
     """See `metrics.evaluate`."""
     over_folds: dict[str, Any]
@@ -78,7 +81,12 @@ class Result:
     @property
     def paper_rate(self) -> paper.Rate | None:
         """The paper's recognition rate; None where it has none."""
-        return paper.printed(self.database, self.variant, self.cross)
+        return paper.printed(self.database, self.model, self.cross)
+
+    @property
+    def title(self) -> str:
+        """The model's printed name."""
+        return models.TITLES[self.model]
 
     @property
     def in_paper(self) -> bool:
@@ -95,7 +103,7 @@ class Result:
     @property
     def figure_name(self) -> str:
         """The file name, without suffix, of the row's confusion matrix."""
-        return f"table{1 + self.cross}-{self.database}-{self.variant}"
+        return f"table{1 + self.cross}-{self.database}-{self.model}"
 
     @property
     def alt_text(self) -> str:
@@ -104,7 +112,7 @@ class Result:
         rows = zip(self.metrics["labels"], matrix.diagonal(), matrix.sum(1), strict=True)
         parts = ", ".join(f"{name} {right} of {n}" for name, right, n in rows if n)
         total = f"{matrix.trace()} of {self.metrics['n']} clips predicted correctly"
-        return f"{self.data}, {self.variant}: {total}; {parts}"
+        return f"{self.data}, {self.title}: {total}; {parts}"
 
     def command(self, run: Path) -> str:
         """The command, typed in the run's folder, that prints the same numbers."""
@@ -141,6 +149,9 @@ def write(run: Path) -> Path:
         _draw_confusion(result, run)
     for name, cross in (("table1", False), ("table2", True)):
         files.write_csv(run / "tables" / f"{name}.csv", table([result for result in found if result.cross is cross]))
+    tested = claims.test(found)
+    if tested:
+        files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
     pages = [write_page(notebook, run) for notebook in _executed_notebooks(run)]
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -151,7 +162,7 @@ def write(run: Path) -> Path:
     additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]
     data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
     text = templates.get_template(TEMPLATE).render(
-        run=run, results=found, data=data, pages=pages, made_with=made_with, additions=additions
+        run=run, results=found, tested=tested, data=data, pages=pages, made_with=made_with, additions=additions
     )
     files.write_text(run / "index.html", text)
     return run / "index.html"
@@ -159,28 +170,44 @@ def write(run: Path) -> Path:
 
 def results(run: Path) -> Iterator[Result]:
     """The rows of a run: its finished trainings, folds pooled, in the order of the paper's tables."""
-    for cross, database, variant in itertools.product((False, True), labels.TITLES, config.VARIANTS):
-        markers = sorted((run / database / variant).glob("cross/metrics.json" if cross else "fold*/metrics.json"))
-        if markers:
-            yield _result(database, variant, cross, [marker.parent for marker in markers])
+    for cross, database, model in itertools.product((False, True), labels.TITLES, models.TITLES):
+        found = finished(run, database, model, cross)
+        if 0 in found:
+            yield _result(database, model, cross, found)
 
 
-def _result(database: str, variant: str, cross: bool, finished: list[Path]) -> Result:
-    made = {folder: _made_of(folder) for folder in finished}
-    made_of = made[max(finished, key=lambda folder: (folder / "model.json").stat().st_mtime)]
-    folders = tuple(folder for folder in finished if made[folder] == made_of)
+def finished(run: Path, database: str, model: str, cross: bool) -> dict[int, list[Path]]:
+    """The folders of a row's finished trainings in order, by their seed."""
+    wanted = re.compile(r"(cross|fold\d+)(-seed(\d+))?")
+    found: dict[int, list[Path]] = {}
+    for folder in sorted(marker.parent for marker in (run / database / model).glob("*/metrics.json")):
+        name = wanted.fullmatch(folder.name)
+        if name and (name[1] == "cross") is cross:
+            found.setdefault(int(name[3] or 0), []).append(folder)
+    return found
+
+
+def _result(database: str, model: str, cross: bool, finished: dict[int, list[Path]]) -> Result:
+    made = {folder: _made_of(folder) for folders in finished.values() for folder in folders}
+    made_of = made[max(finished[0], key=lambda folder: (folder / "model.json").stat().st_mtime)]
+    alike = {
+        seed: tuple(f for f in folders if _but_seed(made[f]) == _but_seed(made_of))
+        for seed, folders in finished.items()
+    }
+    folders = alike[0]
     tables = [metrics.read_predictions(folder) for folder in folders]
     left_out = files.read_json(folders[0] / "metrics.json")["left_out"]
     return Result(
         database=database,
-        variant=variant,
+        model=model,
         cross=cross,
         folders=folders,
+        by_seed={seed: found for seed, found in alike.items() if found},
         metrics=metrics.evaluate(metrics.pool(tables)),
         over_folds=metrics.over_folds(tables),
         made_of=made_of,
         left_out=left_out,
-        stale_folds=tuple(folder.name for folder in finished if folder not in folders),
+        stale_folds=tuple(folder.name for folder in finished[0] if folder not in folders),
     )
 
 
@@ -197,13 +224,18 @@ def _made_of(folder: Path) -> dict[str, Any]:
     }
 
 
+def _but_seed(made_of: dict[str, Any]) -> dict[str, Any]:
+    profile = made_of["profile"]
+    return {**made_of, "profile": {**profile, "training": {**profile["training"], "seed": None}}}
+
+
 def table(found: list[Result]) -> pd.DataFrame:
     """One row per result; rates in per cent as in the paper."""
     rows = []
     for result in found:
         rates = {name: result.metrics[name] for name in ("accuracy", "uar", "majority")}
         rates["low"], rates["high"] = result.metrics["interval"]
-        row = {name: getattr(result, name) for name in ("database", "data", "variant", "trained_on", "held_out")}
+        row = {name: getattr(result, name) for name in ("database", "data", "model", "trained_on", "held_out")}
         row["trained_on"] = row["trained_on"] or "other folds"
         row |= {name: result.metrics[name] for name in ("n", "subjects")}
         row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
@@ -218,7 +250,7 @@ def table(found: list[Result]) -> pd.DataFrame:
 def _draw_confusion(result: Result, run: Path) -> None:
     """Save the confusion matrix as a figure, with its numbers as a table."""
     names, matrix = result.metrics["labels"], result.metrics["confusion"]
-    title = f"{result.data}: {result.variant}{', cross-database' if result.cross else ''}, n = {result.metrics['n']}"
+    title = f"{result.data}: {result.title}{', cross-database' if result.cross else ''}, n = {result.metrics['n']}"
     numbers = pd.DataFrame(matrix, columns=names).assign(true=names)
     plots.save(plots.confusion(matrix, names, title), run / "figures" / result.figure_name, numbers)
 

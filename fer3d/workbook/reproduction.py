@@ -7,20 +7,21 @@ starting it share them.
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer3d import config, files, paths
 from fer3d.data import databases
 from fer3d.errors import InputError
 from fer3d.standins import truth_folder
-from fer3d.workbook import pipeline
+from fer3d.workbook import models, pipeline
 from fer3d.workbook.pipeline import Job
 
 
@@ -43,7 +44,15 @@ def state() -> Path:
     return paths.reports() / ".snakemake"
 
 
-def run(profile: str, name: str, cores: int, full: bool, dry_run: bool = False, cluster: Cluster | None = None) -> int:
+def run(
+    profile: str,
+    name: str,
+    cores: int,
+    full: bool,
+    dry_run: bool = False,
+    cluster: Cluster | None = None,
+    seeds: int = 1,
+) -> int:
     """Run the workflow and return its exit status. A run that was killed is resumed.
 
     Args:
@@ -53,6 +62,7 @@ def run(profile: str, name: str, cores: int, full: bool, dry_run: bool = False, 
         full: every row of the paper's tables, not only those of CK+'s first fold.
         dry_run: print what would be done.
         cluster: run the jobs on SLURM.
+        seeds: of the trainings of the paper's claims, 0 and so on; several only with ``full``.
 
     Raises:
         InputError: an unknown profile, an unusable name, a licensed copy that can't be read.
@@ -74,7 +84,7 @@ def run(profile: str, name: str, cores: int, full: bool, dry_run: bool = False, 
     # Of one text each: by the copies in the user's cache, Snakemake would run the workflow of last time.
     sources = state() / "sources" / files.fingerprint(snakefile.read_text(encoding="utf-8"))
     command += ["--runtime-source-cache-path", str(sources)]
-    settings: dict[str, object] = {"profile": profile, "run": name, "full": full}
+    settings: dict[str, object] = {"profile": profile, "run": name, "full": full, "seeds": seeds}
     if cluster:
         settings |= {"gpus": cluster.gpus, "runtime": cluster.runtime}
         chosen = {"slurm_partition": cluster.partition, "slurm_account": cluster.account}
@@ -134,21 +144,45 @@ def markers(jobs: Collection[Job], folder: Path, profile: str) -> dict[Path, Pat
             pairs[release.with_suffix(".written")] = truth_folder(release) / "plan.json"
         store = pipeline.store_folder(database, profile)
         pairs[store.with_suffix(".prepared")] = store / "prepared.json"
+    for database in {job.database for job in jobs}:
+        pairs[pipeline.baselines_marker(folder, database)] = paths.baselines(folder, database)
     return pairs | {job.marker(folder): job.folder(folder) / "metrics.json" for job in jobs}
 
 
 def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -> None:
     """Remove the markers of what is missing or was made anew, so that the workflow makes it, and what depends on it.
 
-    Without Snakemake's records all are removed: it would take whatever is there for fresh.
+    A store is made again whose stand-in was edited. Without Snakemake's records all markers are removed, and the
+    notebooks that depend on none: it would take whatever is there for fresh.
     """
     recorded = any((state() / "metadata").glob("*"))
     half = [
         job.marker(folder) for job in jobs if not all((job.folder(folder) / name).exists() for name in paths.RUN_FILES)
     ]
+    for job, model in itertools.product(jobs, models.CLASSICAL):
+        row = replace(job, model=model, seed=0).folder(folder)
+        if not all((row / name).exists() for name in paths.BASELINE_FILES):
+            half.append(pipeline.baselines_marker(folder, job.database))
     for marker, original in markers(jobs, folder, profile).items():
         if not recorded or marker in half or _differ(marker, original):
             marker.unlink(missing_ok=True)
+    for database in pipeline.databases():
+        (marker,) = pipeline.store_markers([database], profile)
+        release = pipeline.release_folder(database, profile)
+        if marker.exists() and not pipeline.licensed(database) and _last_change(release) > marker.stat().st_mtime:
+            marker.unlink()
+    if not recorded:
+        (folder / "notebooks" / "07_own_video.ipynb").unlink(missing_ok=True)
+
+
+def _last_change(release: Path) -> float:
+    """When a file of the release was written, added or removed for the last time, in seconds since the epoch."""
+    changes = [0.0]
+    for folder, _, names in os.walk(release):
+        for path in (Path(folder), *(Path(folder) / name for name in names)):
+            with contextlib.suppress(OSError):  # a broken link
+                changes.append(path.stat().st_mtime)
+    return max(changes)
 
 
 def _differ(marker: Path, original: Path) -> bool:

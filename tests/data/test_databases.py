@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from trees import BUILD, read, write_image, write_text
+from trees import BUILD, read, write_image, write_text, write_video
 
 from fer3d.data import databases
 from fer3d.data.databases import Skipped
 from fer3d.data.databases.release import Release
 from fer3d.data.databases.summary import summarise
+from fer3d.data.video import read_frames
 from fer3d.errors import InputError
 
 
@@ -59,11 +60,52 @@ def test_what_was_unpacked_twice_counts_once(database: str, tmp_path: Path) -> N
     for folder in [path for path in tmp_path.iterdir() if path.is_dir()]:
         shutil.copytree(folder, tmp_path / "second" / folder.name)
     assert labels(database, tmp_path) == expected
-    notes = {"mmi": "a second recording of this name", "fera": "a second recording of this name"}
-    notes |= {"ravdess": "3 repeated: the same take with sound, or a second copy"}
+    notes = {"ravdess": "3 repeated: the same take with sound, or a second copy"}
     notes |= {"cremad": "3 repeated: a second copy"}
     reasons = {why for what, why in read(database, tmp_path)[1].items() if what != "emotions"}
     assert reasons == ({notes[database]} if database in notes else set())
+
+
+def first_video(database: str, root: Path) -> Path:
+    return next(path for path in sorted(root.rglob("*")) if path.suffix in (".avi", ".mp4", ".flv"))
+
+
+@pytest.mark.parametrize("database", ["mmi", "disfa", "fera"])
+def test_of_two_recordings_of_one_name_the_fuller_is_used_and_the_other_noted(database: str, tmp_path: Path) -> None:
+    """Wherever it lies: the order in which folders are visited does not count."""
+    for place, frames in (("copy 1", 3), ("copy 2", 6), ("copy 3", 4)):
+        BUILD[database](tmp_path / place)
+        write_video(first_video(database, tmp_path / place), frames=frames, size=(72, 58))
+    for table in tmp_path.glob("copy 1/*.csv"):
+        table.rename(tmp_path / table.name)
+    sequences, skipped = read(database, tmp_path)
+    used = first_video(database, tmp_path / "copy 2")
+    assert used in {sequence.source for sequence in sequences.values()}
+    for place in ("copy 1", "copy 3"):
+        other = first_video(database, tmp_path / place).relative_to(tmp_path)
+        assert skipped[str(other)] == f"another recording of this name; {used.relative_to(tmp_path)} is used"
+
+
+@pytest.mark.parametrize("database", ["mmi", "disfa", "fera", "ravdess", "cremad"])
+def test_a_folder_of_images_in_place_of_a_video_is_the_same_sequence(database: str, tmp_path: Path) -> None:
+    BUILD[database](tmp_path)
+    expected = labels(database, tmp_path)
+    for video in [path for path in tmp_path.rglob("*") if path.suffix in (".avi", ".mp4", ".flv")]:
+        folder = video.parent if database == "fera" else video.with_suffix("")  # FERA's videos have folders already
+        for number, frame in enumerate(read_frames(video)):
+            write_image(folder / f"{number}.png", picture=frame)
+        video.unlink()
+    assert labels(database, tmp_path) == {name: (*found[:-1], 3) for name, found in expected.items()}
+
+
+def test_a_video_comes_before_images_that_may_have_been_made_of_it(tmp_path: Path) -> None:
+    BUILD["mmi"](tmp_path)
+    folder = tmp_path / "Sessions" / "2" / "S001-002"
+    for number in range(9):
+        write_image(folder / f"{number}.png", (720, 576, 3))
+    sequences, skipped = read("mmi", tmp_path)
+    assert not sequences["S001-002"].images
+    assert "Sessions/2/S001-002.avi is used" in skipped["Sessions/2/S001-002"]
 
 
 NOT_NUMBERS = {"": "empty", "happy": "not only numbers", b"\xff\xfe3\0": "not only numbers", "1" * 2**21: "larger than"}

@@ -28,5 +28,18 @@ elif command == "notebook":
         for name in ("model.json", "model.safetensors", "log.csv", "predictions.csv", "metrics.json"):
             write(out.with_name(name))
     write(out)
+elif command == "train-row":
+    split = f"fold{option('--fold')}" if "--fold" in words else "cross"
+    seed = option("--seed")
+    folder = Path("runs", option("--run"), words[0], words[1], split if seed == "0" else f"{split}-seed{seed}")
+    for name in ("model.json", "model.safetensors", "log.csv", "predictions.csv", "metrics.json"):
+        write(folder / name)
+elif command == "baselines":
+    folder = Path("runs", option("--run"), words[0])
+    for model in ("linear", "lbp_top", "majority"):
+        for split in (*(f"fold{fold}" for fold in option("--folds").split(",")), "cross"):
+            for name in ("model.json", "predictions.csv", "metrics.json"):
+                write(folder / model / split / name)
+    write(folder / "baselines.json")
 elif command == "report":
     write(Path(words[0]) / "index.html")

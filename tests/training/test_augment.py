@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+from augmented import augment
 
 from fer3d.config import TrainingSettings
 from fer3d.data.landmarks import MIRROR
-from fer3d.training.augment import augment, draw
+from fer3d.training.augment import draw
 
 SIZE = 64
 STILL = TrainingSettings(mirror=False, rotation=0, scale=0, shift=0)

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from augmented import augment
 from dots import with_training
 from torch.nn import functional
 
@@ -14,7 +15,7 @@ from fer3d.config import TrainingSettings, profile
 from fer3d.data import splits
 from fer3d.evaluation import metrics
 from fer3d.model.network import STAGES, Network
-from fer3d.training.augment import augment, draw
+from fer3d.training.augment import draw
 from fer3d.training.batches import normalise_clips
 from fer3d.training.inference import predict
 from fer3d.training.run import load_model
@@ -87,7 +88,7 @@ def test_pooling_and_every_stage_keep_bfloat16_on_the_gpu():
 @NEEDS_GPU
 def test_a_training_on_the_gpu_resumes_and_predicts_as_the_cpu_does(store, tmp_path, interrupted):
     out, there = tmp_path / "run", with_training(device="cuda")
-    with interrupted("fer3d.training.loop.augment", 8):
+    with interrupted("fer3d.training.loop.moves", 8):
         train([store], out, there)
     assert train([store], out, there)["epochs"] == there.training.epochs
     on_gpu = metrics.read_predictions(out).filter(like="p_").to_numpy()

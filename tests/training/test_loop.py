@@ -9,14 +9,14 @@ import time
 import numpy as np
 import pytest
 import torch
+from augmented import augment
 from dots import PROFILE, moving_dots, with_network
 from torch.nn import functional
 
 from fer3d.config import TrainingSettings
 from fer3d.model.network import Network
 from fer3d.training import devices
-from fer3d.training.augment import augment
-from fer3d.training.batches import Clips, normalise_clips
+from fer3d.training.batches import Clips, network_input, normalise_clips
 from fer3d.training.loop import Trainer, balanced_weights, log_row, optimiser, train_one_step
 from fer3d.training.schedule import Epoch, epochs, learning_rate
 
@@ -74,7 +74,9 @@ def test_a_step_follows_the_gradient_of_its_own_batch():
         before = copy.deepcopy(network)
         loss, correct = train_one_step(trainer, batch, params)
         frames, landmarks, targets = clips.batch(batch, trainer.fabric.device)
-        logits = before(*augment(normalise_clips(frames, settings.clip_norm), landmarks, settings, params[batch]))
+        pictures = normalise_clips(frames, settings.clip_norm)
+        pictures, landmarks = augment(pictures, landmarks, settings, params[batch])
+        logits = before(network_input(pictures), landmarks)
         mean = functional.cross_entropy(logits, targets)
         mean.backward()
         for ours, theirs in zip(network.parameters(), before.parameters(), strict=True):

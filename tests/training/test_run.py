@@ -113,7 +113,7 @@ def test_a_refused_training_leaves_its_folder_to_the_next(store, tmp_path, inter
     out = tmp_path / "run"
     with pytest.raises(InputError, match="a smaller lr"):
         train([store], out, with_training(lr=1e30))
-    with interrupted("fer3d.training.loop.augment", 5):
+    with interrupted("fer3d.training.loop.moves", 5):
         train([store], out, PROFILE)
     assert (out / "checkpoint.safetensors").exists()
     with pytest.raises(InputError, match=r"holds another run \(profile\.training\.lr = "):

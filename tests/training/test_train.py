@@ -55,18 +55,18 @@ def test_interrupted_while_writing_and_resumed_is_the_straight_run(
 def test_resuming_starts_at_the_checkpoint(store, tmp_path, monkeypatch, interrupted):
     """Else the tests above would hold for a training that always starts anew."""
     out = tmp_path / "run"
-    with interrupted("fer3d.training.loop.augment", 8):  # three steps per epoch: in the third
+    with interrupted("fer3d.training.loop.moves", 8):  # three steps per epoch: in the third
         train([store], out, PROFILE)
     steps = []
-    original = loop.augment
-    monkeypatch.setattr(loop, "augment", lambda *args: (steps.append(1), original(*args))[1])
+    original = loop.moves
+    monkeypatch.setattr(loop, "moves", lambda *args: (steps.append(1), original(*args))[1])
     train([store], out, PROFILE)
     assert len(steps) == 3
 
 
 def test_resuming_in_another_precision_is_refused(store, tmp_path, interrupted):
     out = tmp_path / "run"
-    with interrupted("fer3d.training.loop.augment", 8):
+    with interrupted("fer3d.training.loop.moves", 8):
         train([store], out, PROFILE)
     info = files.read_json(out / "model.json")
     files.write_json(out / "model.json", info | {"made_with": info["made_with"] | {"precision": "fp16"}})
@@ -112,7 +112,7 @@ def test_one_training_at_a_time_in_a_folder(store, straight):
 @pytest.mark.parametrize("damage", [lambda d: d[: len(d) // 2], lambda d: d[:4], lambda d: b"", lambda d: b"PK" * 99])
 def test_damaged_checkpoint_is_one_line(store, tmp_path, interrupted, damage):
     out = tmp_path / "run"
-    with interrupted("fer3d.training.loop.augment", 5):
+    with interrupted("fer3d.training.loop.moves", 5):
         train([store], out, PROFILE)
     file = out / "checkpoint.safetensors"
     file.write_bytes(damage(file.read_bytes()))
@@ -126,7 +126,7 @@ def test_checkpoint_of_another_run_is_refused(store, straight, tmp_path, interru
         ("other", with_training(seed=1), "another run"),
         ("own", PROFILE, "does not fit this network"),
     ):
-        with interrupted("fer3d.training.loop.augment", 1):
+        with interrupted("fer3d.training.loop.moves", 1):
             train([store], tmp_path / name, profile)
         # That of ``own`` is of the same run, but no checkpoint.
         (tmp_path / name / "checkpoint.safetensors").write_bytes((straight / "model.safetensors").read_bytes())
@@ -264,7 +264,7 @@ def test_compile_without_a_compiler_is_one_line(store, tmp_path, monkeypatch):
         MemoryError("std::bad_alloc"),
     ],
 )
-@pytest.mark.parametrize("where", ["fer3d.training.loop.augment", "fer3d.training.train.predict"])
+@pytest.mark.parametrize("where", ["fer3d.training.loop.moves", "fer3d.training.train.predict"])
 def test_too_little_memory_is_one_line_with_options_that_exist(store, tmp_path, monkeypatch, error, where):
     def fail(*args):
         raise error
@@ -278,7 +278,7 @@ def test_other_failures_are_not_taken_for_too_little_memory(store, tmp_path, mon
     def fail(*args):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr("fer3d.training.loop.augment", fail)
+    monkeypatch.setattr("fer3d.training.loop.moves", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         train([store], tmp_path / "run", PROFILE)
 

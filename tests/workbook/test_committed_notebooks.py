@@ -2,10 +2,13 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import tiny_notebooks
 from nbformat import NotebookNode
 
 from fer3d import paths
@@ -106,3 +109,36 @@ def test_a_notebook_is_executed_in_its_place_and_a_second_time_changes_nothing(t
     assert not any(volatile in first for volatile in ("model_id", "state", "12:00"))
     refresh.execute(path)
     assert path.read_text() == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        (
+            "01_data_prep",
+            "from fer3d.data import splits\nright = splits.fold_split\n"
+            "splits.fold_split = lambda *args: [rows[::-1] for rows in right(*args)][::-1]",
+        ),
+        (
+            "02_landmark_filters",
+            "from fer3d.model import filters\nright = filters.landmark_filter\n"
+            "filters.landmark_filter = lambda *args, **named: right(*args, **named).roll(1, -1)",
+        ),
+    ],
+)
+def test_a_fault_in_the_library_fails_the_tagged_cells(name: str, fault: str, tmp_path: Path) -> None:
+    """Training and test swapped, the filter one cell to the right: what runs through must not pass."""
+    (copy,) = tiny_notebooks.write_copies(tmp_path, f"{name}.ipynb")
+    content = nbformat.read(copy, as_version=4)
+    given = next(k for k, cell in enumerate(content.cells) if "injected-parameters" in cell.metadata.get("tags", []))
+    content.cells.insert(given + 1, nbformat.v4.new_code_cell(fault))
+    nbformat.write(content, copy)
+    sanitize = paths.ROOT / "tests" / "nbval_sanitize.cfg"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--nbval-lax", "--nbval-current-env"]
+    command += ["--nbval-sanitize-with", str(sanitize), "--rootdir", str(tmp_path), str(copy)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+    compared = tagged(copy, "nbval-check-output")
+    failed = re.findall(rf"{name}.ipynb::Cell \d+", result.stdout.partition("short test summary")[2])
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert compared and failed, result.stdout

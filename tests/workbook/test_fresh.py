@@ -30,14 +30,15 @@ AFTER_CROSS = {"notebook 06_cross_database", "the report"}
 TRAINED = FOLD | CROSS | AFTER_FOLD | AFTER_CROSS
 EXPLORED = {"notebook 01_data_prep"}
 OWN_VIDEO = {"notebook 07_own_video"}
+TINY = 'name="tiny",'
 ALL = STANDINS | PREPARED | LESSONS | EXPLORED | TRAINED
 
 
 class Place:
-    """A checkout with a licensed copy of CK+, and its results."""
+    """A checkout with a licensed copy of CK+, and its results: those of ``make reproduce``, or ``whole`` tables."""
 
-    def __init__(self, root: Path, server: subprocess.Popen[str]) -> None:
-        self.server = server
+    def __init__(self, root: Path, server: subprocess.Popen[str], whole: bool = False) -> None:
+        self.server, self.whole = server, whole
         self.root, self.copy = root, root / "CK+ copy"
         self.checkout, self.reports, self.data = root / "checkout", root / "checkout" / "reports", root / "data"
         self.run = self.reports / "runs" / "tiny"
@@ -52,7 +53,7 @@ class Place:
             "environment": {**os.environ, **places, **environment},
             "folder": str(self.root),
             "checkout": str(self.checkout),
-            "arguments": [*arguments, "--config", "profile=tiny", *more],
+            "arguments": [*arguments, "--config", "profile=tiny", f"full={self.whole}", *more],
             "stdout": str(out),
             "stderr": str(err),
         }
@@ -74,28 +75,53 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    server = subprocess.Popen(
-        [sys.executable, forked.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    place = Place(tmp_path_factory.mktemp("finished") / "ä place", server)
+def server() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, forked.__file__]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.communicate()
+
+
+def finish(root: Path, server: subprocess.Popen[str], whole: bool) -> Place:
+    """A finished run, and a copy of it."""
+    place = Place(root / "ä place", server, whole)
     for name in ("fer3d", "workflow", "notebooks"):
         shutil.copytree(paths.ROOT / name, place.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(STUB, place.checkout / "fer3d" / "cli.py")
+    if whole:  # of two folds, which are enough to see what depends on what
+        place.edit("fer3d/config.py", TINY, f"{TINY} folds=2,")
     ckplus_sequence(place.copy, "S005", "001", 10, emotion=3)
     status, _, errors = place.snakemake()
     assert status == 0, errors
     shutil.copytree(place.root, place.root.with_name("kept"))
+    return place
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, server: subprocess.Popen[str]) -> Place:
+    return finish(tmp_path_factory.mktemp("finished"), server, whole=False)
+
+
+@pytest.fixture(scope="module")
+def finished_tables(tmp_path_factory: pytest.TempPathFactory, server: subprocess.Popen[str]) -> Place:
+    return finish(tmp_path_factory.mktemp("tables"), server, whole=True)
+
+
+def restored(place: Place) -> Iterator[Place]:
+    """The place, and again as it was."""
     yield place
-    server.communicate()
+    shutil.rmtree(place.root)
+    shutil.copytree(place.root.with_name("kept"), place.root)
+
+
+@pytest.fixture
+def tables(finished_tables: Place) -> Iterator[Place]:
+    yield from restored(finished_tables)
 
 
 @pytest.fixture
 def place(finished: Place) -> Iterator[Place]:
-    """The finished run, and again as it was."""
-    yield finished
-    shutil.rmtree(finished.root)
-    shutil.copytree(finished.root.with_name("kept"), finished.root)
+    yield from restored(finished)
 
 
 def test_a_finished_run_is_fresh_for_every_way_of_starting(place: Place) -> None:
@@ -133,6 +159,12 @@ def remake_store(place: Place) -> None:
     (place.data / "prepared" / "tiny" / "mmi" / "prepared.json").write_text("{}")
 
 
+def edit_standin(place: Place) -> None:
+    label = place.data / "standins" / "tiny" / "mmi" / "Sessions" / "2" / "S001-002.xml"
+    label.parent.mkdir(parents=True)
+    label.write_text("changed by hand")
+
+
 def remove_records(place: Place) -> None:
     shutil.rmtree(place.reports / ".snakemake")
 
@@ -143,7 +175,6 @@ def edited(file: str, old: str, new: str) -> Callable[[Place], None]:
 
 COPY_CHANGED = CKPLUS | LESSONS | EXPLORED | TRAINED
 ONE_TRAINING = {"training of 3d on ckplus, fold0"} | AFTER_FOLD
-TINY = 'name="tiny",'
 CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "a file added to the licensed copy": (add_file, COPY_CHANGED),
     "a label changed in the licensed copy": (change_label, COPY_CHANGED),
@@ -200,7 +231,11 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
         remake_store,
         {"faces, landmarks and clips of mmi"} | EXPLORED | CROSS | AFTER_CROSS,
     ),
-    "Snakemake's records deleted": (remove_records, ALL),
+    "a file of a stand-in changed by hand": (
+        edit_standin,
+        {"faces, landmarks and clips of mmi"} | EXPLORED | CROSS | AFTER_CROSS,
+    ),
+    "Snakemake's records deleted": (remove_records, ALL | OWN_VIDEO),
 }
 
 
@@ -233,3 +268,72 @@ def test_a_moved_reports_folder_is_fresh_where_it_is(place: Place) -> None:
     shutil.move(place.root / "elsewhere", place.checkout / "reports" / "new")
     # One folder deeper: the paths of the data are others, those of the run are not.
     assert "notebook 03_model" in place.planned(FER3D_REPORTS=str(place.checkout / "reports" / "new"))
+
+
+DATABASES = ("ckplus", "mmi", "fera", "disfa")
+SPLITS = ("fold0", "fold1", "cross")
+BASELINES = {f"baselines of {name}" for name in DATABASES}
+
+
+def trainings(model: str, databases: tuple[str, ...] = DATABASES) -> set[str]:
+    return {f"training of {model} on {name}, {split}" for name in databases for split in SPLITS}
+
+
+ROW_CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
+    "nothing": (lambda _: None, set()),
+    "the epochs of fine-tuning": (
+        edited("fer3d/config.py", "    epochs: PositiveInt = 4\n", "    epochs: PositiveInt = 5\n"),
+        trainings("finetuned") | {"the report"},
+    ),
+    "the weights to start from": (
+        edited("fer3d/weights/synthetic/model.json", "{", '{"changed": 1, '),
+        trainings("finetuned") | {"the report"},
+    ),
+    "the code of a baseline": (
+        edited("fer3d/evaluation/baselines.py", "SVM_C = 1e-3", "SVM_C = 1e-2"),
+        BASELINES | {"the report"},
+    ),
+    "the predictions of a baseline deleted": (
+        lambda place: (place.run / "mmi" / "lbp_top" / "fold1" / "predictions.csv").unlink(),
+        {"baselines of mmi", "the report"},
+    ),
+    "the baselines of a database made again by hand": (
+        lambda place: (place.run / "mmi" / "baselines.json").write_text("{}"),
+        {"baselines of mmi", "the report"},
+    ),
+    "the weights of a row deleted": (
+        lambda place: (place.run / "fera" / "r3d_18" / "cross" / "model.safetensors").unlink(),
+        {"training of r3d_18 on fera, cross", "the report"},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", ROW_CHANGES)
+def test_a_change_makes_the_rows_of_whole_tables_that_depend_on_it(change: str, tables: Place) -> None:
+    make, jobs = ROW_CHANGES[change]
+    make(tables)
+    assert tables.planned() == jobs
+
+
+def test_the_code_of_the_network_is_no_matter_to_the_rows_without_one(tables: Place) -> None:
+    tables.edit("fer3d/model/network.py", "import", "CHANGED = True\nimport")
+    planned = tables.planned()
+    assert planned >= trainings("finetuned") | trainings("r3d_18") | trainings("3d+landmarks")
+    assert not planned & BASELINES
+
+
+def test_more_seeds_add_their_trainings_and_leave_the_others(tables: Place) -> None:
+    within = {
+        f"training of {model} on {name}, fold{k}-seed1"
+        for model in ("2d", "3d", "3d+landmarks")
+        for name in DATABASES
+        for k in (0, 1)
+    }
+    cross = {f"training of 3d+landmarks on {name}, cross-seed1" for name in DATABASES}
+    assert tables.planned("--config", "profile=tiny", "full=true", "seeds=2") == within | cross | {"the report"}
+
+
+def test_after_whole_tables_the_rows_of_a_reproduction_are_there(tables: Place) -> None:
+    assert {
+        job for job in tables.planned("--config", "profile=tiny", "full=false") if job.startswith("training")
+    } == set()

@@ -86,7 +86,7 @@ def test_a_default_may_hold_an_equals_sign_and_a_path_braces(tmp_path: Path) -> 
         ({"lr": "fast"}, "float"),
         ({"mirror": "maybe"}, "bool"),
         ({"profile": 3}, "str"),
-        ({"profile": "huge"}, "tiny, laptop, paper"),
+        ({"profile": "huge"}, "tiny, laptop, tables, paper"),
     ],
 )
 def test_a_wrong_parameter_is_one_clear_line_and_nothing_is_written(

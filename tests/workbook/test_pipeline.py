@@ -11,7 +11,7 @@ import trees
 
 from fer3d import config, files, paths
 from fer3d.errors import InputError
-from fer3d.workbook import pipeline, reproduction
+from fer3d.workbook import models, pipeline, reproduction
 from fer3d.workbook.pipeline import Job
 
 
@@ -24,16 +24,44 @@ def new_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_grid_has_the_rows_of_the_papers_tables() -> None:
     few = pipeline.grid(config.profile("laptop"), full=False)
-    assert [job.variant for job in few] == ["2d", "3d", "3d+landmarks", "3d+landmarks"]
+    assert [job.model for job in few] == ["2d", "3d", "3d+landmarks", "3d+landmarks"]
     assert [job.split for job in few] == ["fold0", "fold0", "fold0", "cross"]
     assert {job.database for job in few} == {"ckplus"}
     assert few[-1].trained_on == ("mmi", "fera", "disfa"), "the three others, as in the paper"
     every = pipeline.grid(config.profile("laptop"), full=True)
-    databases, variants, folds = 4, 3, 5
-    assert len(set(every)) == len(every) == databases * variants * folds + databases
+    databases, folds = 4, 5
+    within, across = (*config.PAPER_VARIANTS, "finetuned", "r3d_18"), ("3d+landmarks", "finetuned", "r3d_18")
+    assert Counter(job.model for job in every if not job.trained_on) == dict.fromkeys(within, databases * folds)
+    assert Counter(job.model for job in every if job.trained_on) == dict.fromkeys(across, databases)
     assert len({job.folder(Path("run")) for job in every}) == len(every)
     for job in every:
         assert job.database not in job.trained_on
+
+
+def test_several_seeds_repeat_the_trainings_of_the_papers_claims() -> None:
+    few, one, three = (
+        pipeline.grid(config.profile("tiny"), full, seeds) for full, seeds in ((False, 3), (True, 1), (True, 3))
+    )
+    assert few == pipeline.grid(config.profile("tiny"), full=False), "only in whole tables"
+    assert set(one) < set(three)
+    more = set(three) - set(one)
+    assert {job.seed for job in more} == {1, 2}
+    assert {(job.model, bool(job.trained_on)) for job in more} == {
+        *((name, False) for name in config.PAPER_VARIANTS),
+        ("3d+landmarks", True),
+    }
+    assert len({job.folder(Path("run")) for job in three}) == len(three)
+    assert Job("mmi", "3d", 4, seed=2).split == "fold4-seed2"
+
+
+def test_the_shipped_weights_fit_every_profile_that_is_fine_tuned_from_them() -> None:
+    for name, profile in config.PROFILES.items():
+        if profile.finetuning:
+            learned = files.read_json(paths.shipped(profile.finetuning.weights) / "model.json")["profile"]["clips"]
+            assert learned["size"] == profile.clips.size, name
+            assert profile.finetuning.epochs < profile.training.epochs or name == "tiny"
+        else:
+            assert "finetuned" not in models.trained(profile, cross=False)
 
 
 def test_a_licensed_copy_takes_the_place_of_its_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -63,8 +91,8 @@ def test_other_databases_take_part_where_they_are_named(monkeypatch: pytest.Monk
     union = {name for job in grid for name in job.trained_on}  # which is what notebook 06 gets
     for job in (job for job in grid if job.trained_on):
         assert pipeline.training_databases(job.database, sorted(union)) == job.trained_on
-    within = [(job.database, job.variant, job.fold) for job in grid if not job.trained_on]
-    assert within == [(name, v, 0) for name in ("ckplus", "ravdess", "cremad") for v in config.VARIANTS]
+    within = [(job.database, job.model, job.fold) for job in grid if not job.trained_on]
+    assert within == [(name, v, 0) for name in ("ckplus", "ravdess", "cremad") for v in config.PAPER_VARIANTS]
 
 
 def test_the_full_grid_has_as_many_folds_as_a_database_can_have(
@@ -75,8 +103,20 @@ def test_the_full_grid_has_as_many_folds_as_a_database_can_have(
     trees.write_text(tmp_path / "table" / "labels.csv", "\n".join(["path,label,subject,fold", *lines]))
     for name in ("ravdess", "table"):
         monkeypatch.setenv(f"FER3D_{name.upper()}", str(tmp_path / name))
-    folds = Counter(job.database for job in pipeline.grid(config.profile("tiny"), full=True) if job.variant == "2d")
+    folds = Counter(job.database for job in pipeline.grid(config.profile("tiny"), full=True) if job.model == "2d")
     assert folds == {"ckplus": 5, "mmi": 5, "fera": 5, "disfa": 5, "ravdess": 3, "table": 3}
+
+
+@pytest.mark.parametrize(("label", "tested"), [("happy", True), ("bored", False)])
+def test_own_videos_are_tested_across_databases_where_another_one_has_a_class_of_theirs(
+    label: str, tested: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = ("path,label,subject", f"a.mp4,{label},anna", f"b.mp4,{label},ben", "*,bored,")
+    trees.write_text(tmp_path / "labels.csv", "\n".join(lines))
+    monkeypatch.setenv("FER3D_TABLE", str(tmp_path))
+    grid = pipeline.grid(config.profile("tiny"), full=False)
+    assert {job.database for job in grid if job.trained_on} == {"ckplus"} | ({"table"} if tested else set())
+    assert {job.fold for job in grid if job.database == "table" and not job.trained_on} == {0}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +148,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None, 
     """The trainings called: the training databases, the one held out whole, the fold, the clip normalisation."""
     made: list[tuple[list[str], str | None, int, str]] = []
 
-    def train(stores, out, profile, *, fold, test, titles, replace):
+    def train(stores, out, profile, *, fold, test, pretrained, titles, replace):
         learned = [store.database for store in stores]
         made.append((learned, test and test.database, fold, profile.training.clip_norm))
         assert replace and titles == {name: pipeline.title(name) for name in {"ckplus", *learned}}
@@ -127,6 +167,21 @@ def test_a_job_trains_on_its_databases_and_fold(calls, tmp_path: Path) -> None:
     assert (tmp_path / "ckplus" / "3d" / "cross" / "metrics.json").exists()
 
 
+def test_a_fine_tuned_job_has_the_network_of_the_weights_and_its_own_epochs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    called = []
+    monkeypatch.setattr(pipeline, "store", lambda database, profile: SimpleNamespace(database=database))
+    monkeypatch.setattr("fer3d.training.train.train", lambda _s, _out, profile, **m: called.append((profile, m)))
+    pipeline.run_job(Job("mmi", "finetuned", 1), "tables", tmp_path)
+    ((profile, more),) = called
+    assert more["pretrained"] == paths.shipped("synthetic") and more["fold"] == 1
+    assert profile.training.epochs == config.profile("tables").finetuning.epochs
+    assert profile.network.landmark_stream and profile.network.variant == "3d+landmarks"
+    with pytest.raises(InputError, match="no weights of profile paper"):
+        pipeline.run_job(Job("mmi", "finetuned", 1), "paper", tmp_path)
+
+
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:
     """The number of jobs that the workflow plans by the first word of their titles, and of notebooks without drills."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "workflow" / "Snakefile")]
@@ -143,7 +198,9 @@ def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     trees.ckplus_sequence(tmp_path / "CK+", "S005", "001", 10, emotion=3)
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path / "CK+"))
     full = planned(tmp_path, "profile=tiny", "full=true")
-    assert full == {**once, "stand-in": 3, "training": 64, "notebook": 3 + 4 + 2}
+    assert full == {**once, "stand-in": 3, "training": 64 + 48, "baselines": 4, "notebook": 3 + 4 + 2}
+    seeds = planned(tmp_path, "profile=tiny", "full=true", "seeds=3")
+    assert seeds["training"] == full["training"] + 2 * 64
 
 
 @pytest.mark.parametrize("name", ["1.10", "007", "2026_11", "Läufe 2"])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fer3d.workbook import progress
+from fer3d import files, paths
+from fer3d.workbook import estimates, pipeline, progress
 
 WORKFLOW = """
 from pathlib import Path
@@ -16,7 +17,7 @@ from snakemake.logging import logger
 from fer3d.workbook import progress
 
 for _ in range(2):  # as a file that is read twice does
-    progress.attach(logger, Path("runs/tiny").absolute(), "tiny", 1, workflow.output_settings.dryrun)
+    progress.attach(logger, Path("runs/tiny").absolute(), "tiny", {}, 1, workflow.output_settings.dryrun)
 
 rule good:
     output: "good"
@@ -76,7 +77,7 @@ def test_a_snakemake_that_dies_before_its_first_job_says_why(tmp_path: Path) -> 
 
 
 def test_a_job_that_runs_long_is_named_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = progress.Progress(Path("run"), "tiny", interval=0.01)
+    handler = progress.Progress(Path("run"), "tiny", {}, interval=0.01)
     job = logging.makeLogRecord({"event": "job_info", "jobid": 1, "rule_msg": "the long job", "rule_name": "training"})
     handler.emit(job)
     printed = ""
@@ -84,3 +85,30 @@ def test_a_job_that_runs_long_is_named_again_and_again(capsys: pytest.CaptureFix
         time.sleep(0.01)
         printed += capsys.readouterr().err
     handler.close()
+
+
+def test_a_training_takes_as_long_as_its_clips_and_epochs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FER3D_DATA", str(tmp_path))
+    jobs = {
+        "within": [pipeline.Job("mmi", "3d", 1)],
+        "across": [pipeline.Job("mmi", "3d", trained_on=("ckplus", "fera"))],
+    }
+    before = estimates.of_trainings(jobs, "tables")
+    for name, clips in (("mmi", 0), ("ckplus", 0), ("fera", 0)):
+        files.write_json(paths.store(name, "tables") / "prepared.json", {"clips": clips})
+    empty = estimates.of_trainings(jobs, "tables")
+    files.write_json(paths.store("mmi", "tables") / "prepared.json", {"clips": 1000})
+    files.write_json(paths.store("fera", "tables") / "prepared.json", {"clips": 800})
+    after = estimates.of_trainings(jobs, "tables")
+    assert before["within"] > empty["within"] == empty["across"], "stand-ins have clips before they are prepared"
+    work = {rule: after[rule] - empty[rule] for rule in jobs}
+    assert work["within"] == pytest.approx(work["across"]), "four fifths of 1000, all 800"
+    assert estimates.seconds("tables", "within", after) == after["within"]
+    tuned = estimates.of_trainings({"tuned": [pipeline.Job("mmi", "finetuned", 1)]}, "tables")["tuned"]
+    assert tuned < after["within"], "fewer epochs"
+
+
+def test_the_plan_is_printed_before_the_first_job(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(WORKFLOW)
+    text = printed(tmp_path, "good").stderr
+    assert text.index("1 jobs, estimated: ") < text.index("start   the good job")

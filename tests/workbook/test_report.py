@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,37 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from tables import predictions
+from rows import finish
 
-from fer3d import config, files, labels
+from fer3d import config
 from fer3d.errors import InputError
-from fer3d.evaluation import metrics
 from fer3d.workbook import pipeline, report
-
-CLASSES = labels.CLASSES["ckplus"]
-COUNTS = {"clips": 36, "padded": 5, "rejected": 4, "skipped": 3, "fingerprint": "abc"}
-
-
-def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data: Sequence[str]) -> None:
-    """A training as `pipeline.run_job` leaves it, with the first ``right`` clips predicted correctly."""
-    folder, n = job.folder(run), len(truth)
-    after = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))
-    predicted = [name if row < right else after[name] for row, name in enumerate(truth)]
-    subjects = [f"{job.split}_{row // 3}" for row in range(n)]
-    table = predictions(truth, predicted, subjects, clip=f"{job.split}_")
-    files.write_csv(folder / "predictions.csv", table)
-    names = (job.database, *job.trained_on)
-    sources = [COUNTS | {"database": name} for name in names]
-    info = {
-        "fer3d": "0",
-        "profile": config.make_profile("tiny", job.variant).as_dict(),
-        "data": {"test": sources[0], "train": sources[1:] or sources, "split": {} if job.trained_on else {"folds": 5}},
-        "titles": dict(zip(names, data, strict=True)),
-        "made_with": {"torch": "2.13.0", "device": "cpu"},
-    }
-    files.write_json(folder / "model.json", info)
-    left_out = {"contempt": 2} if job.trained_on else {}
-    files.write_json(folder / "metrics.json", metrics.evaluate(table) | {"left_out": left_out})
 
 
 def execute(path: Path, title: str) -> None:
@@ -65,7 +38,7 @@ def execute(path: Path, title: str) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "tiny"
     truth = ["surprise"] * 12 + ["anger"] * 6
-    for variant in config.VARIANTS:
+    for variant in config.PAPER_VARIANTS:
         finish(run, pipeline.Job("ckplus", variant), truth, 9, ["CK+ (synthetic)"])
     finish(run, pipeline.Job("ckplus", "3d+landmarks", 1), truth, 18, ["CK+ (synthetic)"])
     cross = pipeline.Job("ckplus", "3d+landmarks", trained_on=("mmi",))
@@ -124,8 +97,8 @@ def test_every_figure_has_an_alternative_text(run: Path) -> None:
 
 
 def test_rates_are_shown_beside_the_papers_and_the_baselines(run: Path) -> None:
-    within = pd.read_csv(run / "tables" / "table1.csv").set_index("variant")
-    across = pd.read_csv(run / "tables" / "table2.csv").set_index("variant")
+    within = pd.read_csv(run / "tables" / "table1.csv").set_index("model")
+    across = pd.read_csv(run / "tables" / "table2.csv").set_index("model")
     assert within.loc["3d", "accuracy"] == 50.0 and within.loc["3d", "majority"] == 66.67
     assert within.loc["3d", "low"] < 50 < within.loc["3d", "high"]
     assert within["paper"].to_dict() == {"2d": 85.77, "3d": 89.5, "3d+landmarks": 93.21}
@@ -206,3 +179,38 @@ def test_formulas_are_drawn_without_a_script(tmp_path: Path) -> None:
     report.write_page(tmp_path / "03_model.ipynb", tmp_path)
     formula = parsed(tmp_path / "pages" / "03_model.html").select_one("math")
     assert formula is not None and formula.text == "y=ω∘x+F(x)"
+
+
+def test_the_papers_claims_are_tested_on_the_same_clips_with_a_sentence_each(run: Path) -> None:
+    found = pd.read_csv(run / "tables" / "hypotheses.csv")
+    assert found["claim"].tolist() == ["3D beats 2D", "the landmark product helps"], "no clip was tested both ways"
+    assert found[["n", "subjects", "seeds", "difference", "p"]].iloc[0].tolist() == [18, 6, 1, 0, 1]
+    for sentence in found["verdict"]:
+        assert "not shown" in sentence and "one training each" in sentence and "1 of 5 folds" in sentence
+        assert sentence in text(run / "index.html")
+
+
+def test_claims_are_tested_on_all_seeds_and_on_all_databases_together(tmp_path: Path) -> None:
+    truth = ["surprise"] * 24
+    for database in ("ckplus", "mmi"):
+        for seed in (0, 1, 2):
+            finish(tmp_path, pipeline.Job(database, "2d", seed=seed), truth, 6, [database])
+            finish(tmp_path, pipeline.Job(database, "3d", seed=seed), truth, 24, [database])
+    report.write(tmp_path)
+    found = pd.read_csv(tmp_path / "tables" / "hypotheses.csv").set_index("database")
+    assert found["n"].to_dict() == {"all": 48, "ckplus": 24, "mmi": 24}
+    assert set(found["seeds"]) == {3} and set(found["difference"]) == {75.0}
+    assert found.loc["all", "p"] == pytest.approx(2 / 2**12, rel=0.01), "twelve subjects differ"
+    assert found.loc["all", "verdict"].startswith("3D beats 2D, ckplus, 1 of 5 folds; mmi, 1 of 5 folds: shown (+75.0")
+    rows = pd.read_csv(tmp_path / "tables" / "table1.csv")
+    assert rows["n"].tolist() == [24] * 4, "the rows are of one training a fold"
+
+
+def test_rows_without_a_network_are_rows_like_all_others(tmp_path: Path) -> None:
+    for model in ("3d+landmarks", "linear", "majority"):
+        finish(tmp_path, pipeline.Job("ckplus", model), ["anger"] * 6, 3, ["CK+"])
+    rows = pd.read_csv((report.write(tmp_path)).parent / "tables" / "table1.csv")
+    assert rows["model"].tolist() == ["3d+landmarks", "linear", "majority"]
+    assert rows["accuracy"].tolist() == [50.0] * 3
+    words = text(tmp_path / "index.html")
+    assert "linear classifier on landmark motion" in words and "fer3d evaluate ckplus/linear/fold0" in words

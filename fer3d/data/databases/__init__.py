@@ -16,7 +16,7 @@ from fer3d.data.databases.release import Published, Release
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import printable
 from fer3d.errors import InputError
-from fer3d.labels import TITLES, check_database
+from fer3d.labels import CLASSES, TITLES, check_database, ordered
 
 __all__ = ["PAPER_SETTINGS", "READERS", "Published", "Reader", "Sequence", "Skipped", "scan"]
 
@@ -80,6 +80,19 @@ def number_of_folds(database: str, root: Path, folds: int) -> int:
     people: Mapping[str, int | None] = reader.people(Release(root))
     given = set(people.values()) - {None}
     return len(given) or min(folds, len(people))
+
+
+def classes(database: str, root: Path) -> tuple[str, ...]:
+    """The classes of a release: those of its database, or of a table those that its lines name. Opens no recording.
+
+    Raises:
+        InputError: as `scan`, for a table.
+    """
+    reader = READERS[check_database(database)]
+    if not hasattr(reader, "classes"):
+        return CLASSES[database]
+    _check(database, root)
+    return ordered(reader.classes(Release(root)))
 
 
 def _unique(found: Iterator[Sequence | Skipped]) -> Iterator[Sequence | Skipped]:

@@ -3,7 +3,7 @@
 Section 4.1 of the paper. Images (``S005/001/S005_001_00000011.png``), emotion, FACS and
 landmark files are in four folders with the same subjects and sequences. Names and depth of
 these folders do not matter: every folder that holds ``S###`` folders counts, and all files
-of one sequence are brought together. Its images come from one folder (`release.fullest`).
+of one sequence are brought together. Its images come from one folder (`release.Release.choose`).
 
 The number in the name of a label file is that of the peak frame; a sequence without a label file
 has no label. The 68 landmarks of the release are ignored: the paper computes its own.
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, fullest, merged, read_numbers, skipped, whole
+from fer3d.data.databases.release import Published, Recording, Release, merged, read_numbers, skipped, whole
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, check_image, image_pixels
+from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
 LAYOUT = "folders S###/###/ with images, and the Emotion labels next to them"
@@ -73,13 +73,8 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
             places.setdefault(file.parent, []).append(file)
     if not places:
         raise UnusableFile("no images", remedy="cohn-kanade-images unpacked next to the labels")
-    images, others = fullest(places.values(), _pixels)
-    for other in others:
-        release.note(
-            other[0].parent, f"other images of a sequence; those of {release.shown(images[0].parent)} are used"
-        )
-    for image in images:
-        check_image(image)
+    recording = release.choose(Recording(folder, tuple(images)) for folder, images in places.items())
+    release.check(recording)
     emotions = _distinct(file for file in files if file.name.lower().endswith("_emotion.txt"))
     if len(emotions) > 1:
         raise UnusableFile(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
@@ -90,21 +85,13 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
         database="ckplus",
         subject=subject,
         name=name,
-        source=images[0].parent,
-        images=tuple(images),
+        source=recording.source,
+        images=recording.images,
         frame_rate=FRAME_RATE,
         label=_emotion(emotions[0]) if emotions else None,
         action_units=tuple(units),
         origin=release.shown(emotions[0]) if emotions else "",
     )
-
-
-def _pixels(image: Path) -> int:
-    """Pixels of an image; 0 for one that cannot be used."""
-    try:
-        return image_pixels(image)
-    except UnusableFile:
-        return 0
 
 
 def _distinct(files: Iterable[Path]) -> list[Path]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, skipped
+from fer3d.data.databases.release import Published, Recording, Release, recordings, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile
+from fer3d.data.video import UnusableFile
 from fer3d.labels import CREMAD_CODES
 
 LAYOUT = "videos named by four parts, such as VideoFlash/1001_DFA_ANG_XX.flv"
@@ -46,25 +46,25 @@ _CLIP = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(?:XX|LO|MD|HI)")
 
 def looks_like(release: Release) -> bool:
     """Whether there is a video with such a name."""
-    return any(clip_of(file) for level in release.walk() for file in level.files)
+    return any(clip_of(recording.name) for level in release.walk() for recording in recordings(level))
 
 
 def people(release: Release) -> dict[str, int | None]:
     """The actors, by the names of the files; no fold is given."""
-    clips = (clip_of(file) for level in release.walk() for file in level.files)
+    clips = (clip_of(recording.name) for level in release.walk() for recording in recordings(level))
     return {clip[1]: None for clip in clips if clip}
 
 
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every clip once, actor by actor."""
     release = Release(root)
-    clips: dict[str, list[Path]] = {}
+    clips: dict[str, list[Recording]] = {}
     for level in release.walk():
-        for file in level.files:
-            if match := clip_of(file):
-                clips.setdefault(match[0], []).append(file)
-            elif file.suffix.lower() in VIDEO_SUFFIXES:
-                release.note(file, "a video whose name is not actor, sentence, emotion and level")
+        for recording in recordings(level):
+            if match := clip_of(recording.name):
+                clips.setdefault(match[0], []).append(recording)
+            elif not recording.images:
+                release.note(recording.source, "a video whose name is not actor, sentence, emotion and level")
     yield from release.take_skipped()
     for name, files in sorted(clips.items()):
         try:
@@ -76,7 +76,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
         yield Skipped("clips", f"{repeats} repeated: a second copy")
 
 
-def _sequence(release: Release, name: str, files: list[Path]) -> Sequence:
+def _sequence(release: Release, name: str, files: list[Recording]) -> Sequence:
     actor, _, emotion, _ = name.split("_")
     if int(actor) not in _ACTORS:
         raise UnusableFile(f"actor {actor} is not one of 1001 to {_ACTORS[-1]}", remedy="")
@@ -84,17 +84,18 @@ def _sequence(release: Release, name: str, files: list[Path]) -> Sequence:
         raise UnusableFile(f"faulty in the release: {FAULTY[name]}", remedy="")
     if emotion not in CREMAD_CODES:
         raise UnusableFile(f"emotion {emotion} is not one of {', '.join(CREMAD_CODES)}", remedy="")
-    video = release.first_usable(files)
+    chosen = release.first_usable(files)
     return Sequence(
         database="cremad",
         subject=actor,
         name=name,
-        source=video,
+        source=chosen.source,
+        images=chosen.images,
         label=CREMAD_CODES[emotion],
-        origin=release.shown(video),
+        origin=release.shown(chosen.source),
     )
 
 
-def clip_of(file: Path) -> re.Match[str] | None:
-    """The name of a video taken apart: actor, sentence, emotion; None for another file."""
-    return _CLIP.fullmatch(file.stem.upper()) if file.suffix.lower() in VIDEO_SUFFIXES else None
+def clip_of(name: str) -> re.Match[str] | None:
+    """The name of a recording taken apart: actor, sentence, emotion; None for another one."""
+    return _CLIP.fullmatch(name.upper())

@@ -17,10 +17,10 @@ from pathlib import Path
 import pandas as pd
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, fullest, merged, read_numbers, skipped
+from fer3d.data.databases.release import Published, Recording, Release, merged, read_numbers, recordings, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.emfacs import emfacs
-from fer3d.data.video import UnusableFile, check_video
+from fer3d.data.video import UnusableFile
 
 LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
 PUBLISHED = Published(
@@ -43,7 +43,7 @@ UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 """The action units that are coded."""
 
 _SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
-_VIDEO = re.compile(r"(left|right)video(SN\d{3})(?:_comp)?\.(?:avi|mp4|mpg|mov)", re.IGNORECASE)
+_VIDEO = re.compile(r"(left|right)video(SN\d{3})(?:_comp)?", re.IGNORECASE)
 _TRUSTED = 20
 """A header is trusted that says up to this many frames fewer than there are label rows."""
 
@@ -51,7 +51,7 @@ _TRUSTED = 20
 def looks_like(release: Release) -> bool:
     """Whether there is a camera's video or a subject's label file."""
     return any(
-        any(_VIDEO.fullmatch(file.name) for file in level.files)
+        any(_VIDEO.fullmatch(recording.name) for recording in recordings(level))
         or any(_label_files(release, subject) for subject in level.matched_dirs)
         for level in release.walk(_SUBJECT)
     )
@@ -60,26 +60,25 @@ def looks_like(release: Release) -> bool:
 def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """A sequence for each subject and chosen camera, with one emotion per frame."""
     release = Release(root)
-    videos: dict[tuple[str, str], list[list[Path]]] = {}
+    found: dict[tuple[str, str], list[Recording]] = {}
     subjects = []
     for level in release.walk(_SUBJECT):
         subjects += level.matched_dirs
-        for file in level.files:
-            if match := _VIDEO.fullmatch(file.name):
-                videos.setdefault((match[2].upper(), match[1].lower()), []).append([file])
+        for recording in recordings(level):
+            if match := _VIDEO.fullmatch(recording.name):
+                found.setdefault((match[2].upper(), match[1].lower()), []).append(recording)
     yield from release.take_skipped()
     folders = merged(subjects)
     cameras = ("left", "right") if settings.camera == "both" else (settings.camera,)
-    for subject in sorted({*folders, *(subject for subject, _ in videos)}):
+    for subject in sorted({*folders, *(subject for subject, _ in found)}):
         for camera in cameras:
             try:
-                if not (places := videos.get((subject, camera))):
+                if not (places := found.get((subject, camera))):
                     remedy = f"the {camera} camera's videos unpacked next to the labels"
                     raise UnusableFile(f"no video of the {camera} camera", remedy=remedy)
-                (video,), others = fullest(places, _length)
-                for (other,) in others:
-                    release.note(other, f"another video of a recording; {release.shown(video)} is used")
-                yield _sequence(release, subject, camera, video, folders.get(subject, []), settings.au_threshold)
+                recording = release.choose(places)
+                labelled = folders.get(subject, [])
+                yield _sequence(release, subject, camera, recording, labelled, settings.au_threshold)
             except UnusableFile as reason:
                 yield skipped(f"{subject}_{camera}", reason)
             yield from release.take_skipped()
@@ -99,9 +98,9 @@ def read_intensities(files: dict[int, Path]) -> pd.DataFrame:
 
 
 def _sequence(
-    release: Release, subject: str, camera: str, video: Path, folders: list[Path], threshold: int
+    release: Release, subject: str, camera: str, recording: Recording, folders: list[Path], threshold: int
 ) -> Sequence:
-    facts = release.with_flaw_noted(video, check_video(video))
+    facts = release.check(recording)
     claimed = facts.claimed_frames
     files = {unit: file for folder in reversed(folders) for unit, file in _label_files(release, folder).items()}
     origin = next((file.parent for file in files.values()), None)
@@ -114,7 +113,7 @@ def _sequence(
             release.note(origin, f"label files of {len(rows)} to {len(table)} rows; cut to the shortest")
         there = facts.decodable
         if len(rows) != there:
-            release.note(video, f"{len(rows)} label rows for {there} frames; cut to the shorter")
+            release.note(recording.source, f"{len(rows)} label rows for {there} frames; cut to the shorter")
         if 0 < len(rows) - claimed <= _TRUSTED:
             rows = rows.head(claimed)
         frame_labels = tuple(
@@ -126,20 +125,12 @@ def _sequence(
         database="disfa",
         subject=subject,
         name=f"{subject}_{camera}",
-        source=video,
+        source=recording.source,
+        images=recording.images,
         frame_labels=frame_labels,
         action_units=units,
         origin=release.shown(origin) if origin else "",
     )
-
-
-def _length(video: Path) -> int:
-    """Pixels of all frames that decode; 0 where none does."""
-    try:
-        facts = check_video(video)
-    except UnusableFile:
-        return 0
-    return facts.decodable * facts.height * facts.width
 
 
 def _label_files(release: Release, folder: Path) -> dict[int, Path]:

@@ -33,15 +33,17 @@ from fer3d.config import ClipSettings
 from fer3d.data.databases.release import (
     Level,
     Published,
+    Recording,
     Release,
     read_bytes,
     read_numbers,
     read_users_table,
+    recordings,
     skipped,
     whole,
 )
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile, check_video
+from fer3d.data.video import UnusableFile
 from fer3d.labels import FERA_WORDS
 
 LAYOUT = "folders train_###/ with train_###.avi and its label file"
@@ -73,6 +75,8 @@ _PREFIX = {"au": "au_", "emotion": ""}
 """The prefix of a partition's names, by the suffix of its label files."""
 _LABEL = re.compile(r"(.+)-(au|emotion)\.(?:dat|txt)")
 _NAMED = re.compile(r"(?:train|test)", re.IGNORECASE)
+_FOLDER = re.compile(r"(?:train|test)_\d{3}", re.IGNORECASE)
+"""The name of a folder whose images are a sequence."""
 _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(FERA_WORDS)})(?![a-z])")
 
 
@@ -88,9 +92,9 @@ class _Known:
 def looks_like(release: Release) -> bool:
     """Whether there is a video with ``train`` or ``test`` in its name or its folder's, or a label file ``-au.dat``."""
     return any(
-        file.name.lower().endswith("-au.dat") or (_is_video(file) and _NAMED.search(release.shown(file)))
+        any(file.name.lower().endswith("-au.dat") for file in level.files)
+        or any(_NAMED.search(release.shown(one.source)) for one in _recordings(level))
         for level in release.walk()
-        for file in level.files
     )
 
 
@@ -99,18 +103,23 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     release = Release(root)
     known = _users_tables(release.root)
     unlabelled = 0
+    found: dict[str, list[tuple[Recording, list[Path]]]] = {}
     for level in release.walk():
-        for video in filter(_is_video, level.files):
-            about = _about(video.stem.lower(), level.files)
-            name = _name(release, video, about)
-            try:
-                sequence = _sequence(release, video, name, about, known)
-                unlabelled += sequence.label is None
-                yield sequence
-            except UnusableFile as reason:
-                yield skipped(name, reason)
+        for recording in _recordings(level):
+            about = _about(recording.name.lower(), level)
+            found.setdefault(_name(release, recording, about), []).append((recording, about))
         for name in _without_video(level):
             yield Skipped(name, "no video", remedy="the videos unpacked next to the labels")
+        yield from release.take_skipped()
+    for name, places in found.items():
+        chosen = release.choose(recording for recording, _ in places)
+        about = next(files for recording, files in places if recording is chosen)
+        try:
+            sequence = _sequence(release, chosen, name, about, known)
+            unlabelled += sequence.label is None
+            yield sequence
+        except UnusableFile as reason:
+            yield skipped(name, reason)
         yield from release.take_skipped()
     if unlabelled:
         yield Skipped("emotions", f"{unlabelled} sequences have no emotion", remedy=_TABLE)
@@ -134,24 +143,29 @@ def _without_video(level: Level) -> list[str]:
     """Sequences of a folder that have a label file but no video."""
     if level.folder.name.lower() == "labels":
         return []
-    videos = {file.stem.lower() for file in level.files if _is_video(file)}
+    videos = {recording.name.lower() for recording in _recordings(level)}
     labels = (_LABEL.fullmatch(file.name.lower()) for file in level.files)
     return [_PREFIX[label[2]] + label[1] for label in labels if label and label[1] not in videos]
 
 
-def _name(release: Release, video: Path, about: list[Path]) -> str:
-    """The video's name, with the prefix ``au_`` in the action unit partition."""
-    folders = release.shown(video.parent).lower()
+def _recordings(level: Level) -> list[Recording]:
+    """The videos of a folder, and the folder itself where it holds images and has a video's name."""
+    return [one for one in recordings(level) if not one.images or _FOLDER.fullmatch(one.name)]
+
+
+def _name(release: Release, recording: Recording, about: list[Path]) -> str:
+    """The recording's name, with the prefix ``au_`` in the action unit partition."""
+    folders = release.shown(recording.source.parent).lower()
     coded = any(map(_is_coded, about)) or re.search(r"(?<![a-z])au(?![a-z])", folders)
-    return _PREFIX["au" if coded else "emotion"] + video.stem.lower()
+    return _PREFIX["au" if coded else "emotion"] + recording.name.lower()
 
 
-def _sequence(release: Release, video: Path, name: str, about: list[Path], known: _Known) -> Sequence:
+def _sequence(release: Release, recording: Recording, name: str, about: list[Path], known: _Known) -> Sequence:
     subject = known.actors.get(name) or _actor(name)
     if subject is None:
         raise UnusableFile("the actor is not known", remedy=_TABLE)
-    release.with_flaw_noted(video, check_video(video))
-    label, origin = _emotion(release, video, [file for file in about if not _is_coded(file)], name, known)
+    release.check(recording)
+    label, origin = _emotion(release, recording.source, [file for file in about if not _is_coded(file)], name, known)
     units: tuple[tuple[int, float], ...] = ()
     for file in filter(_is_coded, about):
         if (table := release.read_extra(read_units, file)) is not None:
@@ -160,7 +174,8 @@ def _sequence(release: Release, video: Path, name: str, about: list[Path], known
         database="fera",
         subject=subject,
         name=name,
-        source=video,
+        source=recording.source,
+        images=recording.images,
         label=label,
         action_units=units,
         origin=origin,
@@ -178,11 +193,11 @@ def _emotion(release: Release, video: Path, about: list[Path], name: str, known:
     return (_written(file, known), release.shown(file)) if file else (None, "")
 
 
-def _about(stem: str, files: list[Path]) -> list[Path]:
+def _about(name: str, level: Level) -> list[Path]:
     """The label files of a video: those with its name, else those in its folder if it is the only video there."""
-    texts = [file for file in files if file.suffix.lower() in (".dat", ".txt")]
-    named = [file for file in texts if re.split(r"[-.]", file.name.lower())[0] == stem]
-    alone = sum(map(_is_video, files)) == 1
+    texts = [file for file in level.files if file.suffix.lower() in (".dat", ".txt")]
+    named = [file for file in texts if re.split(r"[-.]", file.name.lower())[0] == name]
+    alone = len(_recordings(level)) == 1
     return named or [file for file in texts if alone and file.suffix.lower() == ".dat"]
 
 
@@ -225,10 +240,6 @@ def _is_coded(file: Path) -> bool:
 def _actor(name: str) -> str | None:
     number = re.fullmatch(r"au_train_(\d{3})", name)
     return next((actor for numbers, actor in ACTORS.items() if number and int(number[1]) in numbers), None)
-
-
-def _is_video(file: Path) -> bool:
-    return file.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _users_tables(root: Path) -> _Known:

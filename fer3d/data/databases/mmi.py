@@ -24,9 +24,18 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, read_users_table, read_xml, skipped
+from fer3d.data.databases.release import (
+    Level,
+    Published,
+    Recording,
+    Release,
+    read_users_table,
+    read_xml,
+    recordings,
+    skipped,
+)
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, UnusableFile, View, check_video
+from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, View
 from fer3d.labels import MMI_CODES
 
 LAYOUT = "folders Sessions/<number>/ with S###-###.avi, S###-###.xml and session.xml"
@@ -62,28 +71,35 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every session with one of the six emotions, in the order of the session numbers."""
     release = Release(root)
     overrides = _overrides(release.root)
+    found: dict[str, list[tuple[Recording, Path]]] = {}
     for level in release.walk(_SESSION):
         for session in level.matched_dirs:
-            yield from _session(release, session, overrides.get(session.name))
+            recorded = _recordings(release, session)
+            for recording in recorded:
+                found.setdefault(recording.name.upper(), []).append((recording, session))
+            if not recorded:
+                images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in release.listing(session)[1])
+                yield Skipped(release.shown(session), "images only, no video" if images else "no video")
             yield from release.take_skipped()
-
-
-def _session(release: Release, folder: Path, override: View | None) -> Iterator[Sequence | Skipped]:
-    files = release.listing(folder)[1]
-    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and _STEM.fullmatch(file.stem)]
-    if not videos:
-        images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
-        yield Skipped(release.shown(folder), "images only, no video" if images else "no video")
-    by_name = {file.name.lower(): file for file in files}
-    for video in videos:
+    for name, places in found.items():
+        chosen = release.choose(recording for recording, _ in places)
+        session = next(folder for recording, folder in places if recording is chosen)
         try:
-            yield _sequence(release, video, by_name, override)
+            yield _sequence(release, name, chosen, session, overrides.get(session.name))
         except UnusableFile as reason:
-            yield skipped(release.shown(video), reason)
+            yield skipped(release.shown(chosen.source), reason)
+        yield from release.take_skipped()
 
 
-def _sequence(release: Release, video: Path, files: Mapping[str, Path], override: View | None) -> Sequence:
-    stem = video.stem.upper()
+def _recordings(release: Release, session: Path) -> list[Recording]:
+    """The videos of a session, and its folders of images, that are named as a video is."""
+    folders, files = release.listing(session)
+    levels = [Level(session, [], files), *(Level(folder, [], release.listing(folder)[1]) for folder in folders)]
+    return [one for level in levels for one in recordings(level) if _STEM.fullmatch(one.name)]
+
+
+def _sequence(release: Release, stem: str, recording: Recording, session: Path, override: View | None) -> Sequence:
+    files = {file.name.lower(): file for file in release.listing(session)[1]}
     subject = stem.partition("-")[0]
     tags = files.get(f"{stem}.xml".lower())
     if tags is None:
@@ -92,7 +108,7 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
     view = _view(files, stem)
     if override is None and view == "1":
         raise UnusableFile("profile view only", remedy="views.csv, if that is wrong")
-    size = release.with_flaw_noted(video, check_video(video))
+    size = release.check(recording)
     units: tuple[tuple[int, float], ...] = ()
     if coded := files.get(f"{stem}-oao_aucs.xml".lower()):
         units = release.read_extra(_action_units, coded) or ()
@@ -100,7 +116,8 @@ def _sequence(release: Release, video: Path, files: Mapping[str, Path], override
         database="mmi",
         subject=subject,
         name=stem,
-        source=video,
+        source=recording.source,
+        images=recording.images,
         label=label,
         action_units=units,
         views=(override,) if override else _candidates(view, subject, size.height, size.width),

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, skipped
+from fer3d.data.databases.release import Published, Recording, Release, recordings, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import VIDEO_SUFFIXES, UnusableFile
+from fer3d.data.video import UnusableFile
 from fer3d.labels import RAVDESS_CODES
 
 LAYOUT = "videos named by seven numbers, such as Actor_12/02-01-06-01-02-01-12.mp4"
@@ -39,54 +39,55 @@ _ACTORS = range(1, 25)
 
 def looks_like(release: Release) -> bool:
     """Whether there is a video with such a name."""
-    return any(take_of(file) for level in release.walk() for file in level.files)
+    return any(take_of(recording.name) for level in release.walk() for recording in recordings(level))
 
 
 def people(release: Release) -> dict[str, int | None]:
     """The actors, by the names of the files; no fold is given."""
-    takes = (take_of(file) for level in release.walk() for file in level.files)
+    takes = (take_of(recording.name) for level in release.walk() for recording in recordings(level))
     return {f"Actor_{take[3]}": None for take in takes if take}
 
 
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every take once, in the order of channel, emotion, .. and actor."""
     release = Release(root)
-    takes: dict[str, list[tuple[str, Path]]] = {}
+    takes: dict[str, list[tuple[str, Recording]]] = {}
     for level in release.walk():
-        for file in level.files:
-            if match := take_of(file):
+        for recording in recordings(level):
+            if match := take_of(recording.name):
                 if match[1] != _AUDIO_ONLY:
-                    takes.setdefault(match[2], []).append((match[1], file))
-            elif file.suffix.lower() in VIDEO_SUFFIXES:
-                release.note(file, "a video whose name is not seven numbers of two digits")
+                    takes.setdefault(match[2], []).append((match[1], recording))
+            elif not recording.images:
+                release.note(recording.source, "a video whose name is not seven numbers of two digits")
     yield from release.take_skipped()
     for take, files in sorted(takes.items()):
         ordered = [file for modality, file in sorted(files, key=lambda one: one[0] != VIDEO_ONLY)]
         try:
             yield _sequence(release, take, ordered)
         except UnusableFile as reason:
-            yield skipped(ordered[0].stem, reason)
+            yield skipped(ordered[0].name, reason)
         yield from release.take_skipped()
     if repeats := sum(map(len, takes.values())) - len(takes):
         yield Skipped("takes", f"{repeats} repeated: the same take with sound, or a second copy")
 
 
-def _sequence(release: Release, take: str, files: list[Path]) -> Sequence:
+def _sequence(release: Release, take: str, files: list[Recording]) -> Sequence:
     _, emotion, *_, actor = take.split("-")
     if int(actor) not in _ACTORS or emotion not in RAVDESS_CODES:
         codes = f"actors are 01 to {_ACTORS[-1]}, emotions 01 to 08"
         raise UnusableFile(f"actor {actor}, emotion {emotion}: {codes}", remedy="")
-    video = release.first_usable(files)
+    chosen = release.first_usable(files)
     return Sequence(
         database="ravdess",
         subject=f"Actor_{actor}",
-        name=files[0].stem,
-        source=video,
+        name=files[0].name,
+        source=chosen.source,
+        images=chosen.images,
         label=RAVDESS_CODES[emotion],
-        origin=release.shown(video),
+        origin=release.shown(chosen.source),
     )
 
 
-def take_of(file: Path) -> re.Match[str] | None:
-    """The name of a video taken apart: modality, the other six numbers, actor; None for another file."""
-    return _TAKE.fullmatch(file.stem) if file.suffix.lower() in VIDEO_SUFFIXES else None
+def take_of(name: str) -> re.Match[str] | None:
+    """The name of a recording taken apart: modality, the other six numbers, actor; None for another one."""
+    return _TAKE.fullmatch(name)

@@ -8,6 +8,7 @@ followed; label files have a maximum size.
 import contextlib
 import csv
 import filecmp
+import math
 import os
 import re
 import stat
@@ -20,7 +21,16 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 
 from fer3d.data.databases.sequence import Skipped
-from fer3d.data.video import UnusableFile, VideoFacts, check_video, printable
+from fer3d.data.video import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    UnusableFile,
+    VideoFacts,
+    check_image,
+    check_video,
+    image_size,
+    printable,
+)
 from fer3d.errors import InputError
 
 MAX_TEXT_BYTES = 2**20
@@ -58,6 +68,27 @@ class Level(NamedTuple):
     files: list[Path]
 
 
+@dataclass(frozen=True)
+class Recording:
+    """A video, or a folder whose images are its frames."""
+
+    source: Path
+    images: tuple[Path, ...] = ()
+    """In the order of the numbers in their names; empty for a video."""
+
+    @property
+    def name(self) -> str:
+        """The name of the video without its suffix, or of the folder."""
+        return self.source.name if self.images else self.source.stem
+
+
+def recordings(level: Level) -> list[Recording]:
+    """The videos of a folder, and the folder itself where it holds two images or more."""
+    images = tuple(file for file in level.files if file.suffix.lower() in IMAGE_SUFFIXES)
+    videos = [Recording(file) for file in level.files if file.suffix.lower() in VIDEO_SUFFIXES]
+    return [*videos, *([Recording(level.folder, images)] if len(images) > 1 else [])]
+
+
 class Release:
     """An unpacked release. It collects what is skipped; `take_skipped` returns it."""
 
@@ -85,22 +116,43 @@ class Release:
         """Record something about ``path`` that the user should know."""
         self._skipped.append(Skipped(self.shown(path), what))
 
-    def with_flaw_noted(self, video: Path, facts: VideoFacts) -> VideoFacts:
-        """The facts about a video; a flaw among them is recorded."""
+    def check(self, recording: Recording) -> VideoFacts:
+        """The facts about a recording. A flaw among them is recorded; raises `UnusableFile` where it can't be used."""
+        if recording.images:
+            for image in recording.images:
+                check_image(image)
+            width, height = image_size(recording.images[0])
+            count = len(recording.images)
+            return VideoFacts(height, width, count, count, "", math.nan)
+        facts = check_recording(recording.source)
         if facts.flaw:
-            self.note(video, facts.flaw)
+            self.note(recording.source, facts.flaw)
         return facts
 
-    def first_usable(self, candidates: Iterable[Path]) -> Path:
-        """The first of several copies of one video that can be used; raises what is wrong with the first."""
+    def first_usable(self, candidates: Iterable[Recording]) -> Recording:
+        """The first of several copies of one recording that can be used; raises what is wrong with the first."""
         reasons = []
-        for video in candidates:
+        for recording in candidates:
             try:
-                self.with_flaw_noted(video, check_recording(video))
-                return video
+                self.check(recording)
+                return recording
             except UnusableFile as reason:
                 reasons.append(reason)
         raise reasons[0]
+
+    def choose(self, candidates: Iterable[Recording]) -> Recording:
+        """Of several recordings that claim to be the same, the one to use; the others are noted, but for its copies.
+
+        A video comes before a folder of images, which may have been made of it. For the rest, see `fullest`.
+        """
+        places = sorted(candidates, key=lambda recording: bool(recording.images))
+        alike = [place for place in places if bool(place.images) is bool(places[0].images)]
+        files, others = fullest([list(place.images) or [place.source] for place in alike], _recorded_pixels)
+        chosen = next(place for place in alike if files == (list(place.images) or [place.source]))
+        for other in places:
+            if other not in alike or (list(other.images) or [other.source]) in others:
+                self.note(other.source, f"another recording of this name; {self.shown(chosen.source)} is used")
+        return chosen
 
     def take_skipped(self) -> Iterator[Skipped]:
         """What was recorded since the last call."""
@@ -191,6 +243,17 @@ def numeric(path: Path) -> tuple[tuple[str | int, ...], str]:
     """Sort key: runs of digits by their value, letters in any case; equal keys by the name itself."""
     parts = _NUMBER.split(path.name.lower())
     return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), path.name
+
+
+def _recorded_pixels(file: Path) -> int:
+    """Pixels of an image, or of all frames of a video that decode; 0 for a file that can't be used."""
+    try:
+        if file.suffix.lower() in IMAGE_SUFFIXES:
+            return math.prod(image_size(file))
+        facts = check_video(file)
+        return facts.decodable * facts.height * facts.width
+    except UnusableFile:
+        return 0
 
 
 def check_recording(path: Path) -> VideoFacts:

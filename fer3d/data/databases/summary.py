@@ -1,15 +1,18 @@
 """What a release holds, counted: the page, the JSON and the table of ``fer3d index``."""
 
 import dataclasses
+import math
 import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
+from fer3d.data.video import Flaw, UnusableFile, read_timed
 
 _WIDTH = 100
 """Characters of the names to which one reason applies, on the page."""
@@ -17,7 +20,16 @@ _MAX_REASONS = 10
 """Reasons for leaving out that fit on the page."""
 
 
-def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class _Length:
+    """What of a recording decodes."""
+
+    frames: int = 0
+    seconds: float = math.nan
+    """From the first frame to the last; NaN where no frame rate is known."""
+
+
+def summarise(database: str, root: Path, csv: Path | None = None, frames: bool = False) -> dict[str, Any]:
     """Counts over a release, ready for JSON. Raises as `scan` does.
 
     ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
@@ -25,10 +37,19 @@ def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, A
     every frame has a label (DISFA), ``classes`` counts frames; ``classes_of`` says which.
     ``skipped`` lists what was left out or noted, why, and what would be the remedy. ``csv``: also
     write a table with one row per sequence, as the reader found it or why it left it out.
+    ``frames``: decode every recording to its end, which takes as long as preparing it. Only so are holes found; the
+    frames and the seconds of each recording are counted, in the table and in sum.
     """
-    records = list(scan(database, root))
+    records: list[Sequence | Skipped] = []
+    lengths: dict[str, _Length] = {}
+    for found in scan(database, root):
+        records.append(found)
+        if frames and isinstance(found, Sequence):
+            lengths[found.name], flaws = _decoded(found)
+            records += flaws
+    records = list(dict.fromkeys(records))  # the reader notes some of the flaws, too
     if csv:
-        _write_table(database, records, csv)
+        _write_table(database, records, lengths, csv)
     sequences = labelled = 0
     counted = "sequences"
     subjects, labelled_subjects = set(), set()
@@ -54,7 +75,29 @@ def summarise(database: str, root: Path, csv: Path | None = None) -> dict[str, A
         "classes_of": counted,
         "classes": {name: classes[name] for name in labels.classes_of(database, filter(None, classes))},
         "skipped": skipped,
-    }
+    } | (_total(lengths) if frames else {})
+
+
+def _decoded(sequence: Sequence) -> tuple[_Length, list[Skipped]]:
+    """What of a recording decodes, and its flaws."""
+    count, first, last, flaws = 0, math.nan, math.nan, []
+    bar = tqdm(desc=sequence.name, unit="frame", disable=None, leave=False)
+    with bar:
+        try:
+            for item in read_timed(sequence.source, sequence.images, frame_rate=sequence.frame_rate):
+                if isinstance(item, Flaw):
+                    flaws.append(Skipped(sequence.name, item.why))
+                    continue
+                count, first, last = count + 1, first if count else item.seconds, item.seconds
+                bar.update()
+        except UnusableFile as reason:
+            flaws.append(Skipped(sequence.name, reason.why, reason.file, reason.remedy))
+    return _Length(count, last - first), flaws
+
+
+def _total(lengths: dict[str, _Length]) -> dict[str, Any]:
+    timed = [length.seconds for length in lengths.values() if not math.isnan(length.seconds)]
+    return {"frames": sum(length.frames for length in lengths.values()), "seconds": round(sum(timed), 1)}
 
 
 def page(summary: dict[str, Any]) -> str:
@@ -64,6 +107,7 @@ def page(summary: dict[str, Any]) -> str:
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
     lines += [_line(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
     classes = published.classes or {}
+    lines += [f"{name:<20}{summary[name]:>8}" for name in ("frames", "seconds") if name in summary]
     lines.append(f"{summary['classes_of']} by emotion")
     lines += [_line(f"  {name}", count, classes.get(name)) for name, count in summary["classes"].items()]
     lines.append(f"published: {published.source}")
@@ -80,11 +124,13 @@ def page(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _write_table(database: str, records: list[Sequence | Skipped], out: Path) -> None:
+def _write_table(database: str, records: list[Sequence | Skipped], lengths: dict[str, _Length], out: Path) -> None:
     columns = ["subject", "sequence", "label", "labelled_frames", "source", "images", "origin"]
+    columns += ["frames", "seconds"] if lengths else []
     columns += ["left_out", "file", "remedy"]
-    table = pd.DataFrame(map(_row, records), columns=columns)
-    table = table.astype({"labelled_frames": "Int64", "images": "Int64"})
+    table = pd.DataFrame([_row(found, lengths) for found in records], columns=columns)
+    counts = {"labelled_frames", "images", "frames"} & set(columns)
+    table = table.astype(dict.fromkeys(counts, "Int64"))
     table.insert(0, "database", database)
     files.write_csv(out, table.map(_harmless))
 
@@ -97,7 +143,7 @@ def _harmless(value: Any) -> Any:
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
-def _row(found: Sequence | Skipped) -> dict[str, Any]:
+def _row(found: Sequence | Skipped, lengths: dict[str, _Length]) -> dict[str, Any]:
     if isinstance(found, Skipped):
         return {"sequence": found.what, "left_out": found.why, "file": found.file, "remedy": found.remedy}
     return {
@@ -108,7 +154,7 @@ def _row(found: Sequence | Skipped) -> dict[str, Any]:
         "source": str(found.source),
         "images": len(found.images) or None,
         "origin": found.origin,
-    }
+    } | dataclasses.asdict(lengths.get(found.name, _Length()))
 
 
 def _end(path: str) -> str:

@@ -17,16 +17,15 @@ semicolons or tabs; letter case does not matter.
 """
 
 import csv
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Release, check_recording, read_bytes, skipped
+from fer3d.data.databases.release import Published, Recording, Release, read_bytes, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, check_image, printable
+from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, printable
 from fer3d.errors import InputError
 from fer3d.labels import EMOTIONS, WORDS
 
@@ -71,6 +70,15 @@ def people(release: Release) -> dict[str, int | None]:
     """The subjects that the table names, and the fold of each."""
     rows = [row for row in _rows(release) if row["subject"]]
     return {row["subject"]: int(row["fold"]) if row["fold"].isdecimal() else None for row in rows}
+
+
+def classes(release: Release) -> set[str]:
+    """The classes that the lines of the table name, by the words for them; unknown words don't count."""
+    rows, known = list(_rows(release)), _Known()
+    for row in rows:
+        known.declare(row)
+    words = {row["label"].lower() for row in rows if row["path"] != "*"}
+    return {known.words[word] for word in words if word in known.words}
 
 
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
@@ -146,16 +154,11 @@ def _sequence(release: Release, files: _Files, known: _Known, row: Mapping[str, 
         raise UnusableFile("no subject", path, remedy="the person's name in the column subject")
     source = files.find(path)
     images: tuple[Path, ...] = ()
-    rate = math.nan
     if source.is_dir():
         images = tuple(file for file in release.listing(source)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
             raise UnusableFile("a folder without images", path, remedy="a folder of images, or a video")
-        for image in images:
-            check_image(image)
-    else:
-        rate = release.with_flaw_noted(source, check_recording(source)).frame_rate
-    first, last = _part(row, rate)
+    first, last = _part(row, release.check(Recording(source, images)).frame_rate)
     shown = release.shown(source)
     name = shown if (first, last) == (0, None) else f"{shown} {first}-{'' if last is None else last}"
     return Sequence(

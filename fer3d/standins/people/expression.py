@@ -233,10 +233,27 @@ def onset_to_apex(rng: np.random.Generator, frames: int) -> np.ndarray:
     return t * t * (3 - 2 * t)
 
 
-def onset_apex_offset(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """(T,) course of an expression with onset, apex and offset, as in MMI."""
-    earliest, latest = (0.05, 0.25, 0.6, 0.82), (0.2, 0.42, 0.75, 0.97)
-    start, top, fall, end = (rng.uniform(a, b) * frames for a, b in zip(earliest, latest, strict=True))
+EVEN: Final = ((0.05, 0.2), (0.25, 0.42), (0.6, 0.75), (0.82, 0.97))
+"""Onset and offset of about equal length."""
+GRADUAL: Final = ((0.0, 0.05), (0.45, 0.6), (0.7, 0.8), (0.95, 1.0))
+"""An onset over half of the time, and a short offset."""
+
+
+def swelling(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray:
+    """(T,) course of an expression that is there at the first frame, grows to the end and wavers, as in FERA."""
+    begin = rng.uniform(0.1, 0.3)
+    t = np.clip(np.arange(frames) / (rng.uniform(0.8, 1.0) * (frames - 1)), 0, 1)
+    return (begin + (1 - begin) * t * t * (3 - 2 * t)) * (0.9 + 0.1 * smooth_noise(rng, frames, fps).clip(-1, 1))
+
+
+def onset_apex_offset(
+    rng: np.random.Generator, frames: int, times: tuple[tuple[float, float], ...] = EVEN
+) -> np.ndarray:
+    """(T,) course of an expression with onset, apex and offset.
+
+    ``times``: earliest and latest begin of the onset, of the apex, of the offset, and of rest; shares of the frames.
+    """
+    start, top, fall, end = (rng.uniform(earliest, latest) * frames for earliest, latest in times)
     at = np.arange(frames)
     t = np.minimum(np.clip((at - start) / (top - start), 0, 1), np.clip((end - at) / (end - fall), 0, 1))
     return t * t * (3 - 2 * t)

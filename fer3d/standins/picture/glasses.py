@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from fer3d.standins.people.person import Person
-from fer3d.standins.picture.raster import f32
+from fer3d.standins.picture.raster import f32, rgb
 
 Projection = Callable[[np.ndarray], np.ndarray]
 """Maps (N, 3) millimetres to (N, 2) pixels."""
@@ -88,7 +88,7 @@ def draw(
     The arm on the far side of a turned head is hidden, and so is what thick hair covers.
 
     Args:
-        picture: (H, W, 3) float32, 0..255.
+        picture: (3, H, W) float32, 0..255.
         person: who wears the glasses.
         fitted: the glasses in millimetres.
         project: of the head and the camera.
@@ -102,27 +102,28 @@ def draw(
     lenses = [project(lens) for lens in fitted.lenses]
     every = np.concatenate([*rims, *arms])
     low = np.floor(every.min(0) - 8).astype(int).clip(0)
-    high = np.minimum(np.ceil(every.max(0) + 12).astype(int), picture.shape[1::-1])
+    high = np.minimum(np.ceil(every.max(0) + 12).astype(int), picture.shape[:0:-1])
     if (high <= low).any():
         return
-    under = picture[low[1] : high[1], low[0] : high[0]]
+    under = picture[:, low[1] : high[1], low[0] : high[0]]
+    shape = under.shape[1:]
     rim = _SHAPES[person.glasses].rim
-    metal = _line_coverage(under.shape, [line - low for line in rims], rim * scale)
-    metal = np.maximum(metal, _line_coverage(under.shape, [line - low for line in arms], min(rim, 1.2) * scale))
+    metal = _line_coverage(shape, [line - low for line in rims], rim * scale)
+    metal = np.maximum(metal, _line_coverage(shape, [line - low for line in arms], min(rim, 1.2) * scale))
     shadow = cv2.GaussianBlur(metal, (0, 0), 1.6 * scale)
     fall = np.roll(shadow, (round(4 * scale), round(-0.03 * yaw * scale)), axis=(0, 1))
-    under *= 1 - 0.22 * fall[..., None]
+    under *= 1 - 0.22 * fall
     for k, lens in enumerate(lenses):
-        under += _glint(under.shape, lens - low, k, yaw)[..., None]
-    light = np.clip(cv2.GaussianBlur(under.mean(-1), (0, 0), 6 * scale) / 130, 0.4, 1.4)
+        under += _glint(shape, lens - low, k, yaw)
+    light = np.clip(cv2.GaussianBlur(under.mean(0), (0, 0), 6 * scale) / 130, 0.4, 1.4)
     upper_edge = np.clip(metal - np.roll(metal, 1, axis=0), 0, 1)  # what faces the lamp above
-    colour = np.sqrt(f32(person.frame_colour)) * 255 * light[..., None] + 60 * upper_edge[..., None]
-    under += (colour - under) * metal[..., None]
+    colour = np.sqrt(rgb(person.frame_colour)) * 255 * light + 60 * upper_edge
+    under += (colour - under) * metal
 
 
 def _line_coverage(shape: tuple[int, ...], lines: list[np.ndarray], width: float) -> np.ndarray:
     """(h, w) coverage of antialiased polylines ``width`` pixels thick."""
-    mask = np.zeros(shape[:2], np.uint8)
+    mask = np.zeros(shape, np.uint8)
     fixed = [np.rint(line * 2**_SHARP).astype(np.int32) for line in lines]
     cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, _SHARP)
     return f32(mask / 255) * min(0.85, 0.8 * width)
@@ -130,7 +131,7 @@ def _line_coverage(shape: tuple[int, ...], lines: list[np.ndarray], width: float
 
 def _glint(shape: tuple[int, ...], lens: np.ndarray, side: int, yaw: float) -> np.ndarray:
     """(h, w) grey levels that a lens adds: a faint veil and a slanted streak that moves as the head turns."""
-    mask = np.zeros(shape[:2], np.uint8)
+    mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.rint(lens * 2**_SHARP).astype(np.int32)], 255, cv2.LINE_AA, _SHARP)
     middle, reach = lens.mean(0), np.ptp(lens, axis=0) / 2 + 1
     y, x = f32(np.mgrid[: shape[0], : shape[1]])

@@ -8,13 +8,14 @@ visible.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
 
 from fer3d.standins.people.person import Person
-from fer3d.standins.picture.raster import f32
+from fer3d.standins.picture.raster import f32, rgb
 from fer3d.standins.picture.texture import grain_noise, noise, ramp, texel_positions, vertex_means
 
 _AT = (0, 14, 30, 44, 54, 62, 70, 77, 84, 90, 96, 103, 112, 130)
@@ -68,13 +69,13 @@ class Hair:
     cover: np.ndarray
     """(HEIGHT, WIDTH) share of the skin that is covered."""
     colour: np.ndarray
-    """(HEIGHT, WIDTH, 3) linear RGB."""
+    """(3, HEIGHT, WIDTH) linear RGB."""
     strands: np.ndarray
     """(HEIGHT, WIDTH) relief of strands and locks, 0 on average."""
     height: np.ndarray
     """(ROWS, COLS) height over the skin in millimetres."""
     along: np.ndarray
-    """(ROWS, COLS, 3) unit vectors along the strands, for the highlight; zero for curls."""
+    """(3, ROWS, COLS) unit vectors along the strands, for the highlight; zero for curls."""
     shade: np.ndarray
     """(HEIGHT, WIDTH) factor on the light that reaches the skin."""
 
@@ -105,7 +106,7 @@ def make_hair(person: Person, rng: np.random.Generator) -> Hair:
         cover *= 1 - 0.6 * white * np.clip(1 + 0.5 * fine, 0, 1)
     tone = 0.14 * noise(rng, 40) + 0.07 * locks + 0.15 * fine
     roots = 0.4 * np.exp(-np.clip(edge, 0, None) / 7) * min(style.side / 6, 1)
-    colour = np.array(person.hair, np.float32) * np.exp(tone - roots)[..., None]
+    colour = rgb(person.hair) * np.exp(tone - roots)
     height = _height(person, style, edge, locks)
     thick = min(style.top / 12, 1.0)
     shade = 1 - 0.42 * thick * np.exp(-np.clip(-edge, 0, None) / 6) * (here.off < 78)
@@ -168,13 +169,13 @@ def _flow(style: HairStyle, person: Person, rng: np.random.Generator) -> tuple[n
 
 
 def _tangent(across: np.ndarray, style: HairStyle) -> np.ndarray:
-    """(ROWS, COLS, 3) unit vectors along lines of constant ``across``."""
+    """(3, ROWS, COLS) unit vectors along lines of constant ``across``."""
     here = texel_positions()
-    grid = np.stack([vertex_means(v) for v in (here.x, here.y, here.z)], -1)
+    grid = np.stack([vertex_means(v) for v in (here.x, here.y, here.z)])
     value = vertex_means(across)
     down, right = np.gradient(value)
-    way = down[..., None] * np.gradient(grid, axis=1) - right[..., None] * np.gradient(grid, axis=0)
-    way /= np.linalg.norm(way, axis=-1, keepdims=True) + 1e-6
+    way = down * np.gradient(grid, axis=2) - right * np.gradient(grid, axis=1)
+    way /= np.linalg.norm(way, axis=0) + 1e-6
     return f32(way * (style.flow != "curl"))
 
 
@@ -200,7 +201,7 @@ def _smooth(grid: np.ndarray) -> np.ndarray:
 
 
 def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint a beard onto ``albedo`` and ``relief``, in place: stubble as dots, longer hair as strands."""
+    """Paint a beard onto ``albedo`` (3, HEIGHT, WIDTH) and ``relief``, in place: dots, or strands of longer hair."""
     if person.beard == "none":
         return
     here = texel_positions()
@@ -218,7 +219,7 @@ def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.
         "full": np.maximum(np.maximum(cheeks, chin), 0.7 * moustache),
     }[person.beard] * (1 - bare)
     dots = noise(rng, 1.3)
-    colour = np.array(person.hair, np.float32)
+    colour = rgb(person.hair)
     if person.beard == "stubble":
         colour = 0.7 * colour
         cover = area * np.clip(0.32 + 0.08 * noise(rng, 9) + 0.12 * dots, 0, 0.8)
@@ -228,25 +229,36 @@ def paint_beard(person: Person, albedo: np.ndarray, relief: np.ndarray, rng: np.
         # single hairs at the edge; skin shows through, since a dark full beard would look like the neck
         dense = area * np.clip(0.95 + 0.12 * noise(rng, 14) + 0.05 * dots, 0, 1)
         cover = ramp(dense + 0.2 * threads * ramp(dense, 0.0, 0.25), 0.15, 1.05) * 0.62
-        colour = colour * np.exp(0.25 * threads)[..., None]
+        colour = colour * np.exp(0.25 * threads)
         relief += 0.2 * cover * threads
-    albedo += cover[..., None] * (colour - albedo)
+    albedo += cover * (colour - albedo)
 
 
 def paint_brows(person: Person, albedo: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint the brows onto ``albedo``, in place: a band of hairs along landmarks 17 to 21, thin at both ends."""
+    """Paint the brows onto ``albedo`` (3, HEIGHT, WIDTH), in place: a band along landmarks 17 to 21."""
     thickness, density, darkness = person.brow
     here = texel_positions()
-    xs = np.array([-60, -55, -46.5, -35.5, -23.5, -11.5, -7.0])
-    ys = np.array([-8.2, -12.2, -19.6, -23, -22.1, -18.0, -16.5])
-    ax = -np.abs(here.x)
-    middle = np.interp(ax, xs, ys)
-    reach = np.interp(ax, [-58, -52, -41, -26, -12, -7], [0.22, 0.42, 0.75, 1.0, 1.0, 0.7])
-    off = (here.y - middle) / (thickness / 2 * reach)
-    slant = off * thickness * 0.5 + np.interp(ax, [-40, -10], [0.30, 0.75]) * np.abs(here.x)
-    hairs = 0.9 * grain_noise(rng, slant, here.x * 0.5 + 0.1 * here.y, 1.1, 9) + 0.5 * noise(rng, 2.4)
-    body = np.exp(-(np.abs(off) ** 2.4)) * ramp(ax, -60, -48) * ramp(-ax, 6.0, 17) * (np.abs(here.y + 20) < 22)
+    around = _brow_rows()
+    x, y = here.x[around], here.y[around]
+    ax = -np.abs(x)
+
+    def along(knots: list[float], heights: list[float]) -> np.ndarray:
+        return f32(np.interp(ax, knots, heights))
+
+    middle = along([-60, -55, -46.5, -35.5, -23.5, -11.5, -7.0], [-8.2, -12.2, -19.6, -23, -22.1, -18.0, -16.5])
+    reach = along([-58, -52, -41, -26, -12, -7], [0.22, 0.42, 0.75, 1.0, 1.0, 0.7])
+    off = (y - middle) / (thickness / 2 * reach)
+    slant = off * thickness * 0.5 + along([-40, -10], [0.30, 0.75]) * np.abs(x)
+    hairs = 0.9 * grain_noise(rng, slant, x * 0.5 + 0.1 * y, 1.1, 9) + 0.5 * noise(rng, 2.4, around)
+    body = np.exp(-(np.abs(off) ** 2.4)) * ramp(ax, -60, -48) * ramp(-ax, 6.0, 17) * (np.abs(y + 20) < 22)
     cover = ramp(body + (0.1 + 0.2 * (1 - body)) * hairs * ramp(body, 0.0, 0.3), 0.05, 0.85) * density
-    cover = np.clip(cover, 0, 0.94)[..., None]
-    ink = np.minimum(np.array(person.hair, np.float32) * 0.8 / darkness, 0.22 * np.array(person.skin, np.float32))
-    albedo += cover * (ink * np.exp(0.35 * hairs)[..., None] - albedo)
+    cover = np.clip(cover, 0, 0.94)
+    ink = np.minimum(rgb(person.hair) * f32(0.8 / darkness), 0.22 * rgb(person.skin))
+    albedo[:, *around] += cover * (ink * np.exp(0.35 * hairs) - albedo[:, *around])
+
+
+@cache
+def _brow_rows() -> tuple[slice, slice]:
+    """The rows of the texture that brows lie in, and all of its columns."""
+    rows = np.flatnonzero((np.abs(texel_positions().y + 20) < 22).any(1))
+    return slice(rows[0], rows[-1] + 1), slice(None)

@@ -5,13 +5,14 @@ corners. In coordinates along and across the slit, each edge is the graph of a s
 through landmarks, so the distance of each pixel to each edge is known.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from fer3d.standins.people.person import Person, Pose, Vector
-from fer3d.standins.picture.raster import f32
+from fer3d.standins.picture.raster import f32, rgb
 
 _EYES = (((36, 37, 38, 39), (36, 41, 40, 39)), ((42, 43, 44, 45), (42, 47, 46, 45)))
 _FAR_EYE = 48.0
@@ -40,7 +41,7 @@ class _Slit:
     """A window of the picture around a slit, with coordinates along and across it."""
 
     under: np.ndarray
-    """(h, w, 3) the window, a view of the picture."""
+    """(3, h, w) the window, a view of the picture."""
     along: np.ndarray
     """(h, w) 0 at the left corner, 1 at the right."""
     across: np.ndarray
@@ -70,15 +71,15 @@ def _slit(picture: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.n
     """The window around ``points`` with a margin in pixels; None outside the picture."""
     axis = right - left
     length = float(np.hypot(*axis)) + 1e-6
-    axis = axis / length
+    axis = f32(axis / length)  # float32 as all that is computed for each pixel
     low = np.floor(points.min(0) - margin).astype(int).clip(0)
-    high = np.minimum(np.ceil(points.max(0) + margin).astype(int) + 1, picture.shape[1::-1])
+    high = np.minimum(np.ceil(points.max(0) + margin).astype(int) + 1, picture.shape[:0:-1])
     if (high <= low).any():
         return None
     y, x = f32(np.mgrid[low[1] : high[1], low[0] : high[0]])
-    dx, dy = x - left[0], y - left[1]
+    dx, dy = x - f32(left[0]), y - f32(left[1])
     along = (dx * axis[0] + dy * axis[1]) / length
-    return _Slit(picture[low[1] : high[1], low[0] : high[0]], along, dy * axis[0] - dx * axis[1], left, axis, length)
+    return _Slit(picture[:, low[1] : high[1], low[0] : high[0]], along, dy * axis[0] - dx * axis[1], left, axis, length)
 
 
 def _extend_corners(landmarks: np.ndarray, corners: tuple[tuple[int, int, float], ...], scale: float) -> np.ndarray:
@@ -95,12 +96,12 @@ def _extend_corners(landmarks: np.ndarray, corners: tuple[tuple[int, int, float]
 
 def _over(under: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:
     """Blend a colour over the picture, in place."""
-    under += (colour - under) * cover[..., None]
+    under += (colour - under) * cover
 
 
 def _dim(under: np.ndarray, share: np.ndarray) -> None:
     """Darken the picture by a share, in place."""
-    under *= np.clip(1 - share, 0.08, 1)[..., None]
+    under *= np.clip(1 - share, 0.08, 1)
 
 
 def _line(distance: np.ndarray, width: float) -> np.ndarray:
@@ -172,18 +173,18 @@ def _eyeball(
     s: float,
     inner: float,
 ) -> np.ndarray:
-    """(h, w, 3) the eyeball without lids: white, iris, pupil and reflection."""
-    pink = 0.5 * _line(slit.along - inner, 0.06)[..., None] * f32([0.1, 0.6, 0.55])
-    ball = f32([234, 225, 220]) * (0.93 * lit * shade)[..., None] * (1 - pink)
-    px = (slit.along - 0.5) * slit.length - (0.19 * pose.gaze[0] + 4 * np.sin(np.radians(pose.turn[1]))) * s
+    """(3, h, w) the eyeball without lids: white, iris, pupil and reflection."""
+    pink = 0.5 * _line(slit.along - inner, 0.06) * rgb([0.1, 0.6, 0.55])
+    ball = rgb([234, 225, 220]) * (0.93 * lit * shade) * (1 - pink)
+    px = (slit.along - 0.5) * slit.length - (0.19 * pose.gaze[0] + 4 * math.sin(math.radians(pose.turn[1]))) * s
     py = slit.across - middle - 0.19 * pose.gaze[1] * s
     r = np.hypot(px, py) / s
     ring = np.clip(1.25 - 0.55 * np.abs(r / _IRIS - 0.55), 0.3, 1.3) * (1 - 0.6 * np.clip((r - 4.7) / 1.2, 0, 1))
     glow = ring * (0.8 + 0.35 * np.clip(py / (6 * s), -1, 1)) * (0.45 + 0.55 * shade)
-    _over(ball, np.sqrt(f32(iris)) * 170 * (lit * glow)[..., None], np.clip((_IRIS - r) * s + 0.5, 0, 1))
-    ball *= 1 - 0.93 * np.clip((_PUPIL - r) * s + 0.5, 0, 1)[..., None]
+    _over(ball, np.sqrt(rgb(iris)) * 170 * (lit * glow), np.clip((_IRIS - r) * s + 0.5, 0, 1))
+    ball *= 1 - 0.93 * np.clip((_PUPIL - r) * s + 0.5, 0, 1)
     spark = _line(px / s - 2.4 * key[0], 0.8) * _line(py / s - 2.6 * key[1], 0.8)
-    return ball + (190 * spark * min(lit, 1.0))[..., None]
+    return ball + (190 * spark * min(lit, 1.0))
 
 
 def mouth(picture: np.ndarray, person: Person, landmarks: np.ndarray, lift: float, scale: float) -> None:
@@ -214,14 +215,15 @@ def _lips(
 ) -> None:
     """Both lips, lit as the skin around them; the upper one faces down and is darker."""
     v, ends, arch = slit.across, slit.ends(0.9, s), slit.arch()
-    red = cv2.GaussianBlur(slit.under, (0, 0), 3.5 * s) * f32(np.sqrt(np.array(person.lips) / np.array(person.skin)))
+    red = np.stack([cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), 3.5 * s) for plane in slit.under])
+    red *= np.sqrt(rgb(person.lips) / rgb(person.skin))
     u = slit.along * slit.length / s
-    red *= (1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along)))[..., None]
+    red *= 1 + 0.03 * np.sin(1.7 * u + 4 * np.sin(11 * slit.along))
     t = np.clip((v - top) / np.maximum(upper - top, 0.5), 0, 1)
-    _over(slit.under, red * (0.70 + 0.06 * t)[..., None], _between(v, top, upper, 0.7 * s) * ends)
+    _over(slit.under, red * (0.70 + 0.06 * t), _between(v, top, upper, 0.7 * s) * ends)
     t = np.clip((v - lower) / np.maximum(bottom - lower, 0.5), 0, 1)
     shine = 12 * person.lip_volume * _line(t - 0.35, 0.2) * arch**2
-    lip = red * (1.08 - 0.2 * t**2)[..., None] + shine[..., None]
+    lip = red * (1.08 - 0.2 * t**2) + shine
     _over(slit.under, lip, _between(v, lower, bottom, 0.8 * s) * ends)
     _dim(slit.under, 0.2 * _line(v - bottom - 1.6 * s, 2.5 * s) * arch)
 
@@ -233,16 +235,16 @@ def _cavity(slit: _Slit, upper: np.ndarray, lower: np.ndarray, lift: float, s: f
     side = np.clip(1 - half**2, 0, 1)
     lit = float(np.clip(slit.under.mean() / 150, 0.35, 1.1))
     depth = np.clip((v - upper) / np.maximum(gap, 1), 0, 1)
-    inner = f32([62, 24, 22]) * (lit * (0.35 + 0.65 * depth))[..., None]
+    inner = rgb([62, 24, 22]) * (lit * (0.35 + 0.65 * depth))
     tongue = np.clip((v - lower + gap * (0.05 + 0.4 * side)) / (2.5 * s), 0, 1) * np.clip((gap / s - 7) / 6, 0, 1)
-    _over(inner, f32([150, 78, 74]) * 0.75 * lit, 0.85 * tongue)
-    enamel = f32([238, 226, 206]) * max(lit, 0.72)
+    _over(inner, rgb([150, 78, 74]) * 0.75 * lit, 0.85 * tongue)
+    enamel = rgb([238, 226, 206]) * max(lit, 0.72)
     shade = (0.5 + 0.5 * np.sqrt(side)) * (1 - 0.55 * np.exp(-np.clip(v - upper, 0, None) / (1.5 * s)))
     seams = np.clip(1 - 7 * np.abs(np.sin((slit.along - 0.5) * slit.length / s / 7.6 * np.pi)), 0, 1)
     shown = np.clip(lift - 0.4, 0, 7) * s * (1 - 0.45 * half**2)
     above = np.clip((shown - (v - upper)) / (0.9 * s) + 0.5, 0, 1) * np.clip((0.86 - half) / 0.06, 0, 1)
     above *= np.clip((gap / s - 3.5) / 3, 0, 1)
-    _over(inner, enamel * (shade * (1 - 0.1 * seams))[..., None], 0.95 * above)
+    _over(inner, enamel * (shade * (1 - 0.1 * seams)), 0.95 * above)
     _over(slit.under, inner, _between(v, upper, lower) * np.clip(gap / 0.9, 0, 1) * slit.ends(1.6, s))
 
 

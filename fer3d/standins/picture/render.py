@@ -5,13 +5,14 @@ vertices, splatted densely into a z-buffer at half the picture's resolution. The
 of each pixel is then refined by the local slope, so that texture and silhouette are smooth at
 any yaw. Eyes and lips are painted between the projected landmarks, so that the true landmarks
 and the picture agree. Light is handled as its square root, in which albedo and shading
-multiply.
+multiply. A frame computes what moves, in a window around the head; the rest of the picture is a
+renderer's own and made once. Coordinates and colours are planes (3, height, width): numpy is
+several times as fast over them as over a last axis of three.
 """
 
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import cv2
 import numpy as np
@@ -19,12 +20,14 @@ import numpy as np
 from fer3d.standins.people import head
 from fer3d.standins.people.person import Person, Pose, control_displacements
 from fer3d.standins.picture import glasses, paint, skin, surroundings, wrinkles
-from fer3d.standins.picture.raster import NO_SECOND_MAP, f32, normals, rasterise, rotation
+from fer3d.standins.picture.raster import NO_SECOND_MAP, f32, normals, rasterise, rgb, rotation
 from fer3d.standins.picture.scene import Light, Scene
 from fer3d.standins.picture.texture import TEXELS_PER_VERTEX
 
 _NOISE_MARGIN = 64
 """Pixels by which the noise is larger than the picture: each frame uses another part of it."""
+_RIM = 16
+"""Pixels by which the window drawn in each frame reaches beyond the head; half as far nothing of the head blurs."""
 _DISTANCE = 1300.0
 """Distance from the camera to the eyes in millimetres."""
 
@@ -38,7 +41,7 @@ class Renderer:
 
     def __post_init__(self) -> None:
         self._skin = skin.bake_texture(self.person)
-        self._texture = np.dstack([self._skin.albedo, np.zeros_like(self._skin.albedo[..., 0])])
+        self._texture = np.dstack([self._skin.albedo, wrinkles.factors(self._skin.relief)])
         self._rest, self.rest_landmarks = _rest_shape(self.person, self._skin)
         self._occlusion = _occlusion(self._rest)
         if self.person.glasses != "none":
@@ -48,18 +51,26 @@ class Renderer:
     def _set_up(self) -> None:
         """Camera, light and what stands round the head."""
         self._rng = np.random.default_rng(self.scene.seed)
-        self._shadows = [_shadow(self._rest, lamp) for lamp in self.scene.lights]
         self._wall = surroundings.wall(self.scene, self._rng)
-        self._clothes, self._clothes_cover = surroundings.clothes(self.person, self.scene)
         size = (self.scene.height + _NOISE_MARGIN, self.scene.width + _NOISE_MARGIN) + (() if self.scene.grey else (3,))
-        self._grain = np.rint(self._rng.normal(0, self.scene.noise, size)).astype(np.int16)
+        grain = self._rng.normal(0, self.scene.noise, size)
+        np.rint(grain, out=grain)
+        self._brighter, self._darker = (np.clip(part, 0, 255).astype(np.uint8) for part in (grain, -grain))
+        self._set_up_light()
+
+    def _set_up_light(self) -> None:
+        """What depends on the lights: shadows, clothes, and the picture without the head."""
+        self._shadows = [_shadow(self._rest, lamp) for lamp in self.scene.lights]
+        self._clothes = surroundings.clothes(self.person, self.scene)
+        empty = self._wall.copy()
+        self._draw_clothes(empty, 0, 0)
+        self._without_head = self._photograph(empty)
 
     def with_lights(self, lights: tuple[Light, ...]) -> "Renderer":
         """The same person and camera in other light, without painting the person again."""
         other = copy.copy(self)
         other.scene = replace(self.scene, lights=lights)
-        other._shadows = [_shadow(self._rest, lamp) for lamp in lights]
-        other._clothes, other._clothes_cover = surroundings.clothes(self.person, other.scene)
+        other._set_up_light()
         return other
 
     def in_scene(self, scene: Scene) -> "Renderer":
@@ -73,22 +84,30 @@ class Renderer:
         """One frame (height, width, 3) uint8 RGB, and its true landmarks (68, 2) float32 in pixels."""
         grid, points, lift = self.deform(pose)
         turned, on_screen = self.project(grid, pose)
-        marks = self._pixels(points, pose)
-        picture = self._wall.copy()
-        self._draw_head(picture, on_screen, self._lit(turned, pose), pose, marks, lift)
-        self._draw_clothes(picture)
+        marks = self.pixels(points, pose)
+        places, cover, (x, y) = rasterise(on_screen, (self.scene.height, self.scene.width))
+        left, top = max(x - _RIM, 0), max(y - _RIM, 0)  # a rim of background, for what blurs into it
+        window = self._wall[:, top : y + cover.shape[0] + _RIM, left : x + cover.shape[1] + _RIM].copy()
+        under = window[:, y - top : y - top + cover.shape[0], x - left : x - left + cover.shape[1]]
+        under += (self._head(places, self._lit(turned, pose), pose, marks - (x, y), lift) - under) * cover
+        self._draw_clothes(window, left, top)
         if self.person.glasses != "none":
-            project = partial(self._pixels, pose=pose)
-            glasses.draw(picture, self.person, self._glasses, project, pose.turn[1], self.scene.scale)
-        return self._photograph(picture), marks.astype(np.float32)
+            glasses.draw(
+                window,
+                self.person,
+                self._glasses,
+                lambda line: self.pixels(line, pose) - (left, top),
+                pose.turn[1],
+                self.scene.scale,
+            )
+        return self._with_noise(self._developed(window, left, top)), marks.astype(np.float32)
 
     def deform(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
-        """The head with an expression: vertices (ROWS, COLS, 3), landmarks (68, 3), lift of the upper lip, in mm."""
+        """The head with an expression: vertices (3, ROWS, COLS), landmarks (68, 3), lift of the upper lip, in mm."""
         moved, inner = control_displacements(self.person, pose)
         moved += self._blink(moved, pose.blink)
-        active = np.flatnonzero(np.abs(moved).max(1) > 1e-3)
-        change = (moved[active].T @ head.influence()[active]).T
-        grid = self._rest + change[:-68].reshape(head.ROWS, head.COLS, 3)
+        change = f32(moved.T) @ head.influence()[:, :-68]
+        grid = self._rest + change.reshape(self._rest.shape)
         points = self.rest_landmarks.copy()
         points[:60] += moved[:60]
         for lip, outer in ((61, 50), (62, 51), (63, 52), (67, 58), (66, 57), (65, 56)):
@@ -110,75 +129,113 @@ class Renderer:
         return extra
 
     def project(self, points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-        """Points (..., 3) turned about the neck, in millimetres, and projected: (..., 3) pixels x, y and depth."""
-        pivot = np.array([0, 70, -90], np.float32)
-        turned = (points.astype(np.float32) - pivot) @ rotation(pose.turn).T + pivot
-        turned[..., :2] += f32(pose.shift)
-        near = _DISTANCE / (_DISTANCE - turned[..., 2:])
-        centre = f32([self.scene.centre[0] * self.scene.width, self.scene.centre[1] * self.scene.height])
-        pixels = turned[..., :2] * (near * f32(self.scene.scale)) + centre
-        return turned, np.concatenate([pixels, turned[..., 2:]], axis=-1)
+        """Points (3, ...) turned about the neck, in millimetres, and projected: (3, ...) pixels x, y and depth."""
+        pivot = f32([[0], [70], [-90]])
+        turned = rotation(pose.turn) @ (f32(points).reshape(3, -1) - pivot)
+        turned += pivot + f32([*pose.shift, 0])[:, None]
+        on_screen = np.empty_like(turned)
+        near = f32(_DISTANCE * self.scene.scale) / (f32(_DISTANCE) - turned[2])
+        centre = f32([[self.scene.centre[0] * self.scene.width], [self.scene.centre[1] * self.scene.height]])
+        np.multiply(turned[:2], near, out=on_screen[:2])
+        on_screen[:2] += centre
+        on_screen[2] = turned[2]
+        return turned.reshape(points.shape), on_screen.reshape(points.shape)
 
-    def _pixels(self, points: np.ndarray, pose: Pose) -> np.ndarray:
+    def pixels(self, points: np.ndarray, pose: Pose) -> np.ndarray:
         """Points (N, 3) in millimetres, projected to (N, 2) pixels."""
-        return self.project(points, pose)[1][:, :2]
+        return self.project(points.T, pose)[1][:2].T
 
     def _lit(self, grid: np.ndarray, pose: Pose) -> np.ndarray:
         """(ROWS, COLS, 4) square root of the diffuse light (red, green, blue) for albedo 1, and the highlight."""
-        normal = normals(grid)
-        strands = self._skin.strands @ rotation(pose.turn).T
-        light = np.zeros((head.ROWS, head.COLS, 4), np.float32)
-        sky = (0.85 - 0.3 * normal[..., 1]) * self._occlusion
-        light[..., :3] = f32(self.scene.ambient) * sky[..., None]
-        for lamp, seen in zip(self.scene.lights, self._shadows, strict=True):
-            facing = normal @ f32(lamp.towards)
-            reached = 0.275 * self._occlusion + 0.825 * seen
+        normal = normals(grid).reshape(3, -1)
+        towards = f32([lamp.towards for lamp in self.scene.lights])
+        half = towards + f32([0, 0, 1])
+        half /= np.linalg.norm(half, axis=1, keepdims=True)
+        shape = (len(towards), head.ROWS, head.COLS)
+        facing, mirrored = (towards @ normal).reshape(shape), (half @ normal).reshape(shape)
+        # the light turned back, in place of all strands turned with the head
+        along = (half @ rotation(pose.turn) @ self._skin.strands.reshape(3, -1)).reshape(shape)
+        sky = (f32(0.85) - f32(0.3) * normal[1].reshape(shape[1:])) * self._occlusion
+        light = np.empty((4, *shape[1:]), np.float32)
+        np.multiply(rgb(self.scene.ambient), sky, out=light[:3])
+        light[3] = 0
+        for k, (lamp, seen) in enumerate(zip(self.scene.lights, self._shadows, strict=True)):
+            reached = f32(0.275) * self._occlusion + f32(0.825) * seen
             # subsurface scattering: red light wraps further around than blue
             for channel, wrap in enumerate((0.30, 0.20, 0.16)):
-                soft = np.clip((facing + wrap) / (1 + wrap), 0, None)
-                light[..., channel] += lamp.colour[channel] * soft * soft * reached
-            half = f32(lamp.towards) + f32([0, 0, 1])
-            half /= np.linalg.norm(half)
-            glint = np.clip(normal @ half, 0, 1) ** 8
-            skin_shine = (0.35 * glint + 0.65 * glint**3) * self._skin.gloss
+                soft = np.maximum(facing[k] + f32(wrap), 0)
+                soft *= soft
+                soft *= f32(lamp.colour[channel] / (1 + wrap) ** 2)
+                soft *= reached
+                light[channel] += soft
+            glint = np.square(np.square(np.square(np.clip(mirrored[k], 0, 1))))
+            shine = glint * (f32(0.35) + f32(0.65) * glint * glint)
+            shine *= self._skin.gloss
             # hair shines where its strands are perpendicular to the light
-            hair_shine = self._skin.sheen * (1 - (strands @ half) ** 2) ** 10 * np.clip(facing + 0.3, 0, 1)
-            light[..., 3] += (skin_shine + hair_shine) * seen * lamp.colour[1]
-        light[..., :3] = np.sqrt(light[..., :3] * self.scene.exposure)
-        light[..., 3] *= 0.16 * 255 * self.scene.exposure
-        return light
+            across = 1 - np.square(along[k])
+            wide = np.square(across)
+            across = np.square(np.square(wide)) * wide  # to the power of 10
+            across *= self._skin.sheen
+            across *= np.clip(facing[k] + f32(0.3), 0, 1)
+            shine += across
+            shine *= seen
+            shine *= f32(lamp.colour[1])
+            light[3] += shine
+        np.sqrt(light[:3] * f32(self.scene.exposure), out=light[:3])
+        light[3] *= f32(0.16 * 255 * self.scene.exposure)
+        return cv2.merge(list(light))
 
-    def _draw_head(
-        self, picture: np.ndarray, on_screen: np.ndarray, light: np.ndarray, pose: Pose, marks: np.ndarray, lift: float
-    ) -> None:
-        places, cover, (left, top) = rasterise(on_screen, picture.shape[:2])
-        self._texture[..., 3] = wrinkles.shading(self._skin.relief, pose.units, self.person.age)
-        texel = places * f32(TEXELS_PER_VERTEX) + f32((TEXELS_PER_VERTEX - 1) / 2)
+    def _head(self, places: np.ndarray, light: np.ndarray, pose: Pose, marks: np.ndarray, lift: float) -> np.ndarray:
+        """(3, h, w) the head in the window of `rasterise`. ``marks``: landmarks (68, 2) in its pixels."""
+        folds = wrinkles.region()
+        self._texture[*folds, 3] = wrinkles.shading(self._skin.relief, pose.units, self.person.age)
+        texel = places * f32(TEXELS_PER_VERTEX)
+        texel += f32((TEXELS_PER_VERTEX - 1) / 2)
         colour = cv2.remap(self._texture, texel, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         falling = cv2.remap(light, places, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        seen = falling[..., :3] * colour[..., :3]
-        seen += falling[..., 3:]
-        seen *= colour[..., 3:] * f32(1 / 128)
-        here = marks - (left, top)
-        paint.eyes(seen, self.person, here, pose, self.scene.lights[0].towards, self.scene.scale)
-        paint.mouth(seen, self.person, here, lift, self.scene.scale)
-        under = picture[top : top + cover.shape[0], left : left + cover.shape[1]]
-        under += (seen - under) * cover[..., None]
+        *albedo, shade = cv2.split(colour)
+        *diffuse, highlight = cv2.split(falling)
+        seen = np.empty((3, *shade.shape), np.float32)
+        factor = shade * f32(1 / 128)
+        for k in range(3):
+            np.multiply(diffuse[k], albedo[k], out=seen[k])
+        seen += highlight
+        seen *= factor
+        paint.eyes(seen, self.person, marks, pose, self.scene.lights[0].towards, self.scene.scale)
+        paint.mouth(seen, self.person, marks, lift, self.scene.scale)
+        return seen
 
-    def _draw_clothes(self, picture: np.ndarray) -> None:
-        top = int(np.argmax(self._clothes_cover.any(1)))
-        under = picture[top:]
-        under += (self._clothes[top:] - under) * self._clothes_cover[top:, :, None]
+    def _draw_clothes(self, window: np.ndarray, left: int, top: int) -> None:
+        """Draw the clothes into a window (3, h, w) of the picture with that corner, in place."""
+        colour, cover, first = self._clothes
+        below = window[:, max(first - top, 0) :]
+        row = max(top - first, 0)
+        here = slice(row, row + below.shape[1]), slice(left, left + below.shape[2])
+        below += (colour[:, *here] - below) * cover[here]
 
-    def _photograph(self, picture: np.ndarray) -> np.ndarray:
-        """The camera: saturation, blur, noise."""
-        seen = cv2.convertScaleAbs(picture)
-        if self.scene.blur > 0:
-            seen = cv2.GaussianBlur(seen, (0, 0), self.scene.blur)
+    def _developed(self, window: np.ndarray, left: int, top: int) -> np.ndarray:
+        """The whole picture, with a window (3, h, w) of it that has that corner, and a rim of background."""
+        picture = self._without_head.copy()
+        seen = self._photograph(window)
+        inner = tuple(  # without the edges whose blur lacks what lies beyond
+            slice(0 if start == 0 else _RIM // 2, None if start + size >= whole else -(_RIM // 2))
+            for start, size, whole in zip((top, left), seen.shape, picture.shape, strict=False)
+        )
+        picture[top : top + seen.shape[0], left : left + seen.shape[1]][inner] = seen[inner]
+        return picture
+
+    def _photograph(self, planes: np.ndarray) -> np.ndarray:
+        """What the camera makes of colours (3, h, w) but for its noise: (h, w, 3) uint8, or (h, w) of a grey one."""
+        seen = cv2.convertScaleAbs(cv2.merge(list(planes)))
         if self.scene.grey:
             seen = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+        return cv2.GaussianBlur(seen, (0, 0), self.scene.blur) if self.scene.blur > 0 else seen
+
+    def _with_noise(self, picture: np.ndarray) -> np.ndarray:
+        """(height, width, 3) the picture with the sensor's noise."""
         dy, dx = self._rng.integers(0, _NOISE_MARGIN, 2)
-        seen = cv2.add(seen, self._grain[dy : dy + seen.shape[0], dx : dx + seen.shape[1]], dtype=cv2.CV_8U)
+        part = slice(dy, dy + picture.shape[0]), slice(dx, dx + picture.shape[1])
+        seen = cv2.subtract(cv2.add(picture, self._brighter[part]), self._darker[part])
         return cv2.cvtColor(seen, cv2.COLOR_GRAY2RGB) if self.scene.grey else seen
 
 
@@ -191,7 +248,7 @@ def render_frames(renderer: Renderer, poses: Sequence[Pose], landmarks: list[np.
 
 
 def _rest_shape(person: Person, texture: skin.Skin) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (ROWS, COLS, 3), hair included, and landmarks (68, 3) of a person at rest."""
+    """Vertices (3, ROWS, COLS), hair included, and landmarks (68, 3) of a person at rest."""
     grid = head.with_features(person.features)
     places = head.grid_positions()[:68]
     change = (person.shape.astype(np.float32).T @ head.influence()).T
@@ -199,18 +256,23 @@ def _rest_shape(person: Person, texture: skin.Skin) -> tuple[np.ndarray, np.ndar
     points = head.sample(grid, places)
     points[:17] = head.respace_outline(points[:17])
     size = np.array(person.proportions)
-    grid, points = grid * size, points * size
-    outwards = normals(cv2.GaussianBlur(f32(grid), (0, 0), 9))  # blurred, so that hair does not intersect itself
+    grid, points = np.moveaxis(grid * size, -1, 0), points * size
+    outwards = normals(_blurred(f32(grid), 9))  # blurred, so that hair does not intersect itself
     lift = texture.hair + head.feature_heights()["ears"] * np.clip(1 - texture.hair / 12, 0, 1)
-    return f32(grid + outwards * lift[..., None]), f32(points)
+    return f32(grid + outwards * lift), f32(points)
+
+
+def _blurred(grid: np.ndarray, spread: float) -> np.ndarray:
+    """(3, ROWS, COLS) each coordinate blurred by a Gaussian of ``spread`` vertices."""
+    return np.stack([cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), spread) for plane in grid])
 
 
 def _occlusion(grid: np.ndarray) -> np.ndarray:
     """(ROWS, COLS) ambient occlusion: share of the ambient light, less in hollows and under the jaw."""
     normal = normals(grid)
-    open_sky = np.ones(grid.shape[:2], np.float32)
+    open_sky = np.ones(grid.shape[1:], np.float32)
     for spread, strength in ((2.5, 0.16), (7, 0.075)):
-        hollow = ((cv2.GaussianBlur(grid, (0, 0), spread) - grid) * normal).sum(-1)
+        hollow = ((_blurred(grid, spread) - grid) * normal).sum(0)
         open_sky *= np.exp(-strength * np.clip(hollow, 0, 12))
     return f32(open_sky * (1 - 0.5 * _below_jaw()))
 
@@ -227,14 +289,16 @@ def _shadow(grid: np.ndarray, lamp: Light) -> np.ndarray:
     right = np.cross([0, 1, 0], forward)
     right /= np.linalg.norm(right)
     basis = np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
-    seen = grid @ basis.T
-    dense = cv2.resize(seen, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-    cell, size = 3.0, 140
-    index = np.floor(dense[..., :2] / cell).astype(int) + size // 2
-    index = index.clip(0, size - 1)
+    seen = np.tensordot(basis, grid, 1)
+    cell, size = f32(3), 140
+
+    def cells(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        column, row = ((np.floor(v / cell).astype(np.int32) + size // 2).clip(0, size - 1) for v in (x, y))
+        return row * size + column
+
+    x, y, depth = (cv2.resize(plane, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR) for plane in seen)
     nearest = np.full(size * size, -1e9, np.float32)
-    np.maximum.at(nearest, (index[..., 1] * size + index[..., 0]).ravel(), dense[..., 2].ravel())
-    at = (np.floor(seen[..., :2] / cell).astype(int) + size // 2).clip(0, size - 1)
-    gap = nearest[at[..., 1] * size + at[..., 0]] - seen[..., 2]
+    np.maximum.at(nearest, cells(x, y).ravel(), depth.ravel())
+    gap = nearest[cells(seen[0], seen[1])] - seen[2]
     clear = f32((1 - np.clip((gap - 7) / 5, 0, 1)) * (1 - 0.45 * _below_jaw()))
     return cv2.GaussianBlur(clear, (0, 0), 1.6)

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from fer3d.standins.people.person import Person
-from fer3d.standins.picture.raster import f32
+from fer3d.standins.picture.raster import f32, rgb
 from fer3d.standins.picture.scene import Scene
 from fer3d.standins.picture.texture import ramp, value_noise
 
 
 def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """(height, width, 3) float32 the background, 0..255."""
+    """(3, height, width) float32 the background, 0..255."""
     h, w = scene.height, scene.width
     paint = np.sqrt(f32(scene.backdrop)) * 255
     fall = 1 + 0.06 * value_noise(rng, h, w, w) + 0.015 * value_noise(rng, h, w, 60)
@@ -29,7 +29,7 @@ def wall(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         cv2.rectangle(picture, (int(x), int(y)), (int(x + dx), int(y + dy)), colour.tolist(), -1)
     if scene.clutter:
         picture = cv2.GaussianBlur(picture, (0, 0), 6)
-    return f32(picture)
+    return np.stack(cv2.split(f32(picture)))
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,23 @@ _NECKLINES: Final[Mapping[str, Neckline]] = {
     "polo": Neckline(54, 143, 0.5),
 }
 """By name of `person.GARMENTS`. A polo neck stands up around the throat."""
+_NECK = 130.0
+"""Height in millimetres above which no garment reaches."""
 
 
-def clothes(person: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Chest and shoulders: (height, width, 3) float32 colours of skin and cloth, and their (height, width) coverage."""
+def clothes(person: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
+    """Chest and shoulders: (3, h, width) float32 colours of skin and cloth, their (h, width) coverage, their first row.
+
+    They reach to the picture's lower edge; the rows above them are left out.
+    """
     rng = np.random.default_rng([person.seed, 1])  # the same cloth in every recording
-    h, w = scene.height, scene.width
-    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    x = (x - scene.centre[0] * w) / scene.scale
-    y = (y - scene.centre[1] * h) / scene.scale
+    first = int(np.clip(scene.centre[1] * scene.height + _NECK * scene.scale, 0, scene.height - 1))
+    y, x = f32(np.mgrid[first : scene.height, 0 : scene.width])
+    x = (x - f32(scene.centre[0] * scene.width)) / f32(scene.scale)
+    y = (y - f32(scene.centre[1] * scene.height)) / f32(scene.scale)
     ax = np.abs(x)
     build = 1.12 if person.features["jaw"] > 1.2 else 0.95
-    shoulder = np.interp(ax / build, [0, 50, 85, 130, 170, 195, 215, 235], [148, 156, 174, 186, 196, 212, 245, 330])
+    shoulder = _by_column(ax / build, [0, 50, 85, 130, 170, 195, 215, 235], [148, 156, 174, 186, 196, 212, 245, 330])
     cut = _NECKLINES[person.garment]
     meets = float(np.interp(cut.width / build, [50, 85, 130], [156, 174, 186])) - 3
     share = np.clip(1 - (ax / cut.width) ** (2 if cut.power < 1 else 1), 0, 1) ** cut.power
@@ -69,32 +74,37 @@ def clothes(person: Person, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     cloth = np.clip((y - top) * scene.scale + 0.5, 0, 1)
     breast = np.clip((y - shoulder) * scene.scale, 0, 1) * np.maximum(ramp(y + 0.12 * ax, 166, 190), ramp(ax, 40, 48))
     light = _shoulder_light(x, y, shoulder, scene)
-    woven = f32(person.clothes_colour) * (_weave(person, x, y, rng) * _hems(person, ax, y, top))[..., None]
-    bare = f32(person.skin) * (0.85 * _collarbones(ax, y))[..., None]
+    woven = rgb(person.clothes_colour) * (_weave(person, scene, x, y, rng) * _hems(person, ax, y, top))
+    bare = rgb(person.skin) * (0.85 * _collarbones(ax, y))
     shadow = 1 - 0.4 * np.exp(-((ax / 70) ** 2)) * np.exp(-np.clip(y - 150, 0, None) / 45)
-    colour = np.sqrt((bare + (woven - bare) * cloth[..., None]) * light * scene.exposure * shadow[..., None]) * 255
-    return f32(colour), f32(np.maximum(cloth, breast))
+    colour = np.sqrt((bare + (woven - bare) * cloth) * light * scene.exposure * shadow) * 255
+    return f32(colour), f32(np.maximum(cloth, breast)), first
+
+
+def _by_column(values: np.ndarray, knots: list[float], heights: list[float]) -> np.ndarray:
+    """`numpy.interp` of an (H, W) map whose rows are equal, as float32."""
+    return np.broadcast_to(f32(np.interp(values[0], knots, heights)), values.shape)
 
 
 def _shoulder_light(x: np.ndarray, y: np.ndarray, shoulder: np.ndarray, scene: Scene) -> np.ndarray:
-    """(H, W, 3) light on the rounded shoulders."""
+    """(3, H, W) light on the rounded shoulders."""
     round_off = 1 - np.exp(-np.clip(y - shoulder, 0, None) / 30)
     bulge = cv2.GaussianBlur(f32(round_off * 45 + 10 * np.cos(x / 60)), (0, 0), 3)
-    gx, gy = (cv2.Sobel(bulge, cv2.CV_32F, *axis) / 8 * scene.scale for axis in ((1, 0), (0, 1)))
-    normal = np.stack([-gx, -gy, np.ones_like(gx)], -1)
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    light = np.broadcast_to(f32(scene.ambient) * 0.9, normal.shape)
+    gx, gy = (cv2.Sobel(bulge, cv2.CV_32F, *axis) / f32(8) * f32(scene.scale) for axis in ((1, 0), (0, 1)))
+    steep = np.sqrt(gx * gx + gy * gy + 1)
+    light = np.broadcast_to(rgb(scene.ambient) * f32(0.9), (3, *x.shape)).copy()
     for lamp in scene.lights:
-        light = light + np.clip(normal @ f32(lamp.towards), 0, 1)[..., None] * f32(lamp.colour)
+        right, down, near = f32(lamp.towards)
+        light += rgb(lamp.colour) * np.clip((near - right * gx - down * gy) / steep, 0, 1)
     return light
 
 
-def _weave(person: Person, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) brightness of the cloth: soft folds, threads, on some persons stripes."""
-    h, w = x.shape
+def _weave(person: Person, scene: Scene, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) brightness of the cloth in the picture's lowest rows: soft folds, threads, on some persons stripes."""
+    h, w = scene.height, scene.width
     folds = 0.10 * value_noise(rng, h, w, 60) + 0.06 * value_noise(rng, h, w, 26)
     threads = rng.uniform(0.02, 0.10) * rng.standard_normal((h, w), dtype=np.float32)
-    cloth = np.exp(folds + cv2.GaussianBlur(threads, (0, 0), 0.7))
+    cloth = np.exp((folds + cv2.GaussianBlur(threads, (0, 0), 0.7))[-len(y) :])
     if rng.random() < 0.22:
         way = y + 0.02 * x**2 / 10 if rng.random() < 0.6 else x
         cloth = cloth * (1 - 0.5 * ramp(np.sin(way * 2 * np.pi / rng.uniform(9, 26)), -0.1, 0.3))
@@ -106,7 +116,7 @@ def _hems(person: Person, ax: np.ndarray, y: np.ndarray, top: np.ndarray) -> np.
     under = y - top
     edge = 1 - 0.35 * np.exp(-((under / 2.5) ** 2))
     if person.garment == "shirt":
-        flap = np.interp(ax, [0, 6, 40, 72, 90], [190, 214, 236, 178, 150]) - y
+        flap = _by_column(ax, [0, 6, 40, 72, 90], [190, 214, 236, 178, 150]) - y
         button = np.exp(-(((ax / 2.6) ** 2 + ((y % 34 - 17) / 2.6) ** 2) ** 2))
         placket = 0.25 * np.exp(-(((ax - 9) / 0.9) ** 2)) + 0.4 * button
         collar = 1 + 0.12 * ramp(flap, 0, 1.5) - 0.5 * np.exp(-(((flap + 2) / 2.2) ** 2))

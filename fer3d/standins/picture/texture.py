@@ -5,6 +5,7 @@ the template, not of texels, so it is not stretched where the grid is coarse. On
 makes blotches, pores and strands of hair: they differ in the length and width of their grains.
 """
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -53,8 +54,12 @@ def texel_positions() -> TexelPositions:
 
 def ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below ``low``, 1 above ``high``, a cubic between."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    t = (value - low) / (high - low)
+    np.clip(t, 0, 1, out=t)
+    cubic = 3 - 2 * t
+    cubic *= t
+    cubic *= t
+    return cubic
 
 
 def value_noise(rng: np.random.Generator, height: int, width: int, cell: float) -> np.ndarray:
@@ -73,14 +78,18 @@ def grain_noise(
     """
     tile = rng.standard_normal((256, 256), dtype=np.float32)
     tile = cv2.GaussianBlur(np.pad(tile, 8, mode="wrap"), (0, 0), 1.0)[8:-8, 8:-8] * f32(3.5)
-    at = f32(across * f32(2 / width)), f32(along * f32(2 / length))
-    return cv2.remap(tile, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    x, y = f32(across * f32(2 / width)), f32(along * f32(2 / length))
+    for axis, places in ((1, x), (0, y)):  # the tile repeated beforehand: cv2.BORDER_WRAP takes as long again
+        first, last = math.floor(places.min()), math.ceil(places.max())
+        tile = tile.take(np.arange(first, last + 2), axis, mode="wrap")
+        places -= first
+    return cv2.remap(tile, x, y, cv2.INTER_LINEAR)
 
 
-def noise(rng: np.random.Generator, size: float) -> np.ndarray:
-    """(HEIGHT, WIDTH) noise of standard deviation about 1 with round grains of ``size`` millimetres."""
+def noise(rng: np.random.Generator, size: float, where: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
+    """Noise of standard deviation about 1 with round grains of ``size`` millimetres, on all texels or a window."""
     here = texel_positions()
-    return grain_noise(rng, here.round, here.y, size, size)
+    return grain_noise(rng, here.round[where], here.y[where], size, size)
 
 
 def vertex_means(texels: np.ndarray) -> np.ndarray:

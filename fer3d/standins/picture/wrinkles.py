@@ -5,6 +5,7 @@ bright lower edge, because light mostly comes from above. It is drawn on the tem
 moves with the skin.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -97,33 +98,48 @@ def add_age_lines(relief: np.ndarray, age: float, rng: np.random.Generator) -> N
         _patch(relief, wrinkle)[:] += depth * wrinkle.relief * _patch(own, wrinkle)
 
 
+@cache
+def region() -> tuple[slice, slice]:
+    """Rows and columns of the texture within which all wrinkles lie."""
+    rows, cols = ([(w.corner[k], w.corner[k] + w.relief.shape[k]) for w in wrinkles()] for k in (0, 1))
+    return slice(min(rows)[0], max(end for _, end in rows)), slice(min(cols)[0], max(end for _, end in cols))
+
+
 def shading(relief: np.ndarray, units: np.ndarray, age: float) -> np.ndarray:
-    """(HEIGHT, WIDTH) uint8 brightness factors, 128 is 1, from a face's relief and its expression.
+    """The `factors` of the `region`, from a face's relief and its expression.
 
     Args:
         relief: (HEIGHT, WIDTH) relief of the face at rest.
         units: (2, units) intensities 0..5.
         age: years; wrinkles are deeper in old skin.
     """
-    relief = relief.copy()
+    rows, cols = region()
+    folded = relief[rows, cols].copy()
     grip = 0.62 * (0.55 + 0.45 * min(max((age - 20) / 40, 0), 1))
     for wrinkle in wrinkles():
         intensity = dict(zip(ACTION_UNITS, units[wrinkle.side].tolist(), strict=True))
         depth = sum(share * intensity[unit] / 5 for unit, share in wrinkle.units.items())
         if depth > 0.02:
-            _patch(relief, wrinkle)[:] += (grip * min(depth, 1.1)) * wrinkle.relief
+            _patch(folded, wrinkle, (rows.start, cols.start))[:] += (grip * min(depth, 1.1)) * wrinkle.relief
+    return factors(folded)
+
+
+def factors(relief: np.ndarray) -> np.ndarray:
+    """(h, w) uint8 brightness factors of a relief, 128 is 1."""
     return cv2.convertScaleAbs(np.maximum(relief, -0.85), alpha=128, beta=128)
 
 
-def _patch(relief: np.ndarray, wrinkle: Wrinkle) -> np.ndarray:
+def _patch(relief: np.ndarray, wrinkle: Wrinkle, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """The part of a relief, whose first texel is ``corner``, in which a wrinkle lies."""
     (row, col), (height, width) = wrinkle.corner, wrinkle.relief.shape
+    row, col = row - corner[0], col - corner[1]
     return relief[row : row + height, col : col + width]
 
 
 def _groove(x: np.ndarray, y: np.ndarray, bearing: np.ndarray, curve: np.ndarray, width: float) -> np.ndarray:
     """(H, W) relief of one line: -1 on the curve, 0 far from it, weaker towards its ends."""
     knots = np.linspace(0, 1, len(curve))
-    fine = np.stack([np.interp(np.linspace(0, 1, 28), knots, curve[:, k]) for k in (0, 1)], 1)
+    fine = f32(np.stack([np.interp(np.linspace(0, 1, 28), knots, curve[:, k]) for k in (0, 1)], 1))
     out = np.zeros_like(x)
     near = np.argwhere(
         (x > fine[:, 0].min() - 6) & (x < fine[:, 0].max() + 6)
@@ -133,7 +149,7 @@ def _groove(x: np.ndarray, y: np.ndarray, bearing: np.ndarray, curve: np.ndarray
     px, py = x[r0:r1, c0:c1], y[r0:r1, c0:c1]
     best = np.zeros_like(px)
     for k, (ax, ay) in enumerate(fine):
-        fade = np.sin(np.pi * (k + 1) / (len(fine) + 1)) ** 0.7
+        fade = math.sin(math.pi * (k + 1) / (len(fine) + 1)) ** 0.7
         best = np.minimum(best, -fade * np.exp(-((px - ax) ** 2 + (py - ay) ** 2) / (2 * (0.62 * width) ** 2)))
     out[r0:r1, c0:c1] = best
     return out

@@ -5,7 +5,7 @@ with the label of each video (a word, a number, or a word in the file name, beca
 original's form is not known for certain) and ``au_training`` with one row of action units per
 frame. ``actors.csv`` and ``emotion_codes.csv`` add what the original's files lack. Different:
 at most ten actors, a few emotion videos each instead of about 22, half as long; two videos with
-action units instead of 87.
+action units instead of 87; expressions grow to the end, so that no clip shows only a held one.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from fer3d.standins.releases import recording
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 
 FPS = 25
-FRAMES = (20, 31)
+FRAMES = (20, 26)
 """Length of a recording: at least, and less than."""
 _ACTORS = 10
 _COLUMNS = 46
@@ -36,7 +36,7 @@ _WORDS = {"happiness": "joy"}
 _AU_NUMBERS = (1, 19)
 """Numbers of the action unit videos, one each of the first two actors."""
 
-STYLE = ExpressionStyle(strength=0.85, textbook=0.15, spread=0.3, foreign=1.0, sway=5.0, drift=7.0)
+STYLE = ExpressionStyle(textbook=0.6, spread=0.2, foreign=0.5, blend=0.1, sway=2.5, drift=5.0)
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,7 @@ def write_recording(
     """Write one video and its label or action units below ``root``."""
     length = int(rng.integers(*FRAMES))
     apex = expression.sample_apex(rng, video.emotion, STYLE)
-    course = np.clip(0.45 + np.arange(length) / (0.3 * length), 0, 1)  # starts mid-expression
-    course = course * (0.85 + 0.15 * expression.smooth_noise(rng, length, FPS).clip(-1, 1))
-    poses = expression.animate(rng, course, apex, STYLE, fps=FPS)
+    poses = expression.animate(rng, expression.swelling(rng, length, FPS), apex, STYLE, fps=FPS)
     first, last = sorted(rng.integers(0, length, 2).tolist())
     speaking = expression.speak(rng, poses, first, last, FPS)
     by_units = video.labelled_by == "units"

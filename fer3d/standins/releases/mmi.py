@@ -5,8 +5,9 @@ Layout of a download of the MMI Facial Expression Database (Section 4.1 of the p
 with onset, apex and offset. As in the original: videos stored lying on the side (720 x 576),
 upright ones (640 x 480), dual views through a mirror, profile-only sessions, emotion codes above
 6, sessions without an emotion. Different: profiles are heads turned by 75 degrees; nobody shows
-an emotion twice; recordings are half as long, so that each of their ten-frame clips shows the
-onset or the offset.
+an emotion twice; recordings are half as long, so that their ten-frame clips show the onset or the
+offset, hardly any of them the apex alone, and the onset takes half of a recording. Most clips rise, some rise
+and fall, few only fall, all with the same label.
 """
 
 import dataclasses
@@ -27,14 +28,14 @@ from fer3d.standins.releases import recording
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 
 FPS = 24
-FRAMES = (20, 30)
+FRAMES = (24, 31)
 """Length of a recording: at least, and less than."""
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _CODES = {name: code for code, name in MMI_CODES.items()}
 _OTHER_CODES = (7, 8, 9)
 """Scream, bored, sleepy: not emotions of the paper."""
 
-STYLE = ExpressionStyle(strength=1.0, textbook=0.3, sway=1.2, drift=1.5)
+STYLE = ExpressionStyle(strength=1.0, textbook=0.5, foreign=0.5, sway=1.2, drift=1.5)
 
 DUAL, PROFILE, LYING, UPRIGHT = "2", "1", "0", "0 "
 """How a subject is filmed; without blanks, the ``view`` attribute of its sessions."""
@@ -124,7 +125,7 @@ def write_recording(
 ) -> GroundTruth:
     """Write one session's folder below ``root``."""
     length = int(rng.integers(*FRAMES))
-    course = expression.onset_apex_offset(rng, length)
+    course = expression.onset_apex_offset(rng, length, expression.GRADUAL)
     apex = expression.sample_apex(rng, session.emotion, STYLE)
     poses = expression.animate(rng, course, apex, STYLE, fps=FPS, yaw=-75.0 if plan.view == PROFILE else 0.0)
     stem = f"{plan.subject}-{session.clip:03d}"

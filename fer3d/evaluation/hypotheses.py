@@ -1,0 +1,70 @@
+"""A claim "this is better than that" as a hypothesis test: paired on the same clips, over subjects.
+
+The null hypothesis is that which of the two models is which does not matter to any subject. Then each subject's summed
+difference is as likely to have the one sign as the other, independently of the other subjects', and the p-value is the
+share of all 2^S signs whose sum is at least as far from 0 as the observed one. The sums are whole numbers, so the
+distribution over all signs is a convolution: exact for any number of subjects, and nothing is sampled.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fer3d.data.splits import subjects_of
+from fer3d.evaluation import metrics
+
+LEVEL = 0.05
+"""Of a p-value below which a difference counts as shown; its interval then excludes 0, too."""
+
+
+def permutation_p(sums: np.ndarray) -> float:
+    """The two-sided p-value of the sum of (S,) whole numbers under all 2^S flips of their signs.
+
+    >>> permutation_p(np.array([2, 1, 1]))
+    0.25
+    """
+    distribution = np.ones(1)
+    for size in np.abs(sums):
+        distribution = np.convolve(distribution, np.bincount([0, 2 * int(size)], minlength=1) / 2)
+    reached = np.abs(np.arange(len(distribution)) - len(distribution) // 2)  # the sum is centred
+    return float(min(1.0, distribution[reached >= abs(int(sums.sum()))].sum()))
+
+
+def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
+    """`metrics.compare` on the clips that both tables have, with the rates and the p-value.
+
+    Args:
+        first: predictions with a column ``seed``.
+        second: those of the other model; clips or seeds that only one of them has don't count.
+
+    Returns:
+        Of `metrics.compare` all; ``subjects``; ``first`` and ``second``, the accuracies on these clips; ``p``.
+        The p-value holds for the trainings that were made, of whatever seeds.
+    """
+    keys = ["database", "clip", "seed"]
+    shared = first[keys].merge(second[keys])
+    one, other = (table.merge(shared, on=keys).sort_values(keys, ignore_index=True) for table in (first, second))
+    result = metrics.compare(one, other)
+    hits, other_hits = (table["prediction"] == table["label"] for table in (one, other))
+    differences = hits.astype(int) - other_hits.astype(int)
+    sums = differences.groupby(subjects_of(one)).sum().to_numpy()
+    rates = {"first": float(hits.mean()), "second": float(other_hits.mean())}
+    return {**result, **rates, "subjects": len(sums), "p": permutation_p(sums)}
+
+
+def verdict(claim: str, result: dict[str, Any]) -> str:
+    """The sentence about a claim, from what `compare` found."""
+    low, high = (100 * bound for bound in result["interval"])
+    numbers = (
+        f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}], p = {_printed(result['p'])}"
+    )
+    found = "not shown"
+    if result["p"] < LEVEL and (low > 0 or high < 0):
+        found = "shown" if low > 0 else "the opposite is shown"
+    seeds = "one training each" if result["seeds"] == 1 else f"{result['seeds']} trainings each"
+    return f"{claim}: {found} ({numbers}; {result['n']} clips of {result['subjects']} subjects; {seeds})."
+
+
+def _printed(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"

@@ -1,0 +1,105 @@
+"""The paper's three claims, tested on the trainings of a run: all databases, folds and seeds that are there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fer3d import labels
+from fer3d.evaluation import hypotheses, metrics
+
+ALL = "all"
+"""In the place of a database: the clips of all, each of which counts alike."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One model, or task, that is said to do better than another on the same clips."""
+
+    name: str
+    first: tuple[str, bool]
+    """The model that is said to be better, and whether across databases."""
+    second: tuple[str, bool]
+
+
+CLAIMS = (
+    Claim("3D beats 2D", ("3d", False), ("2d", False)),
+    Claim("the landmark product helps", ("3d+landmarks", False), ("3d", False)),
+    Claim("cross-database is harder", ("3d+landmarks", False), ("3d+landmarks", True)),
+)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A claim with what was found, in one database or in all."""
+
+    claim: str
+    database: str
+    """A name of `labels.TITLES` or `ALL`."""
+    data: str
+    """Printed names, with how many folds are there."""
+    result: dict[str, Any]
+    """See `hypotheses.compare`."""
+
+    @property
+    def sentence(self) -> str:
+        """The verdict."""
+        return hypotheses.verdict(f"{self.claim}, {self.data}", self.result)
+
+
+def test(rows: Iterable[Any]) -> list[Tested]:
+    """Every claim that the rows allow, in all databases together first, then in each.
+
+    Args:
+        rows: `report.Result`s; their ``by_seed`` are the folders of the trainings.
+    """
+    found = {(row.model, row.cross, row.database): row for row in rows}
+    tested = []
+    for claim in CLAIMS:
+        pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        data = {}
+        for database in labels.TITLES:
+            one, other = found.get((*claim.first, database)), found.get((*claim.second, database))
+            if one and other:
+                first, second = predictions(one.by_seed), predictions(other.by_seed)
+                if len(first[["clip", "seed"]].merge(second[["clip", "seed"]])):
+                    pairs[database], data[database] = (first, second), _data(one, other)
+        if len(pairs) > 1:
+            whole = [pd.concat(tables, ignore_index=True) for tables in zip(*pairs.values(), strict=True)]
+            tested.append(Tested(claim.name, ALL, "; ".join(data.values()), hypotheses.compare(*whole)))
+        for database, pair in pairs.items():
+            tested.append(Tested(claim.name, database, data[database], hypotheses.compare(*pair)))
+    return tested
+
+
+def _data(*rows: Any) -> str:
+    """The database, and of how many folds the clips are that both models were tested on."""
+    fewest = min((row for row in rows if not row.cross), key=lambda row: len(row.folders))
+    return f"{fewest.data}, {fewest.held_out}"
+
+
+def predictions(by_seed: dict[int, tuple[Path, ...]]) -> pd.DataFrame:
+    """The predictions of all trainings of a row, with their seed."""
+    columns = list(metrics.COLUMNS)
+    tables = [
+        metrics.pool([metrics.read_predictions(folder) for folder in folders])[columns].assign(seed=seed)
+        for seed, folders in by_seed.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def table(tested: Iterable[Tested]) -> pd.DataFrame:
+    """One row per claim and database; rates and differences in per cent."""
+    rows = []
+    for one in tested:
+        result = one.result
+        low, high = result["interval"]
+        rates = {"first": result["first"], "second": result["second"], "difference": result["difference"]}
+        rates |= {"low": low, "high": high}
+        row = {"claim": one.claim, "database": one.database, "data": one.data}
+        row |= {name: result[name] for name in ("n", "subjects", "seeds")}
+        row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
+        rows.append(row | {"p": float(f"{result['p']:.3g}"), "verdict": one.sentence})
+    return pd.DataFrame(rows)

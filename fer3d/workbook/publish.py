@@ -1,0 +1,197 @@
+"""What is committed of a run on synthetic data: its tables and what they were computed from, and the README's table.
+
+``reports/synthetic/`` holds Tables 1 and 2, the tested claims, the confusion matrices of the paper's network and of the
+fine-tuned one (Figures 4 and 5), the predictions of every row, and ``about.json``: the command, versions and machine.
+The README's table is made from these files alone, so that a test can hold one against the other.
+"""
+
+import platform
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fer3d import config, files, labels
+from fer3d.errors import InputError
+from fer3d.evaluation import metrics
+from fer3d.workbook import claims, models, report
+from fer3d.workers import processors
+
+BEGIN, END = "<!-- results: made by fer3d publish -->", "<!-- end of results -->"
+"""The README's lines round what is made."""
+DRAWN = ("3d+landmarks", models.FINETUNED)
+"""The models whose confusion matrices are published."""
+_COLUMNS = {
+    "2d": "`2d`",
+    "3d": "`3d`",
+    "3d+landmarks": "`3d+landmarks`",
+    models.FINETUNED: "the same, fine-tuned",
+    "r3d_18": "r3d_18's shape",
+    "linear": "linear, landmarks",
+    "lbp_top": "LBP-TOP, SVM",
+}
+"""The models of the README's table, with the heads of their columns."""
+
+
+def publish(run: Path, out: Path, readme: Path) -> Path:
+    """Write the published folder of a run, in the place of the one before, and the README's table from it.
+
+    Args:
+        run: the run's folder, with its report.
+        out: the folder, usually `paths.PUBLISHED`.
+        readme: a file with the lines `BEGIN` and `END`.
+
+    Raises:
+        InputError: no finished training, results on licensed data, no report, or a README without these lines.
+    """
+    found = list(report.results(run))
+    if not found:
+        raise InputError(f"{run} has no finished training", "make tables")
+    if real := [row.data for row in found if not row.is_standin]:
+        raise InputError(f"{run} has results on {real[0]}, which may not be published: expected only synthetic data")
+    text = readme.read_text(encoding="utf-8")
+    if not _SECTION.search(text):
+        raise InputError(f"{readme} lacks the lines {BEGIN} and {END}")
+    with files.atomic(out, folder=True) as folder:
+        for number, cross in ((1, False), (2, True)):
+            files.write_csv(folder / f"table{number}.csv", report.table([row for row in found if row.cross is cross]))
+        files.write_csv(folder / "hypotheses.csv", claims.table(claims.test(found)))
+        for row in found:
+            pooled = metrics.pool([metrics.read_predictions(each) for each in row.folders]).round(3)
+            files.write_csv(folder / "predictions" / f"{row.figure_name}.csv", pooled)
+            if row.model in DRAWN:
+                _copy_figure(run, folder, row.figure_name)
+        files.write_json(folder / "about.json", _about(run, found))
+    files.write_text(readme, _SECTION.sub(lambda _: f"{BEGIN}\n{section(out)}\n{END}", text))
+    return out
+
+
+_SECTION = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+
+
+def current(readme: Path) -> str:
+    """What a README says between the two lines; empty where it lacks them."""
+    found = _SECTION.search(readme.read_text(encoding="utf-8"))
+    return found[0].removeprefix(BEGIN).removesuffix(END).strip("\n") if found else ""
+
+
+def _copy_figure(run: Path, folder: Path, name: str) -> None:
+    (folder / "figures").mkdir(exist_ok=True)
+    for suffix in (".svg", ".csv"):
+        figure = run / "figures" / f"{name}{suffix}"
+        if not figure.is_file():
+            raise InputError(f"there is no {figure}", f"fer3d report {run}")
+        shutil.copy(figure, folder / "figures")
+
+
+def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
+    """The command, versions, machine and time of a run."""
+    first = files.read_json(found[0].folders[0] / "model.json")
+    profile, seeds = first["profile"]["name"], max(max(row.by_seed) for row in found) + 1
+    trained = [
+        folder for row in found if row.model not in models.CLASSICAL for f in row.by_seed.values() for folder in f
+    ]
+    seconds = sum(files.read_json(folder / "metrics.json").get("seconds", 0) for folder in trained)
+    words = ["make", "tables", *([f"PROFILE={profile}"] if profile != "tables" else [])]
+    words += [f"SEEDS={seeds}"] if seeds > 1 else []
+    return {
+        "command": shlex.join(words),
+        "run": run.name,
+        "versions": {"fer3d": first["fer3d"], **first["made_with"]},
+        "processor": _processor(),
+        "cores": processors(),
+        "trainings": len(trained),
+        "training_seconds": round(seconds),
+        "settings": first["profile"],
+        "data": {name: counts for row in found for name, counts in row.made_of["data"].items()},
+    }
+
+
+def _processor() -> str:
+    """The kind of processor, as the system calls it."""
+    cpu = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.*)", cpu.read_text(errors="replace")) if cpu.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+def section(folder: Path) -> str:
+    """The README's results as Markdown, from a published folder."""
+    about = files.read_json(folder / "about.json")
+    tables = [
+        pd.read_csv(folder / f"table{number}.csv") if _has_rows(folder, number) else pd.DataFrame() for number in (1, 2)
+    ]
+    tested = pd.read_csv(folder / "hypotheses.csv") if _filled(folder / "hypotheses.csv") else pd.DataFrame()
+    precision = about["versions"].get("precision", "fp32")
+    lines = [
+        f"**Synthetic data**, profile `{about['settings']['name']}`: {about['settings']['clips']['size']} x "
+        f"{about['settings']['clips']['size']} pixels, {about['settings']['network']['width']:g} of the channels, "
+        f"{about['settings']['training']['epochs']} epochs; {precision} on {about['processor']}. Accuracy in per cent "
+        "[95 % interval over subjects], one training a fold. [reports/synthetic](reports/synthetic) also has mean ± "
+        "standard deviation over folds, UAR, predictions and confusion matrices.",
+        "",
+        f"| tested on | n clips (subjects) | {' | '.join(_COLUMNS.values())} | majority class | paper, licensed data |",
+        "|---" * (4 + len(_COLUMNS)) + "|",
+    ]
+    for rows, how in zip(tables, ("", ", from the three others"), strict=True):
+        of_database = [rows[rows["database"] == name].set_index("model") for name in labels.TITLES if len(rows)]
+        lines += [_row(of, how) for of in of_database if len(of)]
+    lines += ["", f"Command: `{about['command']}`, then `fer3d publish`."]
+    if claimed := _claims(tested):
+        lines += ["", *(f"- {sentence}" for sentence in claimed)]
+    if below := _below(tables):
+        lines += ["", below]
+    return "\n".join(lines)
+
+
+def _filled(file: Path) -> bool:
+    return file.is_file() and bool(file.read_text(encoding="utf-8").strip())
+
+
+def _has_rows(folder: Path, number: int) -> bool:
+    return _filled(folder / f"table{number}.csv")
+
+
+def _row(of: pd.DataFrame, how: str) -> str:
+    """A database's line; a cell says so where folds are missing."""
+    by_model = {str(model): row for model, row in of.iterrows()}
+    last = by_model.get("3d+landmarks", of.iloc[-1])
+    cells = [f"{last['data']}{how}", f"{last['n']} ({last['subjects']})"]
+    cells += [_cell(by_model[model]) if model in by_model else "–" for model in _COLUMNS]
+    cells += [f"{last['majority']:.1f}", f"{last['paper']:.2f}" if pd.notna(last["paper"]) else "–"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(row: pd.Series) -> str:
+    rate = f"{row['accuracy']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+    done, of, total, *_ = f"{row['held_out']} x x x".split()
+    return f"{rate} ({done} of {total} folds)" if of == "of" and done != total else rate
+
+
+def _claims(tested: pd.DataFrame) -> list[str]:
+    """The verdict on each claim, on all databases together where there are several."""
+    if not len(tested):
+        return []
+    return [str(rows["verdict"].iloc[0]) for _, rows in tested.groupby("claim", sort=False)]
+
+
+def _below(tables: list[pd.DataFrame]) -> str:
+    """The sentence on networks below the majority class, with the model that does better and its command."""
+    worse = []
+    for rows, how in zip(tables, ("", " from the three others"), strict=True):
+        for _, row in rows.iterrows():
+            if row["model"] not in models.CLASSICAL and row["accuracy"] < row["majority"]:
+                alike = rows[rows["database"] == row["database"]]
+                best = alike.loc[alike["accuracy"].idxmax()]
+                better = f"best there: {models.TITLES[str(best['model'])]}, {best['accuracy']:.1f}"
+                if best["accuracy"] <= row["majority"]:
+                    better = "nothing there is above it"
+                worse.append(f"{models.TITLES[str(row['model'])]} on {row['data']}{how} ({better})")
+    if not worse:
+        return ""
+    epochs = config.FinetuningSettings().epochs
+    better = f"`fer3d train ... --pretrained synthetic --epochs {epochs}` trains the fine-tuned network, "
+    better += "`fer3d baselines DATABASE` the classifiers without one."
+    return f"Below the majority class: {'; '.join(worse)}. {better}"

@@ -1,0 +1,97 @@
+"""The committed results: whole, small, of synthetic data only, and what the README shows."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rows import finish
+
+from fer3d import paths
+from fer3d.errors import InputError
+from fer3d.evaluation import metrics
+from fer3d.workbook import pipeline, publish, report
+
+TRUTH = ["surprise"] * 12 + ["anger"] * 6
+
+
+def write_readme(folder: Path) -> Path:
+    readme = folder / "README.md"
+    readme.write_text(f"before\n{publish.BEGIN}\nearlier figures\n{publish.END}\nafter\n")
+    return readme
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the published results of a run, ``synthetic``, and a README."""
+    root = tmp_path_factory.mktemp("published")
+    run = root / "runs" / "tables"
+    for model, right in (("2d", 9), ("3d", 16), ("3d+landmarks", 17), ("linear", 18), ("majority", 12)):
+        for fold in range(5 if model != "2d" else 3):
+            finish(run, pipeline.Job("ckplus", model, fold), TRUTH, right, ["CK+ (synthetic)"])
+    finish(
+        run,
+        pipeline.Job("ckplus", "3d+landmarks", trained_on=("mmi",)),
+        TRUTH,
+        3,
+        ["CK+ (synthetic)", "MMI (synthetic)"],
+    )
+    report.write(run)
+    publish.publish(run, root / "synthetic", write_readme(root))
+    return root
+
+
+def test_the_published_tables_are_the_reports(published: Path) -> None:
+    for name in ("table1", "table2", "hypotheses"):
+        made, shown = (published / part / f"{name}.csv" for part in ("runs/tables/tables", "synthetic"))
+        if made.exists():
+            assert made.read_bytes() == shown.read_bytes(), name
+
+
+def test_published_predictions_give_the_rates_of_the_table(published: Path) -> None:
+    for row in pd.read_csv(published / "synthetic" / "table1.csv").itertuples():
+        table = metrics.read_predictions(published / "synthetic" / "predictions" / f"table1-ckplus-{row.model}.csv")
+        assert round(100 * metrics.evaluate(table)["accuracy"], 2) == row.accuracy
+
+
+def test_figures_4_and_5_are_published_with_their_numbers(published: Path) -> None:
+    names = {file.name for file in (published / "synthetic" / "figures").iterdir()}
+    assert names == {f"table{k}-ckplus-3d+landmarks{end}" for k in (1, 2) for end in (".svg", ".csv")}
+
+
+def test_the_readme_shows_every_model_beside_the_paper_and_what_is_incomplete(published: Path) -> None:
+    readme = (published / "README.md").read_text()
+    assert readme.startswith("before\n") and readme.endswith("\nafter\n") and "earlier figures" not in readme
+    shown = publish.current(published / "README.md")
+    assert shown == publish.section(published / "synthetic")
+    (within,) = [line for line in shown.splitlines() if line.startswith("| CK+ (synthetic) |")]
+    cells = [cell.strip() for cell in within.strip("|").split("|")]
+    assert cells[1] == "90 (30)" and cells[-2:] == ["66.7", "93.21"]
+    assert cells[2].startswith("50.0 [") and cells[2].endswith("(3 of 5 folds)"), "an incomplete row says so"
+    assert cells[4].startswith("94.4 [") and "folds" not in cells[4]
+    assert cells[5] == "–", "a model that is not there"
+    assert "3D beats 2D, CK+ (synthetic), 3 of 5 folds: shown (" in shown and "one training each" in shown
+    assert "`make tables PROFILE=tiny`" in shown
+
+
+def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
+    (sentence,) = [line for line in publish.current(published / "README.md").splitlines() if line.startswith("Below")]
+    assert "2d on CK+ (synthetic) (best there: linear classifier on landmark motion, 100.0)" in sentence
+    assert "3d+landmarks on CK+ (synthetic) from the three others" in sentence
+    assert "3d on" not in sentence and "--pretrained synthetic" in sentence
+
+
+def test_results_on_licensed_data_are_not_published(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    finish(run, pipeline.Job("ckplus", "3d"), TRUTH, 3, ["CK+"])
+    readme = write_readme(tmp_path)
+    with pytest.raises(InputError, match="may not be published"):
+        publish.publish(run, tmp_path / "synthetic", readme)
+    assert "earlier figures" in readme.read_text() and not (tmp_path / "synthetic").exists()
+
+
+def test_the_readme_shows_the_committed_results() -> None:
+    if not (paths.PUBLISHED / "table1.csv").exists():
+        pytest.skip("reports/synthetic holds no table yet: make tables, then fer3d publish reports/runs/tables")
+    assert publish.current(paths.ROOT / "README.md") == publish.section(paths.PUBLISHED)
+    size = sum(file.stat().st_size for file in paths.PUBLISHED.rglob("*") if file.is_file())
+    assert size < 3.5e6, f"{size} bytes are committed"
