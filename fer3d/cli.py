@@ -288,8 +288,8 @@ def predict(
     """Predict expressions in recordings of your own: one prediction per person for every ten frames.
 
     The label is a prediction of the expression that is displayed, not of what a person feels. A recording shorter than
-    a window is filled up, and marked as padded. A camera is read until Ctrl-C. With --json, each line is a JSON object:
-    a row, or a recording's summary. Exit status 1 where no input shows a face.
+    a window is filled up, and marked as padded. A camera is read until Ctrl-C; then all is written. With --json, each
+    line is a JSON object: a row, or a recording's summary. Exit status 1 where no input shows a face.
     """
     from fer3d import video_report
     from fer3d.own_video import Options, Weights

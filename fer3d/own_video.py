@@ -8,9 +8,12 @@ for a row of numbers per window.
 A prediction is one of the expression that is displayed. It does not measure what a person feels.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -328,13 +331,34 @@ def _camera(index: int) -> Iterator[TimedFrame]:
         if not capture.isOpened():
             raise VideoError("no such camera", f"camera {index}", "0, the first camera, or a video file")
         began = time.monotonic()
-        for number in itertools.count():
-            there, frame = capture.read()
-            if not there:
-                return
-            yield TimedFrame(number, time.monotonic() - began, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        with _first_interrupt() as stopped:
+            for number in itertools.count():
+                there, frame = capture.read()
+                if stopped.is_set() or not there:
+                    return
+                yield TimedFrame(number, time.monotonic() - began, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
     finally:
         capture.release()
+
+
+@contextlib.contextmanager
+def _first_interrupt() -> Iterator[threading.Event]:
+    """What the first Ctrl-C sets instead of interrupting, so that what was seen until then is written."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only that one is interrupted
+        yield stopped
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _unreadable(error: VideoError) -> InputError:

@@ -1,16 +1,20 @@
 """A network on one's own recordings: what is read, what a row says, and what the summary makes of the rows."""
 
+import itertools
 import math
+import os
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import scenes
 from dots import PROFILE, moving_dots, written
 from PIL import Image
 
-from fer3d import own_video
+from fer3d import own_video, video_report
 from fer3d.errors import InputError
 from fer3d.own_video import NOTE, Options, Weights
 from fer3d.training.train import train
@@ -91,6 +95,36 @@ def test_a_camera_is_read_with_the_times_at_which_frames_come(run: Path, monkeyp
     assert own_video.predict("0", run)["label"].notna().any()
     with pytest.raises(InputError, match="camera 7: no such camera"):
         own_video.predict("7", run)
+
+
+def test_after_ctrl_c_a_camera_s_recording_is_written(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Camera:
+        def __init__(self, _index: int) -> None:
+            self.frames = itertools.cycle(scenes.walk(6))
+            self.read_so_far = 0
+
+        def isOpened(self) -> bool:
+            return True
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            self.read_so_far += 1
+            if self.read_so_far == 9:
+                os.kill(os.getpid(), signal.SIGINT)
+            if self.read_so_far > 20:
+                pytest.fail("the camera is read on")
+            return True, next(self.frames)
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    before = signal.getsignal(signal.SIGINT)
+    assert video_report.run(["0"], Weights.load(run), Options(), tmp_path / "out", lambda _row: None)
+    assert signal.getsignal(signal.SIGINT) is before
+    written = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert written["label"].notna().any() and (tmp_path / "out" / "index.html").exists()
 
 
 @pytest.mark.parametrize(

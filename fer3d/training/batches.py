@@ -107,8 +107,7 @@ def normalise_clips(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> T
         still = clips.mean(dim=2, keepdim=True)
         clips -= still  # what remains is the motion, whose mean is 0
         still -= _mean(still)
-        clips *= _scale(clips)
-        clips += still * _scale(still)
+        torch.addcmul(still * _scale(still), clips, _scale(clips), out=clips)
     else:
         clips *= 2 / 255
         clips -= 1

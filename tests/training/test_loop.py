@@ -12,12 +12,14 @@ import torch
 from augmented import augment
 from dots import PROFILE, moving_dots, with_network
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer3d.config import TrainingSettings
 from fer3d.model.network import Network
 from fer3d.training import devices
+from fer3d.training.augment import moves
 from fer3d.training.batches import Clips, network_input, normalise_clips
-from fer3d.training.loop import Trainer, balanced_weights, log_row, optimiser, train_one_step
+from fer3d.training.loop import StreamLogits, Trainer, balanced_weights, log_row, optimiser, train_one_step
 from fer3d.training.schedule import Epoch, epochs, learning_rate
 
 
@@ -132,6 +134,42 @@ def test_each_stream_learns_by_itself():
 def test_the_log_has_means_over_clips():
     row = log_row(Epoch.plan(1, 20, TrainingSettings()), torch.tensor([30.0, 5.0]), time.perf_counter())
     assert (row["epoch"], row["loss"], row["train_accuracy"]) == (2, 1.5, 0.25)
+
+
+class FullSizeFloats(TorchDispatchMode):
+    """Counts the operations that read or write floats of at least ``size`` values; those that change the view don't."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.passes = size, 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        tensors = [value for value in (*args, result) if isinstance(value, torch.Tensor)]
+        large = any(tensor.is_floating_point() and tensor.numel() >= self.size for tensor in tensors)
+        self.passes += large and not operation.is_view and "empty" not in str(operation)
+        return result
+
+
+@pytest.mark.parametrize(("clip_norm", "passes"), [("parts", 7), ("whole", 7), ("none", 5)])
+def test_bytes_reach_the_network_as_bf16_channels_last_in_few_passes_over_the_floats(clip_norm, passes):
+    network, seen = Network(PROFILE.network, ("fear", "anger"), 32), []
+
+    class ReachedError(Exception):
+        pass
+
+    def stop(_, inputs):
+        seen.append(inputs[0])
+        raise ReachedError
+
+    network.stem.register_forward_pre_hook(stop)
+    frames = [torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8) for _ in range(6)]
+    places = moves(torch.zeros(6, 5), 32, PROFILE.training)
+    count = FullSizeFloats(6 * 4 * 32 * 32 * 3)
+    with torch.autocast("cpu", torch.bfloat16), count, contextlib.suppress(ReachedError):
+        StreamLogits(network, clip_norm)(frames, torch.zeros(6, 4, 66, 2), places.theta)
+    assert count.passes == passes
+    assert seen[0].dtype == torch.bfloat16 and seen[0].is_contiguous(memory_format=torch.channels_last_3d)
 
 
 @pytest.mark.parametrize("clip_norm", ["parts", "whole", "none"])
