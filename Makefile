@@ -26,7 +26,7 @@ REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "
 	--executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
 	$(if $(GPUS),--gpus "$(GPUS)") $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(DRY),--dry-run)
 
-.PHONY: help reproduce tables test test-slurm test-browser docs demo lab notebooks bench clean usable
+.PHONY: help reproduce tables test test-slurm test-browser docs slides demo lab notebooks bench clean usable
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ test-browser: $(VENV)/.installed-dev ## The report and the notebooks in Chromium
 docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
 	@$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
 	@cp build/site/README.html build/site/index.html
+
+slides: $(VENV)/.installed-dev ## The notebooks as slides that need no network: build/slides/01_data_prep.html
+	@$(BIN)/python -m fer3d.workbook.slides build/slides
 
 demo: usable ## A rendered person and VIDEO=file, if given, predicted: build/demo/index.html
 	@$(BIN)/python -m fer3d.cli demo $(if $(VIDEO),"$(VIDEO)")

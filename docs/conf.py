@@ -11,6 +11,7 @@ copyright = "the fer3d authors"
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 root_doc = "README"
 include_patterns = ["README.md", "docs/*.md", "data/README.md", "fer3d/weights/*/README.md", "notebooks/0*.ipynb"]
+include_patterns += ["notebooks/solutions/0*.ipynb"]
 
 nb_execution_mode = "off"  # the pages show what is committed
 nb_ipywidgets_js: dict[str, object] = {}  # explorers are pictures here; no script from the network
@@ -24,6 +25,7 @@ html_copy_source = False
 
 CHAPTERS = {
     "Notebooks": ["notebooks/0*"],
+    "Teaching": ["docs/teaching", "docs/glossary", "notebooks/solutions/0*"],
     "Guide": ["docs/own-data", "data/README", "docs/training", "docs/clusters", "docs/api"],
     "Reference": [
         "docs/results",

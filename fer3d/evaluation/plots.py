@@ -1,8 +1,8 @@
 """One function per figure: arrays and tables in, a matplotlib ``Figure`` out.
 
-Figures 2 to 5 of the paper and those of the notebooks. No function reads a file or computes
-a result. All palettes suit colour-blind readers: seaborn's "colorblind" for categories,
-cividis and blues for amounts.
+Figures 3 to 5 of the paper and those of the notebooks; Figures 1 and 2 are in `drawings`. No function reads a file or
+computes a result. All palettes suit colour-blind readers: seaborn's "colorblind" for categories, cividis and blues for
+amounts.
 """
 
 import itertools
@@ -16,18 +16,16 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from matplotlib.patches import Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
-
-matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
-
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, _, _, GREY, YELLOW, SKY = seaborn.color_palette("colorblind").as_hex()
-PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
-SEQUENTIAL = "cividis"
+from fer3d.evaluation.canvas import BLUE, GREY, ORANGE, PALETTE, SEQUENTIAL, SKY, VERMILION
+from fer3d.evaluation.canvas import cells as _cells
+from fer3d.evaluation.canvas import empty as _empty
+from fer3d.evaluation.canvas import face as _face
+from fer3d.evaluation.canvas import new as _new
 
 
 def save(figure: Figure, stem: Path, numbers: pd.DataFrame) -> None:
@@ -56,15 +54,17 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def heatmap(table: pd.DataFrame, title: str) -> Figure:
-    """A table as coloured cells with their numbers; a missing number stays white."""
+def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
+    """A table as coloured cells with their numbers, and a scale if they have a unit; a missing number stays white."""
     rows, columns = table.shape
     rotated = columns > 4
-    letters = 0 if rotated else max(len(str(name)) for name in table.columns)
+    letters = 0 if rotated else max(len(line) for name in table.columns for line in str(name).split("\n"))
     names = max(len(str(name)) for name in table.index)
     figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
     _cells(axes, table.astype(float), "Blues", fmt=".0f")
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
+    if unit:
+        figure.colorbar(axes.collections[0], ax=axes, label=unit)
     if rotated:
         axes.tick_params(axis="x", labelrotation=30)
     return figure
@@ -92,8 +92,7 @@ def film_strip(
 def film_strips(strips: Mapping[str, np.ndarray], title: str) -> Figure:
     """Several clips of equal length, one per row: name to frames (T, H, W, 3) uint8."""
     length = len(next(iter(strips.values())))
-    figure = Figure(figsize=(9, (9 / length + 0.3) * len(strips) + 0.35), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=11, weight="bold")
+    figure = _empty(9, (9 / length + 0.3) * len(strips) + 0.35, title)
     for band, (name, frames) in zip(figure.subfigures(len(strips), squeeze=False).flat, strips.items(), strict=True):
         band.suptitle(name, fontsize=9)
         for axes, frame in zip(band.subplots(1, length), frames, strict=True):
@@ -124,9 +123,11 @@ def crop(
 
 
 def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -> Figure:
-    """Detection scores per frame (NaN: no face found), and the number of rejections per reason."""
+    """Detection scores per frame (NaN: no face found) with the boundary at 0, and how often each reason to reject."""
     figure, (left, right) = _new(9, 3, title, 1, 2)
     seaborn.histplot(np.asarray(scores, float), bins=20, color=BLUE, alpha=1, edgecolor="white", ax=left)
+    left.axvline(0, color=VERMILION, linewidth=1.5, label="0: no face below")
+    left.legend(fontsize=8, loc="upper left")
     left.set(xlabel="detection score", ylabel="frames")
     left.set_title(f"n = {np.isfinite(scores).sum()} frames with a face", fontsize=10)
     names = list(reasons) or ["nothing rejected"]
@@ -158,7 +159,7 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
 def weights(grid: np.ndarray, title: str) -> Figure:
     """A small landmark filter (G, G), each weight written in its cell."""
     figure, (axes,) = _new(5.6, 5, title)
-    _cells(axes, grid, SEQUENTIAL, fmt=".1f", vmin=0, vmax=1)
+    _cells(axes, grid, SEQUENTIAL, fmt=".1f", vmin=0, vmax=1, square=True)
     axes.set(xlabel="column of the grid", ylabel="row of the grid")
     return figure
 
@@ -205,37 +206,15 @@ STAGE_TITLES = {
     "block_b": "3DIR-B",
     "reduction_b": "Reduction-B",
     "block_c": "3DIR-C",
-    "head": "pooling, LSTM,\nlinear layer",
+    "head": "LSTM, linear",
 }
 """The stages of `summary.shape_table` as Figure 2 calls them."""
-
-
-def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure:
-    """The paper's Figure 2 from a shape table: one box per stage, ``filtered`` ones with the landmark filter."""
-    figure, (axes,) = _new(9.5, 3.1, title)
-    for k, (stage, shape) in enumerate(zip(stages["stage"], stages["shape"], strict=True)):
-        colour = GREEN if stage in filtered else (BLUE if stage.startswith("block") else GREY)
-        box = FancyBboxPatch((k + 0.08, 0), 0.84, 0.9, "round,pad=0,rounding_size=0.08", facecolor=colour, linewidth=0)
-        axes.add_patch(box)
-        words: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "weight": "bold", "fontsize": 9}
-        axes.text(k + 0.5, 0.45, STAGE_TITLES[stage], rotation=90, **words)
-        axes.text(k + 0.5, -0.1, f"{shape[0]}\n" + " x ".join(map(str, shape[1:])), ha="center", va="top", fontsize=8.5)
-        if k:
-            axes.add_patch(FancyArrowPatch((k - 0.09, 0.45), (k + 0.09, 0.45), arrowstyle="-|>", mutation_scale=9))
-        if stage in filtered:
-            arrow = {"arrowstyle": "-|>", "color": GREEN}
-            words = {"ha": "center", "color": GREEN, "fontsize": 9, "arrowprops": arrow}
-            axes.annotate("landmark filter\nω ∘ x + F(x)", (k + 0.5, 0.9), (k + 0.5, 1.25), **words)
-    axes.text(0.08, -0.62, "below each stage: channels, then frames x height x width", fontsize=8.5, color="#555555")
-    axes.set(xlim=(0, len(stages)), ylim=(-0.7, 1.6))
-    axes.set_axis_off()
-    return figure
 
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
     figure, panels = _new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
-    names = [STAGE_TITLES[stage].replace("\n", " ") for stage in stages["stage"]]
+    names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
         seaborn.barplot(x=amounts, y=names, color=colour, saturation=1, ax=axes)
@@ -283,14 +262,27 @@ def class_bars(values: pd.DataFrame, title: str, unit: str) -> Figure:
 # ---------------------------------------------------------------- training and results
 
 
-def curves(log: pd.DataFrame, title: str) -> Figure:
-    """Loss and accuracy on the training clips per epoch. ``log``: columns ``epoch``, ``loss``, ``train_accuracy``."""
-    figure, panels = _new(9, 3, title, 1, 2)
+def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], title: str) -> Figure:
+    """Loss and accuracy on the training clips per epoch, one line per training, and the accuracy on held-out clips.
+
+    Args:
+        logs: by name, columns ``epoch``, ``loss``, ``train_accuracy``.
+        held_out: the accuracy on the held-out clips after the last epoch, by the same names.
+        title: of the figure.
+    """
+    figure, panels = _new(9.5, 3, title, 1, 2)
+    highest = max(log["loss"].max() for log in logs.values())
     for axes, column, name in zip(panels, ("loss", "train_accuracy"), ("loss", "accuracy"), strict=True):
-        axes.plot(log["epoch"], log[column], marker="." if len(log) < 50 else None, color=BLUE)
+        for colour, (training, log) in zip(PALETTE, logs.items(), strict=False):
+            axes.plot(log["epoch"], log[column], ".-" if len(log) < 50 else "-", color=colour, label=training)
+            if column == "train_accuracy":
+                end = log["epoch"].max()
+                words = f"{training}, held out" if len(logs) > 1 else "held out"
+                axes.plot(end, held_out[training], "*", color=colour, markersize=13, mec="black", label=words)
         axes.set(xlabel="epoch", ylabel=f"training {name}")
-        axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(log[column].max(), 1e-9))
+        axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(highest, 1e-9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[1].legend(**_BESIDE)
     seaborn.despine(figure)
     return figure
 
@@ -365,18 +357,18 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
 
 
 def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: str) -> Figure:
-    """The face, the probability lost by covering each patch (R, R), and the landmark filter (G, G)."""
+    """The face, what covering each patch (R, R) costs in logit, and the landmark filter's weights (G, G)."""
     figure, panels = _new(9.4, 3, title, 1, 3)
     _face(panels[0], face, None)
     panels[0].set_title("last frame", fontsize=10)
     limit = max(float(np.abs(lost).max()), 1e-6)
     drawn = panels[1].imshow(lost, cmap="PuOr_r", vmin=-limit, vmax=limit)
-    figure.colorbar(drawn, ax=panels[1], label="probability lost", shrink=0.75)
+    figure.colorbar(drawn, ax=panels[1], label="cost, logit", shrink=0.75)
     panels[1].set_title("patch covered", fontsize=10)
     drawn = panels[2].imshow(weights, cmap=SEQUENTIAL, vmin=0, vmax=1)
     figure.colorbar(drawn, ax=panels[2], label="weight", shrink=0.75)
     panels[2].set_title("landmark filter", fontsize=10)
-    for axes, unit in zip(panels, ("pixels", "patches", "grid cells"), strict=True):
+    for axes, unit in zip(panels, ("pixels", "patches", "cells"), strict=True):
         axes.set(xlabel=f"column, {unit}", ylabel="row")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -392,6 +384,38 @@ def inflation(table: pd.DataFrame, title: str) -> Figure:
     axes.plot(table["inflated"], rows, "s", color=VERMILION, label="with the mistake")
     axes.set_yticks(rows, list(table["name"]))
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="accuracy")
+    axes.legend(**_BESIDE)
+    seaborn.despine(figure)
+    return figure
+
+
+def resampled(draws: Mapping[str, np.ndarray], estimate: float, title: str) -> Figure:
+    """A rate in many bootstrap draws, one histogram per way to draw, with its middle 95 % and the observed rate."""
+    figure, panels = _new(9, 1.2 + 1.4 * len(draws), title, len(draws), 1)
+    everything = np.concatenate(list(draws.values()))
+    bins = np.linspace(everything.min() - 0.01, everything.max() + 0.01, 40)
+    for axes, colour, (name, values) in zip(panels, PALETTE, draws.items(), strict=False):
+        axes.axvspan(*np.quantile(values, (0.025, 0.975)), color="0.88", label="middle 95 %")
+        axes.hist(values, bins.tolist(), color=colour)
+        axes.axvline(estimate, color="black", linewidth=1.2, label="observed")
+        axes.set(ylabel="draws", xlim=(bins[0], bins[-1]))
+        axes.set_title(name, fontsize=10, loc="left")
+    panels[0].legend(**_BESIDE)
+    panels[-1].set_xlabel("accuracy")
+    seaborn.despine(figure)
+    return figure
+
+
+def scatter(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, title: str) -> Figure:
+    """Pairs of numbers (N,) as dots, and the mean of ``y`` in each fifth of the range of ``x``."""
+    figure, (axes,) = _new(7, 3.2, title)
+    axes.plot(x, y, ".", color=GREY, markersize=4, label="one pair")
+    edges = np.linspace(x.min(), x.max() + 1e-9, 6)
+    fifth = np.digitize(x, edges) - 1
+    means = [(x[fifth == k].mean(), y[fifth == k].mean()) for k in range(5) if (fifth == k).any()]
+    axes.plot(*zip(*means, strict=True), "o-", color=BLUE, markersize=8, label="mean of a fifth of the range")
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xlabel=x_name, ylabel=y_name)
     axes.legend(**_BESIDE)
     seaborn.despine(figure)
     return figure
@@ -427,15 +451,6 @@ def _label_edges(panels: Sequence[Axes], rows: Sequence[str], columns: Sequence[
         axes.set_ylabel(name, fontsize=9)
 
 
-def _new(width: float, height: float, title: str, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure outside pyplot (nothing to close), its title, and its axes row by row. Sizes in inches."""
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)  # seaborn's heatmap draws the figure once to measure its labels
-    figure.suptitle(title, fontsize=11, weight="bold")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    return figure, axes
-
-
 def _grouped_bars(axes: Axes, table: pd.DataFrame, x: str, y: str) -> None:
     """Bars of a table (classes x groups): one colour per group. ``x``, ``y``: "class" and "value" or the reverse."""
     long = table.melt(var_name="group", ignore_index=False).reset_index(names="class")
@@ -448,16 +463,3 @@ def _label_bars(axes: Axes, **options: Any) -> None:
     bars: Any
     for bars in axes.containers:
         axes.bar_label(bars, padding=3, **options)
-
-
-def _face(axes: Axes, image: np.ndarray, landmarks: np.ndarray | None, size: float = 6) -> None:
-    axes.imshow(image)
-    if landmarks is not None:
-        axes.scatter(landmarks[:, 0], landmarks[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.25)
-
-
-def _cells(axes: Axes, values: Any, cmap: str, **more: Any) -> None:
-    """``values`` as coloured cells with their numbers, or ``annot``, written in them."""
-    usual = {"annot": True, "annot_kws": {"fontsize": 9}, "cbar": False, "linewidths": 0.5, "linecolor": "#DDDDDD"}
-    seaborn.heatmap(values, ax=axes, cmap=cmap, **(usual | more))
-    axes.tick_params(length=3, labelrotation=0)

@@ -1,13 +1,16 @@
-"""The network as a table: what each stage gives, what it weighs and what it costs."""
+"""The network as tables: what each stage gives, what it weighs and what it costs, and its layers branch by branch."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pandas as pd
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from fer3d.model.layers import Convolution, MaxPool
 from fer3d.model.network import STAGES, Network
 
 
@@ -18,19 +21,11 @@ def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
     ``parameters``, ``gmac`` (10^9 multiply-adds of a forward pass), ``share`` of all of them. A copy is run on
     PyTorch's fake tensors, which have shapes but no numbers, so even the full size costs nothing.
     """
-    shapes_only = FakeTensorMode()
-    with shapes_only:
-        copy = Network(network.settings, network.classes, network.size).eval()
-        clip, points = torch.empty(1, 3, num_frames, network.size, network.size), torch.empty(1, num_frames, 66, 2)
+    stages = [*STAGES, *(name for name in ("landmark_stream", "shape_stream") if getattr(network, name) is not None)]
     shapes: dict[str, tuple[int, ...]] = {}
-    stages = [*STAGES, *(name for name in ("landmark_stream", "shape_stream") if getattr(copy, name) is not None)]
-    for stage in stages:
-        copy.get_submodule(stage).register_forward_hook(
-            lambda _module, _inputs, output, stage=stage: shapes.update({stage: tuple(output.shape[1:])})
-        )
     counter = FlopCounterMode(display=False, depth=1, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _lstm_flops})
-    with counter, shapes_only:
-        copy(clip, points)
+    with counter:
+        copy = _observe(network, num_frames, stages, lambda stage, _, shape: shapes.update({stage: shape}))
     counted = counter.get_flop_counts()
     table = pd.DataFrame(
         {
@@ -42,6 +37,51 @@ def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
         }
     )
     return table.assign(share=table["gmac"] / table["gmac"].sum())
+
+
+def layer_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
+    """The paper's Figure 2 layer by layer: one row per convolution and pool, in the order in which they are computed.
+
+    Columns: ``stage``; ``branch`` (``branch0`` .. and ``project`` within a block, empty in the stem); ``kind``
+    (``convolution``, ``linear`` without ReLU, ``pool``); ``kernel`` (T, H, W); ``stride`` in space; ``padding``
+    (``S`` same, ``V`` valid, as in the figure); ``shape`` of the output (C, T, H, W); ``parameters``.
+    """
+    names = [name for name, module in network.named_modules() if isinstance(module, Convolution | MaxPool)]
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, module: nn.Module, shape: tuple[int, ...]) -> None:
+        parts = name.split(".")
+        branch = next((part for part in parts[1:] if part.startswith(("branch", "project"))), "")
+        count = sum(p.numel() for p in module.parameters())
+        rows.append({"stage": parts[0], "branch": branch, **_layer(module), "shape": shape, "parameters": count})
+
+    _observe(network, num_frames, names, add)
+    return pd.DataFrame(rows)
+
+
+def _layer(module: nn.Module) -> dict[str, Any]:
+    if isinstance(module, MaxPool):
+        stride, valid = cast(int, module.stride), module.padding == 0
+        return {"kind": "pool", "kernel": (1, 3, 3), "stride": stride, "padding": "V" if valid else "S"}
+    convolution = cast(nn.Conv3d, cast(Convolution, module)[0])
+    kind = "convolution" if any(isinstance(part, nn.ReLU) for part in module.children()) else "linear"
+    valid = max(convolution.kernel_size[1:]) > 1 and max(convolution.padding[1:]) == 0
+    stride = convolution.stride[1]
+    return {"kind": kind, "kernel": convolution.kernel_size, "stride": stride, "padding": "V" if valid else "S"}
+
+
+def _observe(
+    network: Network, num_frames: int, names: list[str], see: Callable[[str, nn.Module, tuple[int, ...]], None]
+) -> Network:
+    """Run a copy of the network on PyTorch's fake tensors and report the output's shape of each of its named parts."""
+    with FakeTensorMode():
+        copy = Network(network.settings, network.classes, network.size).eval()
+        for name in names:
+            copy.get_submodule(name).register_forward_hook(
+                lambda module, _inputs, output, name=name: see(name, module, tuple(output.shape[1:]))
+            )
+        copy(torch.empty(1, 3, num_frames, network.size, network.size), torch.empty(1, num_frames, 66, 2))
+    return copy
 
 
 def _lstm_flops(x: tuple[int, ...], inputs: tuple[int, int], states: tuple[int, int], *_: Any, **__: Any) -> int:

@@ -1,6 +1,8 @@
-"""Explorers: pictures that follow sliders, for JupyterLab and Voila. The only module that imports ipywidgets.
+"""Explorers: pictures that follow sliders, for JupyterLab and Voila.
 
-An explorer is a few value widgets and an ``ipywidgets.Image`` whose bytes a callback
+Only this module, `slider` and `upload` import ipywidgets.
+
+An explorer is a few value widgets and an ``ipywidgets.HTML`` whose picture a callback
 replaces. There is no ``Output`` and no ``interact``: both can block a notebook that is
 executed without a browser. A reader without a kernel sees the first picture.
 """
@@ -8,8 +10,10 @@ executed without a browser. A reader without a kernel sees the first picture.
 import base64
 import contextlib
 import functools
+import html
 import io
 import itertools
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,18 +22,21 @@ import cv2
 import ipywidgets as widgets
 import matplotlib
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from fer3d.config import ClipSettings, Distance
+from fer3d import labels
+from fer3d.config import ClipSettings, Distance, Overlap
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
+from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store
-from fer3d.evaluation import plots
+from fer3d.evaluation import canvas
 from fer3d.model import filters
+from fer3d.standins.people.expression import PROTOTYPES
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
+from fer3d.workbook.slider import Slider
 
 
 class Explorer(widgets.VBox):
@@ -38,27 +45,58 @@ class Explorer(widgets.VBox):
     Args:
         draw: called with each control's value under the control's name. Returns a figure, or the picture itself,
             (H, W, 3) uint8 RGB, where a figure would be too slow.
+        beside: whether the controls stand beside the picture, in a column that scrolls: for many of them.
         controls: the widgets.
     """
 
-    def __init__(self, draw: Callable[..., Figure | np.ndarray], **controls: widgets.ValueWidget) -> None:
-        self.draw, self.controls = draw, controls
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
-        super().__init__([widgets.HBox(list(controls.values()), layout=_WRAP), self.picture])
+    def __init__(
+        self, draw: Callable[..., Figure | np.ndarray], *, beside: bool = False, **controls: widgets.ValueWidget
+    ) -> None:
+        self.draw, self.controls, self.png, self.held = draw, controls, b"", False
+        self.picture = widgets.HTML(layout=_SHRINKS)  # an ipywidgets.Image has no alternative text
+        if beside:
+            self.panel = widgets.VBox(list(controls.values()), layout=_COLUMN)
+            super().__init__([widgets.HBox([self.panel, self.picture])])
+        else:
+            self.panel = widgets.HBox(list(controls.values()), layout=_WRAP)
+            super().__init__([self.panel, self.picture])
         for control in controls.values():
             control.observe(self._redraw, names="value")
         self._redraw()
 
-    def _redraw(self, _change: Any = None) -> None:
-        values = {name: control.value for name, control in self.controls.items()}
-        self.picture.value = _png(self.draw(**values))
+    def set(self, **values: Any) -> None:
+        """Give several controls their values and draw once."""
+        self.held = True
+        for name, value in values.items():
+            self.controls[name].value = value
+        self.held = False
+        self._redraw()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+    def _redraw(self, _change: Any = None) -> None:
+        if self.held:
+            return
+        values = {name: control.value for name, control in self.controls.items()}
+        self.png = _png(self.draw(**values))
+        encoded, alt = base64.b64encode(self.png).decode(), html.escape(self.alt, quote=True)
+        self.picture.value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{encoded}">'
+
+    @property
+    def alt(self) -> str:
+        """The picture's alternative text: what its controls say; not those that stand at 0."""
+        said = {name: _said(control) for name, control in self.controls.items()}
+        return ", ".join(f"{name} {value}" for name, value in said.items() if value != "0" or len(said) < 10)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and for readers without a kernel its picture."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
-        names = ", ".join(self.controls)
-        picture = base64.b64encode(self.picture.value).decode()
-        return bundle | {"image/png": picture, "text/plain": f"Explorer ({names}): run this cell to use it"}
+        words = f"Explorer ({', '.join(self.controls)}): run this cell to use it"
+        picture = {"image/png": base64.b64encode(self.png).decode(), "text/plain": words}
+        return bundle | picture, {"image/png": {"alt": f"{words}. {self.alt}"}}
+
+
+def _said(control: widgets.ValueWidget) -> str:
+    """A control's value, or the words for it in a list of choices."""
+    return str(control.label if isinstance(control, widgets.Dropdown) else control.value)
 
 
 def _png(picture: Figure | np.ndarray) -> bytes:
@@ -71,21 +109,23 @@ def _png(picture: Figure | np.ndarray) -> bytes:
 
 
 _WRAP = widgets.Layout(flex_flow="row wrap")
+_COLUMN = widgets.Layout(width="320px", flex="0 0 auto", height="440px", overflow="auto", display="block")
+_SHRINKS = widgets.Layout(flex="1 1 auto", min_width="0")
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.ValueWidget:
-    """A slider of integers, or of floats where a bound or the step is one. It acts on release of the mouse."""
-    kind = widgets.IntSlider if all(isinstance(v, int) for v in (value, low, high, step)) else widgets.FloatSlider
-    return kind(value, min=low, max=high, step=step, description=name, continuous_update=False)
+    """A slider. It acts on release of the mouse, and at each arrow key."""
+    return Slider(value=value, min=low, max=high, step=step, description=name)
 
 
-def choice(name: str, options: Any) -> widgets.ValueWidget:
-    """A drop-down list of options, with the first one selected."""
-    return widgets.Dropdown(options=list(options), description=name)
+def choice(name: str, options: Any, selected: Any = None) -> widgets.ValueWidget:
+    """A drop-down list of options; the first one is selected unless another is named."""
+    first = {} if selected is None else {"value": selected}
+    return widgets.Dropdown(options=list(options), description=name, **first)
 
 
 def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
-    """Notebook 02: the landmark filter of one clip under other settings of Eq. 2.
+    """Notebook 02: the landmark filter of one clip under other settings of Eq. 2, alone and over the face.
 
     Args:
         frames: (T, H, W, 3) uint8.
@@ -94,18 +134,25 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
     """
     size = frames.shape[1]
 
-    def draw(frame: int, grid: int, distance: Distance, window: int, slope: float) -> Figure:
+    def draw(frame: int, grid: int, distance: Distance, overlap: Overlap, window: int, slope: float) -> np.ndarray:
         one_frame = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
-        weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance)[0, 0, 0].numpy()
-        name = f"{grid} x {grid}, {np.mean(weights > 0):.0%} covered"
-        title = f"Landmark filter, {distance} distance ({data})"
-        return plots.face_filters(frames[frame], points[frame], {name: weights}, title)
+        weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance, overlap)[0, 0, 0].numpy()
+        face = _enlarged(frames[frame])
+        kept = _enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
+        panels = (
+            _with_points(face, (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2),
+            _coloured(weights, 1.0),
+            (face * (0.25 + 0.75 * kept[..., None])).astype(np.uint8),
+        )
+        covered = f"{grid} x {grid}: {np.mean(weights > 0):.0%} above 0, mean {weights.mean():.2f}"
+        return _side_by_side(panels, (f"{data}, frame {frame}", covered, "bright: kept by the shortcut"))
 
     return Explorer(
         draw,
-        frame=slider("frame", 0, 0, len(frames) - 1),
+        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
         grid=choice("grid", (38, 18, 16, 7)),
-        distance=choice("distance", ("manhattan", "euclidean", "chebyshev")),
+        distance=choice("distance", typing.get_args(Distance)),
+        overlap=choice("overlap", typing.get_args(Overlap)),
         window=slider("window", 7, 1, 15, 2),
         slope=slider("slope", 0.1, 0.0, 0.3, 0.02),
     )
@@ -171,10 +218,7 @@ def render_face(
         The crop (size, size, 3) uint8 and the detected landmarks (66, 2) in its pixels; without a face the whole
         picture at that size and NaN.
     """
-    intensity = neutral_units()
-    for unit, value in units.items():
-        intensity[:, ACTION_UNITS.index(unit)] = value
-    frame, _ = _lit(person, light).frame(Pose(intensity, turn=turn))
+    frame, _ = _lit(person, light).frame(Pose(_intensities(units), turn=turn))
     settings = ClipSettings(size=size)
     face = faces.detect(frame, settings)
     if face is None:
@@ -182,30 +226,80 @@ def render_face(
     return crop.crop_face(frame, face.landmarks, settings)
 
 
-def action_units() -> Explorer:
-    """Notebook 02: a synthetic face and its filter at 38 x 38, with a slider for each action unit, pose and light."""
+def _intensities(units: Mapping[int, float]) -> np.ndarray:
+    intensities = neutral_units()
+    for unit, value in units.items():
+        intensities[:, ACTION_UNITS.index(unit)] = value
+    return intensities
 
-    def draw(person: int, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
+
+def landmarks_follow(person: int, unit: int) -> float:
+    """How far the detected landmarks follow an action unit from rest to full strength: 1 as far as the true ones.
+
+    The detected motion (66, 2) projected on the true motion, as a share of it: 0 for landmarks that stay, below 0 for
+    landmarks that move the other way.
+    """
+    renderer, motions = _lit(person, -40), []
+    rest, full = (renderer.frame(Pose(_intensities(units))) for units in ({}, {unit: 5}))
+    motions.append(full[1][KEPT] - rest[1][KEPT])
+    found = [faces.detect(frame, ClipSettings()) for frame, _ in (rest, full)]
+    if found[0] is None or found[1] is None:
+        return float("nan")
+    motions.append(found[1].landmarks - found[0].landmarks)
+    return float(np.sum(motions[0] * motions[1]) / np.sum(motions[0] ** 2))
+
+
+EXPRESSIONS: Mapping[str, Mapping[int, int]] = {
+    "neutral": {},
+    **{
+        emotion: {unit: round(level) for unit, level in PROTOTYPES[emotion][0].items()}
+        for emotion in labels.CLASSES["ckplus"]
+    },
+}
+"""Action units of the seven expressions of CK+, in whole steps."""
+
+
+def action_units() -> Explorer:
+    """Notebook 02: a synthetic face and its filter at 38 x 38, with a slider for each action unit, pose and light.
+
+    A list sets the units of an expression; a button puts everything back.
+    """
+
+    def draw(person: int, dots: bool, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
         units = {unit: levels[f"AU{unit}"] for unit in UNITS}
         picture, points = render_face(person, units, (pitch, yaw, roll), light, _SIDE)
         weights = filters.landmark_filter(torch.from_numpy(points[None, None]), _SIDE, 38)[0, 0, 0].numpy()
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
-        colours = matplotlib.colormaps[plots.SEQUENTIAL](weights, bytes=True)[..., :3]
-        panels = _with_points(picture, points), cv2.resize(colours, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+        panels = _with_points(picture, points) if dots else picture, _coloured(weights, 1.0)
         return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 
     for person in range(_PEOPLE):
         _renderer(person)
-    controls = {
-        "person": slider("person", 0, 0, _PEOPLE - 1),
+    controls = {"person": slider("person", 0, 0, _PEOPLE - 1), "dots": widgets.Checkbox(True, description="landmarks")}
+    controls |= {f"AU{unit}": slider(f"AU{unit} {words}", 0, 0, 5) for unit, words in UNITS.items()}
+    controls |= {
         "pitch": slider("pitch", 0, -20, 20),
         "yaw": slider("yaw", 0, -40, 40),
         "roll": slider("roll", 0, -20, 20),
         "light": slider("light", -40, -80, 80, 10),
     }
-    return Explorer(draw, **controls, **{f"AU{unit}": slider(f"AU{unit}", 0, 0, 5) for unit in UNITS})
+    start = {name: control.value for name, control in controls.items()}
+    explorer = Explorer(draw, beside=True, **controls)
+    expression, reset = choice("expression", EXPRESSIONS), widgets.Button(description="reset")
+
+    def show(change: Any) -> None:
+        explorer.set(**{f"AU{unit}": EXPRESSIONS[change["new"]].get(unit, 0) for unit in UNITS})
+
+    def put_back(_button: Any) -> None:
+        expression.value = "neutral"
+        explorer.set(**start)
+
+    expression.observe(show, names="value")
+    reset.on_click(put_back)
+    explorer.panel.children = (expression, reset, *explorer.panel.children)
+    return explorer
 
 
 POINTS, CROP, BOX, NO_FACE = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
@@ -215,11 +309,11 @@ _SIDE = 400
 """Height of a panel in pixels."""
 
 
-def _with_points(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
     """A copy of the picture with the points (66, 2); missing ones (NaN) are not drawn."""
     picture = picture.copy()
     for x, y in points[~np.isnan(points).any(axis=1)]:
-        cv2.circle(picture, (round(16 * x), round(16 * y)), 40, POINTS, -1, cv2.LINE_AA, 4)
+        cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * radius), POINTS, -1, cv2.LINE_AA, 4)
     return picture
 
 
@@ -247,7 +341,6 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         titles: the databases' printed names.
         roots: the releases that the stores were made from.
     """
-    longest = max(map(len, stores.values()))
     num_frames = next(iter(stores.values())).frames.shape[1]
     recordings = {
         name: {
@@ -259,7 +352,7 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
     }
 
     def draw(database: str, clip: int, frame: int, landmarks: bool) -> np.ndarray:
-        store, row = stores[database], clip % len(stores[database])
+        store, row, frame = stores[database], min(clip, len(stores[database])) - 1, frame - 1
         clip_info, (n_faces, score, confidence) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
         cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
@@ -268,23 +361,37 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         detection = (
             "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}, confidence {confidence:.2f}"
         )
-        title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame} of {num_frames}"
+        title = f"{clip_info['sequence']}, {clip_info['label']}, frame {frame + 1} of {num_frames}"
         panels, recording = [cropped], recordings[database].get(str(clip_info["sequence"]))
         recorded = source_frame(store, row, frame, recording) if recording else None
         if recorded is not None:
             box = Box(*store.squares[row, frame])
             points = crop.to_frame(points, box, store.settings.size)
             panels.insert(0, _annotated(recorded, box, points, landmarks))
-        names = [title, f"{titles[database]}, clip {row} of {len(store)}: {detection}"]
-        return _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
+        names = [title, f"{titles[database]}, clip {row + 1} of {len(store)}: {detection}"]
+        picture = _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
+        return np.vstack([picture, _legend(picture.shape[1])])
 
+    database = choice("database", [(titles[name], name) for name in stores])
+    clip = slider("clip", 1, 1, len(stores[database.value]))
+    database.observe(lambda change: setattr(clip, "max", len(stores[change["new"]])), names="value")
     return Explorer(
         draw,
-        database=choice("database", [(titles[name], name) for name in stores]),
-        clip=slider("clip", 0, 0, longest - 1),
-        frame=slider("frame", num_frames - 1, 0, num_frames - 1),
+        database=database,
+        clip=clip,
+        frame=slider("frame", num_frames, 1, num_frames),
         landmarks=widgets.Checkbox(True, description="landmarks"),
     )
+
+
+def _legend(width: int) -> np.ndarray:
+    """What the colours of the clip browser mean, (24, width, 3) uint8."""
+    line, x = np.full((24, width, 3), 255, np.uint8), 8
+    for colour, name in {POINTS: "landmarks", CROP: "crop", BOX: "detected box", NO_FACE: "no face"}.items():
+        cv2.rectangle(line, (x, 6), (x + 16, 16), colour, -1)
+        cv2.putText(line, name, (x + 22, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        x += 40 + 8 * len(name)
+    return line
 
 
 def source_frame(store: Store, row: int, frame: int, recording: databases.Sequence) -> np.ndarray | None:
@@ -320,46 +427,73 @@ def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: b
     return picture
 
 
-def activations(stages: Mapping[str, np.ndarray], data: str) -> Explorer:
-    """Notebook 03: any channel of any stage at any frame of a clip.
+def network(
+    frames: np.ndarray,
+    points: np.ndarray,
+    stages: Mapping[str, np.ndarray],
+    shortcuts: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    data: str,
+) -> Explorer:
+    """Notebook 03: any channel of any stage at any frame of a clip, and what the landmark product removes there.
+
+    The colours of a stage mean the same values in all its channels and frames.
 
     Args:
-        stages: activations (C, T, H, W), by stage.
+        frames: (T, H, W, 3) uint8.
+        points: (T, 66, 2) pixels.
+        stages: what each stage gives (C, T, G, G).
+        shortcuts: what the shortcut of each stage with a landmark filter gets (C, T, G, G).
+        weights: the landmark filters (T, G, G) of these stages.
         data: the clip's database, for the title.
     """
-    most_channels = max(map(len, stages.values()))
-    num_frames = next(iter(stages.values())).shape[1]
+    most_channels, size = max(map(len, stages.values())), frames.shape[1]
+    highest = {stage: float(np.quantile(volume, 0.999)) for stage, volume in stages.items()}
+    channels = {stage: np.argsort(-volume.std((1, 2, 3))) for stage, volume in stages.items()}
 
-    def draw(stage: str, channel: int, frame: int) -> Figure:
-        volume = stages[stage]
-        shown = channel % len(volume)
-        title = f"{stage}, channel {shown} of {len(volume)} ({data})"
-        neighbours = range(max(0, frame - 1), min(num_frames, frame + 2))
-        return plots.maps({f"frame {t}": volume[shown, t] for t in neighbours}, title, "activation")
+    def draw(stage: str, channel: int, frame: int, contours: bool) -> np.ndarray:
+        shown = int(channels[stage][min(channel, len(stages[stage])) - 1])
+        face = _with_points(_enlarged(frames[frame]), (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2)
+        panels = [face, _coloured(stages[stage][shown, frame], highest[stage])]
+        titles = [
+            f"{data}, frame {frame}",
+            f"{stage}, channel {shown} of {len(stages[stage])}: 0 to {highest[stage]:.1f}",
+        ]
+        if stage in weights:
+            w, x = weights[stage][frame], shortcuts[stage][shown, frame]
+            panels.append(_coloured(x - w * x, highest[stage]))
+            titles.append(f"removed: {1 - np.sum(w * x) / max(np.sum(x), 1e-9):.0%} of this channel's shortcut")
+        else:
+            panels.append(np.full_like(face, 235))
+            titles.append("no landmark filter here: nothing is removed")
+        if contours and stage in weights:
+            panels[1:] = [_with_contours(panel, weights[stage][frame]) for panel in panels[1:]]
+        return _side_by_side(panels, titles)
 
     return Explorer(
         draw,
-        stage=choice("stage", stages),
-        channel=slider("channel", 0, 0, most_channels - 1),
-        frame=slider("frame", num_frames - 1, 0, num_frames - 1),
+        stage=choice("stage", stages, next(iter(weights), None)),
+        channel=slider("channel", 1, 1, most_channels),
+        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
+        contours=widgets.Checkbox(True, description="filter over it"),
     )
 
 
-def confusions(predictions: pd.DataFrame, frames: Callable[[pd.Series], np.ndarray], data: str) -> Explorer:
-    """Notebook 05: the clips of a cell of the confusion matrix.
+def _enlarged(picture: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
+    return cv2.resize(picture, (_SIDE, _SIDE), interpolation=how)
 
-    Args:
-        predictions: a table as of `metrics.read_predictions`.
-        frames: returns the frames (T, H, W, 3) of one of its rows.
-        data: the database's printed name, followed by "(synthetic)" where it is a stand-in.
-    """
-    cells = predictions[["label", "prediction"]].value_counts().reset_index()
-    options = [(f"{label} as {prediction} ({n})", (label, prediction)) for label, prediction, n in cells.to_numpy()]
 
-    def draw(cell: tuple[str, str], clip: int) -> Figure:
-        rows = predictions[(predictions.label == cell[0]) & (predictions.prediction == cell[1])]
-        row = rows.iloc[clip % len(rows)]
-        title = f"{cell[0]} predicted as {cell[1]}: clip {clip % len(rows) + 1} of {len(rows)}, {row['clip']} ({data})"
-        return plots.film_strip(frames(row), title)
+def _coloured(values: np.ndarray, highest: float) -> np.ndarray:
+    """A map (G, G) of values from 0 to ``highest`` as a panel with large cells."""
+    colours = _COLOURS[(255 * np.clip(values / max(highest, 1e-9), 0, 1)).astype(np.uint8)]
+    return _enlarged(colours, cv2.INTER_NEAREST)
 
-    return Explorer(draw, cell=choice("cell", options), clip=slider("clip", 0, 0, int(cells["count"].max()) - 1))
+
+_COLOURS = matplotlib.colormaps[canvas.SEQUENTIAL](np.arange(256), bytes=True)[:, :3]
+
+
+def _with_contours(panel: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A copy of a panel with the edge of the cells that the filter (G, G) reaches."""
+    inside = _enlarged((weights > 0).astype(np.uint8), cv2.INTER_NEAREST)
+    edges, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(panel.copy(), edges, -1, (255, 255, 255), 2)

@@ -190,20 +190,26 @@ def store(database: str, profile: str) -> Store:
     return open_store(folder)
 
 
+def settings_of(job: Job, profile: str, recipe: str = "default", seed: int = 0) -> tuple[config.Profile, Path | None]:
+    """The settings of a job's training, and the weights that it starts from, if any. ``seed``: as in `run_job`."""
+    from fer3d.training.run import read_network_settings, run_folder
+
+    chosen = models.profile_of(job.model, profile, recipe, job.seed or seed)
+    if job.model != models.FINETUNED:
+        return chosen, None
+    pretrained = run_folder(models.weights(chosen))
+    return replace(chosen, network=replace(read_network_settings(pretrained), variant="3d+landmarks")), pretrained
+
+
 def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "default") -> Path:
     """Train a job of a run, or resume it where it was interrupted, and return its folder.
 
     A finished job is left as it is. A folder made with other settings or from other data is cleared and made anew.
     ``seed`` counts where the job has none of its own.
     """
-    from fer3d.training.run import read_network_settings, run_folder
     from fer3d.training.train import train
 
-    chosen, folder = models.profile_of(job.model, profile, recipe, job.seed or seed), job.folder(run)
-    pretrained = None
-    if job.model == models.FINETUNED:
-        pretrained = run_folder(models.weights(chosen))
-        chosen = replace(chosen, network=replace(read_network_settings(pretrained), variant="3d+landmarks"))
+    (chosen, pretrained), folder = settings_of(job, profile, recipe, seed), job.folder(run)
     tested, learned = store(job.database, profile), [store(name, profile) for name in job.trained_on]
     train(
         learned or [tested],

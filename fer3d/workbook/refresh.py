@@ -1,4 +1,4 @@
-"""Execute the committed notebooks with their default parameters: ``python -m fer3d.workbook.refresh``.
+"""Execute the committed notebooks and solutions with their default parameters: ``python -m fer3d.workbook.refresh``.
 
 A notebook keeps its source and its cells' outputs, and nothing that differs from one execution to
 the next, such as times and paths. So a second run changes no byte.
@@ -15,6 +15,7 @@ from fer3d import files, paths
 from fer3d.workbook.notebook import KERNEL, ThisInterpreter
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+CELL_METADATA = ("slideshow", "tags")
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
 
@@ -31,7 +32,7 @@ def strip_volatile(notebook: NotebookNode) -> NotebookNode:
     """Remove all that differs from one execution to the next, in place."""
     strip_widgets(notebook).metadata = NotebookNode(METADATA)
     for cell in notebook.cells:
-        cell.metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key == "tags"})
+        cell.metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key in CELL_METADATA})
     return notebook
 
 
@@ -57,7 +58,7 @@ def main() -> None:
     """Execute all notebooks in order and print how long each took."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as `make test` executes them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for path in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
+    for path in (*sorted(paths.NOTEBOOKS.glob("0*.ipynb")), *sorted(paths.NOTEBOOKS.glob("solutions/0*.ipynb"))):
         started = time.monotonic()
         execute(path)
         print(f"{path.stem}: {time.monotonic() - started:.0f} s", flush=True)

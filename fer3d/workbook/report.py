@@ -20,7 +20,7 @@ import pandas as pd
 from fer3d import files, labels, paths
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics, paper, plots
-from fer3d.workbook import claims, models, page
+from fer3d.workbook import claims, models, notebook_page
 
 TEMPLATE = "report.html"
 
@@ -144,12 +144,12 @@ def write(run: Path) -> Path:
     tested = claims.test(found)
     if tested:
         files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
-    pages = [page.plan(notebook, run) for notebook in _executed_notebooks(run)]
+    pages = [notebook_page.plan(notebook, run) for notebook in _executed_notebooks(run)]
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     templates.filters["percent"] = _percent
-    page.write(pages, run, templates)
+    notebook_page.write(pages, run, templates)
     info = files.read_json(found[0].folders[0] / "model.json")
     made_with = {"fer3d": info["fer3d"], **info["made_with"]}
     additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]

@@ -4,6 +4,7 @@ Not part of `make test`: it needs Chromium and the extra ``browser``. The notebo
 JupyterLab listens on 127.0.0.1 only, with a token, and has its own folders for settings and state.
 """
 
+import itertools
 import json
 import os
 import secrets
@@ -30,7 +31,9 @@ SECONDS = float(os.environ.get("FER3D_BROWSER_SECONDS", "900"))
 NAMES = sorted(path.name for path in paths.NOTEBOOKS.glob("0*.ipynb"))
 WHOLE = {"windowingMode": "none"}
 """All cells are in the page, also those out of sight."""
-CONTROLS = ".noUi-handle, select, input, button, [role=slider]"
+EXPLORER = "[data-mime-type='application/vnd.jupyter.widget-view+json']"
+KEYS = {"input[type=range]": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown",), "input[type=checkbox]": ("Space",)}
+"""The controls of an explorer, and the keys that move them."""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_a_notebook_runs_whole_and_its_explorers_follow_the_keyboard(name: str, 
     page.screenshot(path=chromium.screenshots() / f"{Path(name).stem}.png")
     errors = page.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
     assert errors == []
-    explorers = page.locator(".jp-OutputArea-output > .widget-vbox").filter(has=page.locator("img"))
+    explorers = page.locator(EXPLORER).filter(has=page.locator("img"))
     for n in range(explorers.count()):
         assert _moves(explorers.nth(n)), f"explorer {n} of {name} stays as it is"
         explorers.nth(n).screenshot(path=chromium.screenshots() / f"{Path(name).stem}-explorer{n}.png")
@@ -122,12 +125,12 @@ def _moves(explorer: Locator) -> bool:
     """Whether a key changes the picture, pressed on one control after the other."""
     explorer.scroll_into_view_if_needed()
     picture = explorer.locator("img").first
-    for control in explorer.locator(CONTROLS).all():
-        before = picture.get_attribute("src")
-        for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
+    for kind, keys in KEYS.items():
+        for control, key in itertools.product(explorer.locator(kind).all(), keys):
+            before = picture.get_attribute("src")
             control.focus()
             control.press(key)
-            for _ in range(20):
+            for _ in range(50):
                 if picture.get_attribute("src") != before:
                     return True
                 explorer.page.wait_for_timeout(100)

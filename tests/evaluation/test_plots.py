@@ -10,16 +10,21 @@ import pytest
 from matplotlib.figure import Figure
 
 from fer3d import config, labels
-from fer3d.evaluation import plots
+from fer3d.evaluation import canvas, drawings, plots
 from fer3d.model import network
-from fer3d.model.summary import shape_table
+from fer3d.model.summary import layer_table, shape_table
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
 POINTS = RNG.uniform(0, 16, (10, 66, 2))
 CLASSES = labels.CLASSES["ckplus"]
 CONFUSION = RNG.integers(0, 5, (7, 7))
-STAGES = shape_table(network.Network(config.PROFILES["tiny"].network, CLASSES, 64))
+NETWORK = network.Network(config.PROFILES["tiny"].network, CLASSES, 64)
+STAGES, LAYERS = shape_table(NETWORK), layer_table(NETWORK)
+BLOCK_A = LAYERS[LAYERS["stage"] == "block_a"]
+PROBABILITIES = pd.DataFrame(RNG.dirichlet(np.ones(7), 10), columns=list(CLASSES))
+GATES = pd.DataFrame(RNG.random((10, 3)), columns=["forget gate", "input gate", "output gate"])
+MOVING = np.stack([np.eye(5)[[0, 0, k, 0, 0]] for k in (1, 2, 3)])
 RATES = pd.DataFrame(
     [("2d", 65, 0.5, 0.4, 0.6, 0.4, 0.25, 0.86), ("3d", 65, 0.7, 0.6, 0.8, 0.6, 0.25, np.nan)],
     columns=["name", "n", "accuracy", "low", "high", "uar", "majority", "paper"],
@@ -38,14 +43,22 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "weights": lambda title: plots.weights(RNG.random((9, 9)), title),
     "face_filters": lambda title: plots.face_filters(FRAMES[0], POINTS[0], {"7 x 7": RNG.random((7, 7))}, title),
     "maps": lambda title: plots.maps({"a": RNG.random((7, 7)), "b": RNG.random((7, 7))}, title, "weight"),
-    "network": lambda title: plots.network(STAGES, ("block_a", "block_b"), title),
+    "network": lambda title: drawings.network(STAGES, ("block_a", "block_b"), title),
+    "method": lambda title: drawings.method(
+        FRAMES, POINTS, RNG.random((10, 7, 7)), RNG.random((10, 3, 3)), PROBABILITIES.iloc[-1], title
+    ),
+    "block": lambda title: drawings.block(BLOCK_A, (32, 10, 16, 16), title, filtered=True),
+    "convolution": lambda title: drawings.convolution(MOVING, RNG.normal(size=(3, 3, 3)), (2, 2), title),
+    "lstm_steps": lambda title: drawings.lstm_steps(FRAMES, GATES, PROBABILITIES, title),
     "stage_costs": lambda title: plots.stage_costs(STAGES, title),
     "kernels": lambda title: plots.kernels(RNG.normal(size=(3, 3, 3, 3, 3)), title),
     "activations": lambda title: plots.activations({"stem": RNG.random((10, 4, 4))}, (0, 9), title),
     "class_bars": lambda title: plots.class_bars(COUNTS, title, "points"),
-    "curves": lambda title: plots.curves(LOG, title),
+    "curves": lambda title: plots.curves({"a": LOG, "b": LOG}, {"a": 0.5, "b": 0.25}, title),
     "confusion": lambda title: plots.confusion(CONFUSION, CLASSES, title),
     "rates": lambda title: plots.rates(RATES, title),
+    "resampled": lambda title: plots.resampled({"subjects": RNG.random(50), "clips": RNG.random(50)}, 0.5, title),
+    "scatter": lambda title: plots.scatter(RNG.random(40), RNG.normal(size=40), "weight", "cost", title),
     "occlusion": lambda title: plots.occlusion(FRAMES[0], RNG.normal(size=(8, 8)), RNG.random((7, 7)), title),
     "inflation": lambda title: plots.inflation(
         pd.DataFrame({"name": ["best fold"], "honest": [0.5], "inflated": [0.7]}), title
@@ -117,7 +130,7 @@ def test_palette_suits_colour_blind_readers():
 
 def test_saved_png_svg_and_csv_are_the_same_bytes_twice(tmp_path):
     for folder in ("first", "second"):
-        plots.save(plots.curves(LOG, "title"), tmp_path / folder / "3d+landmarks", LOG)
+        plots.save(plots.curves({"a": LOG}, {"a": 0.5}, "title"), tmp_path / folder / "3d+landmarks", LOG)
     kept = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert sorted(kept) == ["3d+landmarks.csv", "3d+landmarks.png", "3d+landmarks.svg"]
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
@@ -130,3 +143,35 @@ def test_a_name_with_dollars_is_drawn_as_it_is(name: str, tmp_path: Path) -> Non
     figure = plots.heatmap(pd.DataFrame({name: [1.0]}, index=pd.Index([name], name="clip")), name)
     plots.save(figure, tmp_path / "figure", pd.DataFrame())
     assert figure.get_suptitle() == name
+
+
+def test_a_figure_in_a_notebook_has_an_alternative_text_of_its_own_or_made_of_what_it_shows():
+    figure = plots.maps({"stem": np.zeros((2, 2)), "head": np.ones((2, 2))}, "CK+, n = 3", "weight")
+    data, metadata = figure._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == "CK+, n = 3. stem. head. y: weight." and data["image/png"]
+    figure.alt = "Two maps."
+    assert figure._repr_mimebundle_()[1]["image/png"]["alt"] == "Two maps."
+
+
+def test_numbers_in_cells_are_black_or_white_whichever_has_more_contrast():
+    _, (axes,) = canvas.new(3, 3, "title")
+    canvas.cells(axes, np.array([[0.0, 0.55], [1.0, np.nan]]), canvas.SEQUENTIAL, vmin=0, vmax=1)
+    assert [text.get_color() for text in axes.texts] == ["white", "black", "black"]
+
+
+def test_a_block_is_drawn_with_every_layer_its_channels_and_its_shortcut():
+    shown = words(drawings.block(BLOCK_A, (32, 10, 16, 16), "3DIR-A", filtered=True))
+    for layer in BLOCK_A.itertuples():
+        assert f"{' x '.join(map(str, layer.kernel))} S\n{layer.shape[0]} channels" in shown
+    assert f"{sum(rows['shape'].iloc[-1][0] for _, rows in BLOCK_A[:-1].groupby('branch'))}\n10 x 16 x 16" in shown
+    assert any("ω ∘ x" in text for text in shown)
+    reduction = words(drawings.block(LAYERS[LAYERS["stage"] == "reduction_a"], (32, 10, 16, 16), "Reduction-A"))
+    assert "max pool /2 V\n32 channels" in reduction and not any("shortcut" in text for text in reduction)
+
+
+def test_a_convolution_is_drawn_with_the_products_of_its_window_and_their_sums():
+    kernel = np.zeros((3, 3, 3))
+    kernel[0, 1, 0], kernel[2, 1, 2] = 2, 5
+    figure = drawings.convolution(MOVING, kernel, (2, 2), "title")
+    sums = [text for text in words(figure) if text.startswith("product")]
+    assert sums == ["product, sum 2", "product, sum 0", "product, sum 5"]

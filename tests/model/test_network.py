@@ -24,7 +24,7 @@ from fer3d.model.network import (
     ReductionB,
     grids,
 )
-from fer3d.model.summary import shape_table
+from fer3d.model.summary import layer_table, shape_table
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
 TINY = profile("tiny").network
@@ -51,6 +51,25 @@ def table_of(size, **changes):
     with torch.device("meta"):
         network = Network(NetworkSettings(**changes), CLASSES, size)
     return shape_table(network).set_index("stage")
+
+
+def test_the_layers_of_figure_2_are_those_of_the_network():
+    network = tiny()
+    layers, stages = layer_table(network), shape_table(network).set_index("stage")
+    named = [name for name, module in network.named_modules() if isinstance(module, Convolution)]
+    assert len(layers[layers["kind"] != "pool"]) == len(named)
+    assert layers["parameters"].sum() == stages["parameters"].drop("head").sum()
+    for stage in ("stem", "block_a", "block_b", "block_c"):
+        assert layers[layers["stage"] == stage]["shape"].iloc[-1] == stages.loc[stage, "shape"]
+    reduction = layers[layers["stage"] == "reduction_b"].groupby("branch")["shape"].last()
+    assert sum(shape[0] for shape in reduction) == stages.loc["reduction_b", "shape"][0]
+    linear = layers[layers["kind"] == "linear"]
+    assert list(linear["stage"]) == ["block_a", "block_b", "block_c"] and set(linear["branch"]) == {"project"}
+    assert list(layers[layers["stage"] == "block_b"]["kernel"])[2:4] == [(3, 1, 7), (3, 7, 1)]
+    assert set(layers[layers["padding"] == "V"]["stage"]) == {"reduction_a", "reduction_b"}
+    assert {layer.stage: layer.stride for layer in layers.itertuples() if layer.padding == "V"} == {
+        "reduction_a": 2, "reduction_b": 2
+    }  # fmt: skip
 
 
 def test_every_stage_at_full_size():

@@ -48,7 +48,7 @@ def test_there_are_seven_notebooks() -> None:
 @each_notebook
 def test_parameters_have_a_plain_type_and_a_comment(path: Path) -> None:
     (parameters,) = tagged(path, "parameters")
-    assert parameters.source.startswith('profile: str = "tiny"')
+    assert parameters.source.startswith(('profile: str = "tiny"', 'profile: str = "laptop"'))
     assert all(PARAMETER.fullmatch(line) for line in parameters.source.splitlines())
 
 
@@ -88,7 +88,7 @@ def test_stored_outputs_hold_nothing_volatile(path: Path) -> None:
     stored = nbformat.read(path, as_version=4)
     assert "widgets" not in stored.metadata
     for cell in stored.cells:
-        assert set(cell.metadata) <= {"tags"}
+        assert set(cell.metadata) <= set(refresh.CELL_METADATA)
         for output in cell.get("outputs", []):
             assert output.output_type in ("display_data", "execute_result", "stream")
             assert output.get("name") != "stderr"

@@ -40,24 +40,22 @@ def store(clips: int) -> Store:
     )
 
 
-PREDICTIONS = pd.DataFrame(
-    {"clip": ["a", "b", "c"], "label": ["anger", "anger", "fear"], "prediction": ["fear", "fear", "fear"]}
-)
+VOLUMES = {"3DIR-A": RNG.random((9, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}
+WEIGHTS = {"3DIR-A": (RNG.random((10, 8, 8)) - 0.5).clip(0)}
 EXPLORERS = {
     "clips": lambda: explore.clips(
         {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
     ),
     "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, "CK+ (synthetic)"),
     "action_units": explore.action_units,
-    "activations": lambda: explore.activations(
-        {"stem": RNG.random((4, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}, "CK+ (synthetic)"
+    "network": lambda: explore.network(
+        FRAMES, POINTS, VOLUMES, {"3DIR-A": VOLUMES["3DIR-A"]}, WEIGHTS, "CK+ (synthetic)"
     ),
-    "confusions": lambda: explore.confusions(PREDICTIONS, lambda row: FRAMES, "CK+ (synthetic)"),
 }
 
 
 def picture_of(explorer: explore.Explorer) -> bytes:
-    return bytes(explorer.picture.value)
+    return explorer.png
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +86,8 @@ def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
     explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
 
     def share(frame, colour, landmarks=True):
-        drawn = explorer.draw(database="ckplus", clip=0, frame=frame, landmarks=landmarks)
-        return np.mean(np.abs(drawn[:, :540].astype(int) - colour).sum(-1) < 30)
+        drawn = explorer.draw(database="ckplus", clip=1, frame=frame + 1, landmarks=landmarks)
+        return np.mean(np.abs(drawn[:-24, :540].astype(int) - colour).sum(-1) < 30)
 
     assert share(4, explore.POINTS) > 10 * share(4, explore.POINTS, landmarks=False)
     assert share(4, explore.BOX) > 2 * share(5, explore.BOX)
@@ -128,6 +126,17 @@ def test_every_control_changes_the_picture(name):
         assert all(picture.startswith(PNG) for picture in pictures)
 
 
+def test_the_browser_counts_from_1_and_its_slider_ends_with_the_data():
+    explorer = EXPLORERS["clips"]()
+    clip, frame = explorer.controls["clip"], explorer.controls["frame"]
+    assert (clip.min, clip.max, frame.min, frame.max) == (1, 2, 1, 10)
+    explorer.controls["database"].value = "mmi"
+    assert clip.max == 3
+    clip.value = 3
+    explorer.controls["database"].value = "ckplus"
+    assert (clip.max, clip.value) == (2, 2)
+
+
 def other_values(control):
     if isinstance(control, widgets.Dropdown):
         values = [option[1] if isinstance(option, tuple) else option for option in control.options]
@@ -139,20 +148,11 @@ def other_values(control):
 
 
 def test_readers_without_a_kernel_get_the_picture():
-    explorer = EXPLORERS["confusions"]()
-    bundle = explorer._repr_mimebundle_()
+    explorer = EXPLORERS["landmark_filter"]()
+    bundle, metadata = explorer._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == picture_of(explorer)
-    assert "run this cell" in bundle["text/plain"]
+    assert "run this cell" in bundle["text/plain"] and "distance manhattan" in metadata["image/png"]["alt"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
-
-
-def test_confusions_start_with_the_fullest_cell_count_its_clips_and_name_the_one_shown():
-    explorer = EXPLORERS["confusions"]()
-    cell = explorer.controls["cell"]
-    assert cell.value == ("anger", "fear")
-    assert [text for text, _ in cell.options] == ["anger as fear (2)", "fear as fear (1)"]
-    figure = explorer.draw(cell=("anger", "fear"), clip=1)
-    assert figure.get_suptitle() == "anger predicted as fear: clip 2 of 2, b (CK+ (synthetic))"
 
 
 def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
@@ -166,8 +166,29 @@ def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
     assert opening(points) > opening(closed) + 0.1
 
 
-def test_there_is_a_slider_for_every_action_unit():
-    assert [f"AU{unit}" for unit in ACTION_UNITS] == list(explore.action_units().controls)[5:]
+def test_there_is_a_slider_for_every_action_unit_with_its_name():
+    named = {name: each.description for name, each in explore.action_units().controls.items() if name.startswith("AU")}
+    assert list(named) == [f"AU{unit}" for unit in ACTION_UNITS]
+    assert named["AU12"] == "AU12 lip corner puller"
+
+
+def test_an_expression_sets_its_units_with_one_drawing_and_reset_puts_everything_back(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        explore, "render_face", lambda *told: drawn.append(told) or (np.zeros((400, 400, 3), np.uint8), POINTS[0])
+    )
+    explorer = explore.action_units()
+    expression, reset = explorer.panel.children[:2]
+    assert len(expression.options) == 8
+    start = {name: control.value for name, control in explorer.controls.items()}
+    explorer.controls["yaw"].value, before = 20, len(drawn) + 1
+    expression.value = "happiness"
+    shown = {unit for unit in explore.UNITS if explorer.controls[f"AU{unit}"].value}
+    assert len(drawn) == before + 1 and shown == {6, 12, 25}
+    assert "AU12 4" in explorer.alt and "AU1 " not in explorer.alt
+    reset.click()
+    assert {name: control.value for name, control in explorer.controls.items()} == start
+    assert expression.value == "neutral"
 
 
 def test_another_light_shows_what_a_new_renderer_would():
@@ -178,3 +199,52 @@ def test_another_light_shows_what_a_new_renderer_would():
     before = one.frame(pose)[0].astype(int)
     assert np.array_equal(one.with_lights(lamps).frame(pose)[0], new.frame(pose)[0])
     assert np.abs(one.frame(pose)[0] - before).max() <= 1 < np.abs(new.frame(pose)[0] - before).max()
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_has_a_name_and_the_picture_says_what_it_shows(name):
+    explorer = EXPLORERS[name]()
+    assert all(control.description for control in explorer.controls.values())
+    control = next(iter(explorer.controls.values()))
+    control.value = other_values(control)[0]
+    said = control.label if isinstance(control, widgets.Dropdown) else control.value
+    assert f'alt="{next(iter(explorer.controls))} {said}' in explorer.picture.value
+
+
+def test_a_slider_keeps_to_its_bounds_and_tells_the_browser_its_name():
+    slider = explore.slider("frame", 3, 0, 9)
+    slider.value = 12
+    assert slider.value == 9
+    assert {name: slider.get_state()[name] for name in ("description", "min", "max", "step", "value")} == {
+        "description": "frame", "min": 0, "max": 9, "step": 1, "value": 9
+    }  # fmt: skip
+    assert 'setAttribute("aria-label", model.get("description"))' in slider.get_state()["_esm"]
+
+
+def test_the_colours_of_a_stage_mean_the_same_in_all_its_channels_and_frames():
+    volumes = {
+        "stem": np.stack([np.full((10, 8, 8), value) for value in (0.5, 1.0)]),
+        "3DIR-C": RNG.random((2, 10, 3, 3)),
+    }
+    explorer = explore.network(FRAMES, POINTS, volumes, {}, {}, "CK+ (synthetic)")
+    weak, strong = (explorer.draw(stage="stem", channel=k, frame=3, contours=False)[200, 600] for k in (1, 2))
+    assert not np.array_equal(weak, strong)
+
+
+def test_what_the_product_removes_is_dark_where_the_filter_is_1_and_said_in_per_cent(monkeypatch):
+    x, w = np.ones((1, 10, 4, 4)), np.ones((10, 4, 4))
+    w[:, :, 2:] = 0
+    titles = []
+    monkeypatch.setattr(explore.cv2, "putText", lambda _, text, *__: titles.append(text))
+    explorer = explore.network(FRAMES, POINTS, {"3DIR-A": x}, {"3DIR-A": x}, {"3DIR-A": w}, "CK+ (synthetic)")
+    assert titles[2].startswith("removed: 50%")
+    picture = explorer.draw(stage="3DIR-A", channel=1, frame=0, contours=False)
+    panel = picture.shape[1] // 3
+    kept, removed = (picture[250, 2 * panel + offset].sum() for offset in (100, 300))
+    assert kept < removed - 300
+
+
+def test_the_detected_landmarks_follow_a_jaw_that_drops_and_none_are_found_on_a_face_that_is_hidden(monkeypatch):
+    assert 0.5 < explore.landmarks_follow(0, 26) < 1.5
+    monkeypatch.setattr(explore.faces, "detect", lambda *_: None)
+    assert np.isnan(explore.landmarks_follow(0, 26))

@@ -73,7 +73,7 @@ def write(pages: Sequence[Page], run: Path, templates: jinja2.Environment) -> No
     for n, page in enumerate(pages):
         content = refresh.strip_widgets(nbformat.read(page.notebook, as_version=4))
         body = _body(with_mathml(without_machine(content, run)), page, pages)
-        html = templates.get_template("page.html").render(
+        html = templates.get_template("notebook_page.html").render(
             run=run,
             page=page,
             before=pages[n - 1] if n else None,
@@ -102,7 +102,9 @@ def with_mathml(content: NotebookNode) -> NotebookNode:
     return content
 
 
-_PERSONAL = re.compile(r"/(?:home|root|Users|tmp|private|var|scratch)/(?:[^\s'\"<>:,;()\\]+/)?(?=[^\s'\"<>:,;()\\/]+)")
+_PERSONAL = re.compile(
+    r"(?<![\w/.+~])/(?:home|root|Users|tmp|private|var|scratch)/(?:[^\s'\"<>:,;()\\]+/)?(?=[^\s'\"<>:,;()\\/]+)"
+)
 """The folders in front of a name, where they are of a user or of a machine."""
 
 

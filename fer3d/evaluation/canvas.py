@@ -1,0 +1,84 @@
+"""What all figures share: a figure with an alternative text, the palette, faces and cells with their numbers."""
+
+import base64
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, _, _, GREY, YELLOW, SKY = seaborn.color_palette("colorblind").as_hex()
+PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
+SEQUENTIAL = "cividis"
+
+
+class Picture(Figure):
+    """A figure that a notebook shows with an alternative text for readers who do not see it."""
+
+    alt = ""
+    """Empty: `described`."""
+
+    def described(self) -> str:
+        """The title, and the titles and labels of the panels, or what is written in a panel without axes."""
+        parts = [self.get_suptitle()]
+        for axes in self.axes:
+            labels = [
+                f"{name}: {label}" for name, label in (("x", axes.get_xlabel()), ("y", axes.get_ylabel())) if label
+            ]
+            written = [] if axes.axison else [text.get_text() for text in axes.texts]
+            parts.append(", ".join(filter(None, [axes.get_title(), *labels, *written])))
+        words = " ".join(f"{part}." for part in dict.fromkeys(filter(None, parts)))
+        return " ".join(words.split())
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        """The picture, and its alternative text where nbconvert and JupyterLab look for it."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": "fer3d"})
+        width, height = (round(length * self.dpi) for length in self.get_size_inches())
+        words = f"<Figure size {width}x{height} with {len(self.axes)} Axes>"
+        data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": words}
+        return data, {"image/png": {"alt": self.alt or self.described()}}
+
+
+def empty(width: float, height: float, title: str) -> Picture:
+    """A figure outside pyplot (nothing to close) with its title. Sizes in inches."""
+    figure = Picture(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)  # seaborn's heatmap draws the figure once to measure its labels
+    figure.suptitle(title, fontsize=11, weight="bold")
+    return figure
+
+
+def new(width: float, height: float, title: str, rows: int = 1, columns: int = 1) -> tuple[Picture, list[Axes]]:
+    """A figure with its title, and its axes row by row. Sizes in inches."""
+    figure = empty(width, height, title)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def face(axes: Axes, image: np.ndarray, landmarks: np.ndarray | None, size: float = 6) -> None:
+    """A picture (H, W, 3) with its landmarks (L, 2) as dots."""
+    axes.imshow(image)
+    if landmarks is not None:
+        axes.scatter(landmarks[:, 0], landmarks[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.25)
+
+
+def cells(axes: Axes, values: Any, cmap: str, **more: Any) -> None:
+    """``values`` as coloured cells with their numbers, or ``annot``, written in them in black or white."""
+    usual = {"annot": True, "annot_kws": {"fontsize": 9}, "cbar": False, "linewidths": 0.5, "linecolor": "#DDDDDD"}
+    seaborn.heatmap(values, ax=axes, cmap=cmap, **(usual | more))
+    axes.tick_params(length=3, labelrotation=0)
+    drawn: Any = axes.collections[0]
+    present = ~np.ma.getmaskarray(drawn.get_array()).ravel()
+    for text, colour in zip(axes.texts, drawn.get_facecolors()[present], strict=True):
+        text.set_color("black" if _luminance(colour[:3]) > 0.179 else "white")
+
+
+def _luminance(colour: np.ndarray) -> float:
+    """Relative luminance of an RGB colour; above 0.179 black has more contrast than white (WCAG 2.2)."""
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -1,0 +1,208 @@
+"""The explorer of notebook 05: the clips of each cell of a confusion matrix, as one variant or two see them.
+
+Drawn by OpenCV, which takes a tenth of matplotlib's time.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cv2
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fer3d.data.store import Store
+from fer3d.evaluation import metrics
+from fer3d.workbook.explore import CROP, NO_FACE, POINTS, Explorer, choice, slider
+
+SHOWN = 3
+"""Clips in a picture."""
+_EVERYBODY, _NONE = "everybody", "none"
+_ORDERS = {"most confident": False, "least confident": True}
+_SIDE, _FRAMES, _BARS = 110, 5, 250
+"""Side of a frame, frames of a clip that are shown, and width of a panel of probabilities."""
+
+
+def confusions(
+    variants: Mapping[str, pd.DataFrame], store: Store, data: str, weigh: Callable[[Tensor], Tensor | None]
+) -> Explorer:
+    """The clips of a chosen cell: film strips with landmarks and filter, and the probabilities of one or two variants.
+
+    The cell is chosen in the list or by its button in the matrix. Its clips can be sorted by the probability of the
+    prediction, limited to one subject, and downloaded as CSV.
+
+    Args:
+        variants: tables as of `metrics.read_predictions`, by name, of the same clips.
+        store: the clips.
+        data: the database's printed name, followed by "(synthetic)" where it is a stand-in.
+        weigh: the landmark filter (1, 1, T, G, G) of landmarks (1, T, 66, 2), or None.
+    """
+    row_of = pd.Series(store.manifest.index, index=store.manifest["clip"])
+    tables = {name: table.set_index("clip") for name, table in variants.items()}
+    names, first = list(variants), next(iter(variants.values()))
+    subjects = [_EVERYBODY, *sorted(first["subject"].unique())]
+    controls: dict[str, Any] = {
+        "variant": choice("variant", names),
+        "other": choice("beside it", [*names[1:], names[0], _NONE]),
+        "cell": choice("cell", _cells(first)),
+        "clip": slider("clip", 1, 1, 1),
+        "sort": choice("sort", _ORDERS),
+        "subject": choice("subject", subjects),
+        "landmarks": widgets.Checkbox(True, description="landmarks"),
+        "filter": widgets.Checkbox(False, description="filter"),
+    }
+    download = widgets.HTML()
+
+    def clips_of(variant: str, cell: tuple[str, str], subject: str, sort: str) -> pd.DataFrame:
+        table = tables[variant]
+        kept = (table["label"] == cell[0]) & (table["prediction"] == cell[1])
+        kept &= (subject == _EVERYBODY) | (table["subject"] == subject)
+        sureness = table.filter(like="p_").max(axis=1)
+        return table[kept].loc[sureness[kept].sort_values(ascending=_ORDERS[sort], kind="stable").index]
+
+    def limit(_change: Any = None) -> None:
+        """The slider ends with the chosen clips, which the link holds."""
+        variant, cell, subject = (controls[name].value for name in ("variant", "cell", "subject"))
+        chosen = clips_of(variant, cell, subject, controls["sort"].value)
+        controls["clip"].max = max(1, len(chosen))
+        content = base64.b64encode(chosen.to_csv(float_format="%.4f").encode()).decode()
+        name = f"{cell[0]}-as-{cell[1]}.csv"
+        text = f"Download these {len(chosen)} clips as CSV"
+        download.value = f'<a download="{name}" href="data:text/csv;base64,{content}">{text}</a>'
+
+    def draw(
+        variant: str,
+        other: str,
+        cell: tuple[str, str],
+        clip: int,
+        sort: str,
+        subject: str,
+        landmarks: bool,
+        filter: bool,
+    ) -> np.ndarray:
+        chosen = clips_of(variant, cell, subject, sort)
+        title = f"{cell[0]} predicted as {cell[1]} by {variant}: {len(chosen)} clips, {subject} ({data})"
+        bands = [_line(title, 0.55)]
+        for number, name in enumerate(chosen.index[clip - 1 : clip - 1 + SHOWN], start=clip):
+            k, row = int(row_of[name]), chosen.loc[name]
+            bands.append(_line(f"clip {number} of {len(chosen)}: {name}, subject {row['subject']}"))
+            panels = [_strip(store, k, landmarks, weigh if filter else None), _bars(row, variant)]
+            if other != _NONE and name in tables[other].index:
+                panels.append(_bars(tables[other].loc[name], other))
+            bands.append(np.hstack(panels))
+        return _stack(bands)
+
+    def new_cells(_change: Any = None) -> None:
+        """The list of cells of another variant or subject; the chosen cell stays where it still has clips."""
+        table, before = variants[controls["variant"].value], controls["cell"].value
+        if (subject := controls["subject"].value) != _EVERYBODY:
+            table = table[table["subject"] == subject]
+        options = _cells(table)
+        controls["cell"].options = options
+        controls["cell"].value = before if before in dict(options).values() else options[0][1]
+        matrix.children = _matrix(table, controls["cell"])
+
+    limit()
+    matrix = widgets.GridBox(_matrix(first, controls["cell"]), layout=_grid(len(metrics.classes_of(first)) + 1))
+    for name, follow in (("variant", new_cells), ("subject", new_cells)):
+        controls[name].observe(follow, names="value")
+    for name in ("variant", "cell", "subject", "sort"):
+        controls[name].observe(limit, names="value")
+    explorer = Explorer(draw, **controls)
+    explorer.children = (matrix, *explorer.children, download)
+    return explorer
+
+
+def _cells(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
+    """The cells with clips, mistakes first, the fullest first."""
+    counts = table[["label", "prediction"]].value_counts().reset_index()
+    counts["right"] = counts["label"] == counts["prediction"]
+    ordered = counts.sort_values(["right", "count"], ascending=[True, False], kind="stable")
+    return [(f"{a} as {b} ({n})", (a, b)) for a, b, n in ordered[["label", "prediction", "count"]].to_numpy()]
+
+
+def _matrix(table: pd.DataFrame, cell: widgets.Dropdown) -> tuple[widgets.Widget, ...]:
+    """The confusion matrix as buttons: rows true, columns predicted. A button chooses its cell in the list."""
+    classes = metrics.classes_of(table)
+    counts = pd.crosstab(table["label"], table["prediction"]).reindex(index=classes, columns=classes, fill_value=0)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
+    parts: list[widgets.Widget] = [widgets.HTML("true \\ predicted"), *(widgets.HTML(name) for name in classes)]
+
+    def choose(button: widgets.Button) -> None:
+        cell.value = button.cell
+
+    for i, true in enumerate(classes):
+        parts.append(widgets.HTML(true))
+        for j, predicted in enumerate(classes):
+            count, share = int(counts.to_numpy()[i, j]), float(shares[i, j])
+            words = f"{true} predicted as {predicted}: {count} clips"
+            button = widgets.Button(description=str(count) if count else "", tooltip=words, disabled=not count)
+            button.layout = widgets.Layout(width="auto", height="26px")
+            pale = [round(255 - share * (255 - dark)) for dark in (8, 81, 156)]
+            button.style = {"button_color": "#" + "".join(f"{value:02x}" for value in pale)}
+            button.style.text_color = "white" if share > 0.5 else "black"
+            button.cell = (true, predicted)
+            button.on_click(choose)
+            parts.append(button)
+    return tuple(parts)
+
+
+def _grid(columns: int) -> widgets.Layout:
+    return widgets.Layout(grid_template_columns=f"120px repeat({columns - 1}, 72px)", grid_gap="1px")
+
+
+def _strip(store: Store, row: int, landmarks: bool, weigh: Callable[[Tensor], Tensor | None] | None) -> np.ndarray:
+    """Frames of a clip side by side, (`_SIDE`, `_FRAMES` * `_SIDE`, 3), with landmarks and darkened by the filter."""
+    frames, points = store.frames[row], np.array(store.landmarks[row])
+    shown = np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int)
+    weights = weigh(torch.from_numpy(points[None])) if weigh else None
+    pictures = []
+    for t in shown:
+        picture = cv2.resize(frames[t], (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+        if weights is not None:
+            mask = cv2.resize(weights[0, 0, t].numpy(), (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+            picture = (picture * (0.25 + 0.75 * mask[..., None])).astype(np.uint8)
+        if landmarks:
+            for x, y in (points[t][~np.isnan(points[t]).any(axis=1)] + 0.5) * _SIDE / frames.shape[1] - 0.5:
+                cv2.circle(picture, (round(16 * x), round(16 * y)), 20, POINTS, -1, cv2.LINE_AA, 4)
+        cv2.putText(
+            picture, f"{t + 1}", (3, _SIDE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA
+        )
+        pictures.append(picture)
+    return np.hstack(pictures)
+
+
+def _bars(row: pd.Series, name: str) -> np.ndarray:
+    """The probability of each class, (`_SIDE`, `_BARS`, 3): the true class blue, a wrong prediction vermilion."""
+    panel = np.full((_SIDE, _BARS, 3), 255, np.uint8)
+    shares = row.filter(like="p_")
+    cv2.putText(panel, name[:34], (8, 10), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
+    step = (_SIDE - 14) / len(shares)
+    for k, (column, share) in enumerate(shares.items()):
+        emotion, top = str(column).removeprefix("p_"), round(14 + k * step)
+        colour = CROP if emotion == row["label"] else NO_FACE if emotion == row["prediction"] else (150, 150, 150)
+        end = 80 + round(float(share) * (_BARS - 130))
+        cv2.rectangle(panel, (80, top + 1), (end, round(top + step) - 2), colour, -1)
+        place = round(top + step) - 3
+        for text, x in ((emotion, 8), (f"{share:.0%}", end + 4)):
+            cv2.putText(panel, text, (x, place), cv2.FONT_HERSHEY_SIMPLEX, 0.33, (0, 0, 0), 1, cv2.LINE_AA)
+    return panel
+
+
+def _line(text: str, size: float = 0.42) -> np.ndarray:
+    line = np.full((26, _SIDE * _FRAMES + 2 * _BARS, 3), 255, np.uint8)
+    cv2.putText(line, text, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
+    return line
+
+
+def _stack(bands: list[np.ndarray]) -> np.ndarray:
+    """The bands below one another, on as much white as `SHOWN` clips need: the layout stays as it is."""
+    height = 26 + SHOWN * (26 + _SIDE + 8)
+    page, top = np.full((height, bands[0].shape[1], 3), 255, np.uint8), 0
+    for band in bands:
+        page[top : top + len(band), : band.shape[1]] = band
+        top += len(band) + (8 if len(band) == _SIDE else 0)
+    return page
