@@ -57,7 +57,7 @@ test-slurm: $(VENV)/.installed-dev ## A small grid through a SLURM on this machi
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[slurm]'
 	@$(BIN)/pytest -x -s tests/slurm/check_grid.py
 
-test-browser: $(VENV)/.installed-dev ## The report and the notebooks in Chromium (apt-get install chromium); pictures in reports/browser
+test-browser: $(VENV)/.installed-dev ## The report in Chromium (apt-get install chromium); pictures in reports/browser
 	@$(BIN)/python tests/browser/chromium.py
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
 	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser/check_*.py

@@ -1,4 +1,4 @@
-"""`make test-browser`, first part: the report in a real browser, wide, narrow, dark and on paper.
+"""`make test-browser`: the report in a real browser, wide, narrow, dark and on paper.
 
 Not part of `make test`: it needs Chromium and the extra ``browser``. The run is made up; its pages are the committed
 notebooks.
