@@ -291,7 +291,7 @@ def _percent(share: float) -> str:
 
 def summary(found: list[Result]) -> str:
     """One sentence on the paper's model, or on the last one of the tables that a run has."""
-    parts = []
+    parts: list[str] = []
     for cross in (False, True):
         rows = [result for result in found if result.cross is cross]
         chosen = "3d+landmarks" if any(row.model == "3d+landmarks" for row in rows) else rows[-1].model if rows else ""
