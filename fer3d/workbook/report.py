@@ -302,7 +302,7 @@ def summary(found: list[Result]) -> str:
             above = f"{sum(row.metrics['interval'][0] > row.metrics['majority'] for row in rows)} of {len(rows)}"
             clips = f"the clips of {'a held-out database' if cross else 'held-out subjects'}"
             if parts:
-                parts.append(f"of those of a held-out database {span} % (above it in {above})")
+                parts.append(f"of those of a held-out database, {rows[0].title} {span} % (above it in {above})")
             else:
                 above = f"above the majority-class baseline in {above} databases"
                 parts.append(f"Of {clips}, {rows[0].title} predicts {span} % correctly ({above})")

@@ -198,7 +198,7 @@ def test_one_sentence_at_the_top_sums_a_run_up(run: Path) -> None:
     (summary,) = parsed(run / "index.html").select(".summary")
     assert summary.text == (
         "Of the clips of held-out subjects, 3d+landmarks predicts 100.0 % correctly (above the majority-class baseline "
-        "in 1 of 1 databases), of those of a held-out database 33.3 % (above it in 0 of 1); "
+        "in 1 of 1 databases), of those of a held-out database, 3d+landmarks 33.3 % (above it in 0 of 1); "
         "above means the whole 95 % interval."
     )
 
