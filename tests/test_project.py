@@ -150,7 +150,13 @@ def test_help_lists_every_command(bare: Path) -> None:
         assert f"make {command} " in shown
 
 
-MODULES = {"cv2": "opencv-python", "dlib": "dlib-bin", "PIL": "pillow", "skimage": "scikit-image"}
+MODULES = {
+    "cv2": "opencv-python",
+    "dlib": "dlib-bin",
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "skimage": "scikit-image",
+}
 MODULES |= {"sklearn": "scikit-learn"}
 """The packages whose modules have another name."""
 
