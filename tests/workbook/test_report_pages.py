@@ -115,16 +115,18 @@ def test_all_pages_are_dark_where_the_reader_wants_it(run: Path) -> None:
 
 def test_nothing_wide_is_cut_on_paper() -> None:
     assert "overflow: visible" in rule(PRINT, ".wide")
+    assert "display: none" in rule(PRINT, "nav, nav.turn")
     assert "white-space: normal" in rule(PRINT, "th, td, .results td")
     assert "white-space: pre-wrap" in rule(PRINT, "pre, .output_text pre")
     assert "max-width: 100%" in rule(PRINT, "img, .matrix, .rates")
     assert "min-width: 0" in rule(PRINT, "img, .matrix, .rates")
+    assert "overflow-wrap: anywhere" in rule(PRINT, "td code, .output_html :is(th, td)")
     assert "size" not in rule(CSS, "@page"), "A4 and Letter alike"
 
 
 def test_tables_charts_and_long_lines_scroll_within_a_narrow_page_and_say_so(run: Path) -> None:
     assert "overflow-x: auto" in rule(SCREEN, ".wide")
-    assert "scroll sideways" in SCREEN.split("@media (max-width: 48rem)")[1]
+    assert "scroll sideways" in SCREEN.split("@media screen and (max-width: 48rem)")[1]
     for page in pages(run):
         found = parsed(page)
         assert 'content="width=device-width, initial-scale=1"' in str(found.select_one("meta[name=viewport]"))
