@@ -118,14 +118,15 @@ def test_nothing_wide_is_cut_on_paper() -> None:
     assert "display: none" in rule(PRINT, "nav, nav.turn")
     assert "white-space: normal" in rule(PRINT, "th, td, .results td")
     assert "white-space: pre-wrap" in rule(PRINT, "pre, .output_text pre")
-    assert "max-width: 100%" in rule(PRINT, "img, .matrix, .rates")
-    assert "min-width: 0" in rule(PRINT, "img, .matrix, .rates")
+    assert "max-width: 100%" in rule(PRINT, "img, video, .matrix, .rates")
+    assert "min-width: 0" in rule(PRINT, "img, video, .matrix, .rates")
     assert "overflow-wrap: anywhere" in rule(PRINT, "td code, .output_html :is(th, td)")
     assert "size" not in rule(CSS, "@page"), "A4 and Letter alike"
 
 
 def test_tables_charts_and_long_lines_scroll_within_a_narrow_page_and_say_so(run: Path) -> None:
     assert "overflow-x: auto" in rule(SCREEN, ".wide")
+    assert "max-width: 100%" in rule(SCREEN, "img, video")
     assert "scroll sideways" in SCREEN.split("@media screen and (max-width: 48rem)")[1]
     for page in pages(run):
         found = parsed(page)
