@@ -48,8 +48,10 @@ def weights(profile: config.Profile) -> str:
 def profile_of(model: str, name: str, recipe: str = "default", seed: int = 0) -> config.Profile:
     """The settings of a model's training in the profile of that name.
 
-    Those of the network of `FINETUNED` are not these but of the weights that it starts from.
+    Those of the network of `FINETUNED` are not these but of the weights that it starts from. ``seed`` is added to the
+    profile's own.
     """
+    seed += config.profile(name).training.seed
     if model != FINETUNED:
         return config.make_profile(name, model, recipe, seed=seed)
     chosen = config.make_profile(name, "3d+landmarks", recipe, seed=seed)

@@ -205,7 +205,7 @@ def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "def
     """Train a job of a run, or resume it where it was interrupted, and return its folder.
 
     A finished job is left as it is. A folder made with other settings or from other data is cleared and made anew.
-    ``seed`` counts where the job has none of its own.
+    ``seed`` counts where the job has none of its own, and is added to the profile's.
     """
     from fer3d.training.train import train
 

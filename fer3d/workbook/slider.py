@@ -50,3 +50,7 @@ class Slider(anywidget.AnyWidget, widgets.ValueWidget):
     @traitlets.validate("value")
     def _within(self, proposal: Any) -> Any:
         return min(max(proposal["value"], self.min), self.max)
+
+    @traitlets.observe("min", "max")
+    def _bounds_changed(self, _change: Any) -> None:
+        self.value = min(max(self.value, self.min), self.max)

@@ -34,7 +34,7 @@ def write_workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[
     def write(output: str, shell: str) -> Path:
         lines = ["from fer3d.workbook import reproduction", "os.environ |= reproduction.places()"]
         lines += ["workdir: str(reproduction.state().parent)"]
-        lines += ["if workflow.is_main_process: reproduction.begin((), None, 'tiny', False)"]
+        lines += ["if workflow.is_main_process: reproduction.begin((), reproduction.state(), 'tiny', False)"]
         lines += [f"rule all:\n    output:\n        {output!r},\n    shell:\n        {shell!r}\n"]
         (checkout / "workflow" / "Snakefile").write_text("\n".join(["import os", *lines]))
         return paths.reports() / output
