@@ -107,7 +107,8 @@ def normalise_clips(frames: Tensor | Sequence[Tensor], clip_norm: ClipNorm) -> T
         still = clips.mean(dim=2, keepdim=True)
         clips -= still  # what remains is the motion, whose mean is 0
         still -= _mean(still)
-        torch.addcmul(still * _scale(still), clips, _scale(clips), out=clips)
+        clips *= _scale(clips)
+        clips += still * _scale(still)
     else:
         clips *= 2 / 255
         clips -= 1
