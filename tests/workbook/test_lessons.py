@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from fer3d import paths
-from fer3d.workbook import report, slides
+from fer3d.workbook import notebook_page, slides
 
 LESSONS = [paths.NOTEBOOKS / f"{name}.ipynb" for name in ("01_data_prep", "04_training")]
 LESSONS += [paths.NOTEBOOKS / f"{name}.ipynb" for name in ("05_evaluation", "06_cross_database")]
@@ -73,6 +73,6 @@ def test_slides_load_nothing_from_the_network(tmp_path: Path, write_notebook: Ca
 
 @each_lesson
 def test_every_formula_can_be_drawn_without_a_script(path: Path) -> None:
-    content = report.with_mathml(nbformat.read(path, as_version=4))
+    content = notebook_page.with_mathml(nbformat.read(path, as_version=4))
     text = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
     assert text.count("<math") >= 2 and "$" not in text and not re.search(r"<mi>\\[a-z]+</mi>", text)
