@@ -16,16 +16,18 @@ CPU = torch.device("cpu")
 
 
 def test_each_clip_is_normalised_by_itself():
-    frames = torch.randint(0, 256, (2, 3, 8, 8, 3), dtype=torch.uint8)
+    frames = torch.randint(0, 256, (2, 3, 8, 8, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     frames[1] //= 4
     clips = normalise_clips(frames, "whole")
     assert clips.shape == (2, 3, 3, 8, 8)
     assert torch.allclose(clips.mean((1, 2, 3, 4)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(clips.std((1, 2, 3, 4), correction=0), torch.ones(2), atol=1e-5)
     assert torch.allclose(
-        clips[1, 1, 2] * frames[1].float().std(correction=0), frames[1, 2, :, :, 1] - frames[1].float().mean()
+        clips[1, 1, 2] * frames[1].float().std(correction=0),
+        frames[1, 2, :, :, 1] - frames[1].float().mean(),
+        atol=1e-3,  # grey levels; some of them lie beside the mean
     )
-    assert torch.allclose(normalise_clips(frames, "none")[0, 1, 2], frames[0, 2, :, :, 1] / 127.5 - 1)
+    assert torch.allclose(normalise_clips(frames, "none")[0, 1, 2], frames[0, 2, :, :, 1] / 127.5 - 1, atol=1e-6)
     dark = torch.zeros_like(frames)
     dark[:, 0, 0, 0] = 1  # the noise of a camera in the dark is not made a picture
     assert all(normalise_clips(dark, norm).abs().max() < 2 for norm in get_args(ClipNorm))
