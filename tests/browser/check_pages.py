@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import chromium
 import pytest
@@ -121,7 +122,7 @@ def test_the_matrices_labels_are_at_least_nine_pixels_high_on_every_screen(run: 
         page.set_viewport_size(size)
         page.goto((run / "index.html").as_uri())
         for picture in page.locator(".matrix").all():
-            svg = (run / str(picture.get_attribute("src"))).read_text()
+            svg = (run / unquote(str(picture.get_attribute("src")))).read_text()
             (width,) = re.findall(r'viewBox="0 0 ([\d.]+) ', svg)
             smallest = min(float(size) for size in re.findall(r"font(?:-size)?: [^;\"]*?([\d.]+)px", svg))
             assert smallest * picture.evaluate("tag => tag.clientWidth") / float(width) >= 9
