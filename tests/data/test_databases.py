@@ -98,6 +98,14 @@ def test_a_folder_of_images_in_place_of_a_video_is_the_same_sequence(database: s
     assert labels(database, tmp_path) == {name: (*found[:-1], 3) for name, found in expected.items()}
 
 
+def test_a_flaw_that_decoding_finds_again_is_noted_once(tmp_path: Path) -> None:
+    BUILD["mmi"](tmp_path)
+    video = write_video(first_video("mmi", tmp_path), frames=30, size=(72, 58))
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    (noted,) = summarise("mmi", tmp_path, frames=True)["skipped"]
+    assert noted["what"] == str(video.relative_to(tmp_path)) and "of 30: the file breaks off" in noted["why"]
+
+
 def test_a_video_comes_before_images_that_may_have_been_made_of_it(tmp_path: Path) -> None:
     BUILD["mmi"](tmp_path)
     folder = tmp_path / "Sessions" / "2" / "S001-002"

@@ -81,6 +81,11 @@ class Recording:
         """The name of the video without its suffix, or of the folder."""
         return self.source.name if self.images else self.source.stem
 
+    @property
+    def files(self) -> list[Path]:
+        """The images, or the video."""
+        return list(self.images) or [self.source]
+
 
 def recordings(level: Level) -> list[Recording]:
     """The videos of a folder, and the folder itself where it holds two images or more."""
@@ -147,10 +152,10 @@ class Release:
         """
         places = sorted(candidates, key=lambda recording: bool(recording.images))
         alike = [place for place in places if bool(place.images) is bool(places[0].images)]
-        files, others = fullest([list(place.images) or [place.source] for place in alike], _recorded_pixels)
-        chosen = next(place for place in alike if files == (list(place.images) or [place.source]))
+        files, others = fullest([place.files for place in alike], _recorded_pixels)
+        chosen = next(place for place in alike if place.files == files)
         for other in places:
-            if other not in alike or (list(other.images) or [other.source]) in others:
+            if other not in alike or other.files in others:
                 self.note(other.source, f"another recording of this name; {self.shown(chosen.source)} is used")
         return chosen
 

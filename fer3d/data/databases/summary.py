@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
+from fer3d.data.databases.release import Release, skipped
 from fer3d.data.video import Flaw, UnusableFile, read_timed
 
 _WIDTH = 100
@@ -45,7 +46,7 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
     for found in scan(database, root):
         records.append(found)
         if frames and isinstance(found, Sequence):
-            lengths[found.name], flaws = _decoded(found)
+            lengths[found.name], flaws = _decoded(found, Release(root).shown(found.source))
             records += flaws
     records = list(dict.fromkeys(records))  # the reader notes some of the flaws, too
     if csv:
@@ -54,10 +55,10 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
     counted = "sequences"
     subjects, labelled_subjects = set(), set()
     classes: Counter[str | None] = Counter()
-    skipped = []
+    left_out = []
     for found in records:
         if isinstance(found, Skipped):
-            skipped.append(dataclasses.asdict(found))
+            left_out.append(dataclasses.asdict(found))
             continue
         sequences += 1
         subjects.add(found.subject)
@@ -74,24 +75,24 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
         "labelled_subjects": len(labelled_subjects),
         "classes_of": counted,
         "classes": {name: classes[name] for name in labels.classes_of(database, filter(None, classes))},
-        "skipped": skipped,
+        "skipped": left_out,
     } | (_total(lengths) if frames else {})
 
 
-def _decoded(sequence: Sequence) -> tuple[_Length, list[Skipped]]:
-    """What of a recording decodes, and its flaws."""
+def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
+    """What of a recording decodes, and its flaws, of the file that is ``shown``."""
     count, first, last, flaws = 0, math.nan, math.nan, []
     bar = tqdm(desc=sequence.name, unit="frame", disable=None, leave=False)
     with bar:
         try:
             for item in read_timed(sequence.source, sequence.images, frame_rate=sequence.frame_rate):
                 if isinstance(item, Flaw):
-                    flaws.append(Skipped(sequence.name, item.why))
+                    flaws.append(Skipped(shown, item.why))
                     continue
                 count, first, last = count + 1, first if count else item.seconds, item.seconds
                 bar.update()
         except UnusableFile as reason:
-            flaws.append(Skipped(sequence.name, reason.why, reason.file, reason.remedy))
+            flaws.append(skipped(shown, reason))
     return _Length(count, last - first), flaws
 
 
