@@ -93,7 +93,7 @@ def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
                 bar.update()
         except UnusableFile as reason:
             flaws.append(skipped(shown, reason))
-    return _Length(count, last - first), flaws
+    return _Length(count, round(last - first, 3)), flaws
 
 
 def _total(lengths: dict[str, _Length]) -> dict[str, Any]:
