@@ -10,10 +10,12 @@ import ast
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import signal
 import sys
 import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
+from traitlets import default
 
 from fer3d import config, files, labels
 from fer3d.errors import InputError
@@ -33,12 +36,23 @@ TIMEOUT = 24 * 3600.0
 
 _TYPES: Mapping[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
 
+_SOCKET_NAME = 100
+"""Bytes that the name of a socket may have, with some to spare."""
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 class ThisInterpreter(AsyncKernelManager):
     """Starts this interpreter, whatever Jupyter has installed as ``python3``."""
+
+    @default("connection_file")
+    def _name(self) -> str:
+        return str(Path(tempfile.gettempdir()) / f"kernel-{uuid.uuid4().hex}.json")
+
+    @default("transport")
+    def _no_ports(self) -> str:
+        """Sockets with names, where these may be that long: two notebooks that start at once can choose equal ports."""
+        return "ipc" if len(os.fsencode(self.connection_file)) < _SOCKET_NAME else "tcp"
 
     @property
     def kernel_spec(self) -> KernelSpec:

@@ -31,6 +31,7 @@ TRAINED = FOLD | CROSS | AFTER_FOLD | AFTER_CROSS
 EXPLORED = {"notebook 01_data_prep"}
 OWN_VIDEO = {"notebook 07_own_video"}
 TINY = 'name="tiny",'
+TINY_CLIPS = f"{TINY}\n        clips=ClipSettings(size=64"
 ALL = STANDINS | PREPARED | LESSONS | EXPLORED | TRAINED
 
 
@@ -179,7 +180,7 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "a file added to the licensed copy": (add_file, COPY_CHANGED),
     "a label changed in the licensed copy": (change_label, COPY_CHANGED),
     "a setting of the clips": (
-        edited("fer3d/config.py", "clips=ClipSettings(size=64)", "clips=ClipSettings(size=64, margin=0.2)"),
+        edited("fer3d/config.py", TINY_CLIPS, f"{TINY_CLIPS}, margin=0.2"),
         PREPARED | LESSONS | EXPLORED | TRAINED,
     ),
     "a setting of the training": (

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_a_foreign_kernel_named_python3_is_not_used(
     assert sys.executable in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text
     check = next(check for check in doctor.run_checks() if check.name == "kernel")
     assert not check.ok and "/bin/false" in check.detail
+
+
+@pytest.mark.parametrize(("folder", "transport"), [("short", "ipc"), ("long" * 25, "tcp")])
+def test_a_kernel_has_no_ports_where_its_sockets_can_have_names(
+    folder: str, transport: str, write_notebook: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two notebooks that started at once chose the same port, and one failed."""
+    with tempfile.TemporaryDirectory() as place:
+        (temporary := Path(place, folder)).mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        code = "import ipykernel.connect\nprint(ipykernel.connect.get_connection_info(unpack=True)['transport'])"
+        notebook = write_notebook("lesson.ipynb", code)
+        execute(notebook, tmp_path / "out.ipynb", {})
+        assert list(temporary.iterdir()) == []
+    assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text == f"{transport}\n"
 
 
 @pytest.mark.parametrize("metadata", [{}, {"kernelspec": {"name": "conda-env", "display_name": "Conda"}}])
