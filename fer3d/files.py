@@ -72,6 +72,18 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
         table.to_csv(temporary, index=False, errors="backslashreplace")  # names of files need not be UTF-8
 
 
+def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with texts that a spreadsheet takes for no formula, each on one line: for tables that people open."""
+    return table.map(_harmless)
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
 def read_json(path: Path, max_bytes: int = 16 * 2**20) -> Any:
     """JSON that fer3d wrote; an `InputError` for a missing, oversized or broken file."""
     try:

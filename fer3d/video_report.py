@@ -279,7 +279,7 @@ def run(
             _save(folder, *timeline(recording, rows[own:], weights))
             shown.append((summary, folder, overlay.file))
     if out:
-        files.write_csv(out / "predictions.csv", table(rows, weights.classes))
+        files.write_csv(out / "predictions.csv", files.for_spreadsheets(table(rows, weights.classes)))
         files.write_json(out / "summary.json", {"recordings": summaries, "weights": weights.title, "note": NOTE})
         _write_page(out, shown, weights)
     if failed:

@@ -147,6 +147,13 @@ def test_json_and_csv_are_stable(tmp_path: Path) -> None:
     assert listing(tmp_path) == ["a.csv", "a.json"]
 
 
+def test_a_table_for_spreadsheets_has_no_formulas_and_one_line_a_cell() -> None:
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "a\nb\x1b[2J", "S1 =", "ä"]
+    table = files.for_spreadsheets(pd.DataFrame({"subject": names, "n": range(-1, 6)}))
+    assert table["subject"].tolist() == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "a\\nb\\x1b[2J", "S1 =", "ä"]
+    assert table["n"].tolist() == list(range(-1, 6)), "numbers stay numbers"
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_broken_json_is_one_clear_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(content)

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fer3d import files
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
 from fer3d.workbook.explore import CROP, NO_FACE, POINTS, Explorer, choice, slider
@@ -68,8 +69,9 @@ def confusions(
         variant, cell, subject = (controls[name].value for name in ("variant", "cell", "subject"))
         chosen = clips_of(variant, cell, subject, controls["sort"].value)
         controls["clip"].max = max(1, len(chosen))
-        content = base64.b64encode(chosen.to_csv(float_format="%.4f").encode()).decode()
-        name = f"{cell[0]}-as-{cell[1]}.csv"
+        saved = files.for_spreadsheets(chosen.reset_index()).to_csv(index=False, float_format="%.4f")
+        content = base64.b64encode(saved.encode(errors="backslashreplace")).decode()
+        name = f"{cell[0]}-as-{cell[1]}.csv"  # a class name has no characters that HTML or a folder would take
         text = f"Download these {len(chosen)} clips as CSV"
         download.value = f'<a download="{name}" href="data:text/csv;base64,{content}">{text}</a>'
 

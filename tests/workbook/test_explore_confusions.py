@@ -63,6 +63,11 @@ def test_the_matrix_has_the_counts_and_a_button_chooses_its_cell(explorer: Explo
     assert list(downloaded(explorer)["clip"]) == ["c4"]
 
 
+def test_the_link_holds_no_formula(clips: Store) -> None:
+    explorer = confusions({"one": ONE.assign(subject="=1+1")}, clips, "CK+ (synthetic)", lambda points: None)
+    assert set(downloaded(explorer)["subject"]) == {"'=1+1"}
+
+
 def test_the_slider_ends_with_the_chosen_clips_and_the_link_holds_them_in_their_order(explorer: Explorer) -> None:
     assert explorer.controls["clip"].max == 3
     assert list(downloaded(explorer)["clip"]) == ["c1", "c0", "c2"], "the surest first"

@@ -133,15 +133,7 @@ def _write_table(database: str, records: list[Sequence | Skipped], lengths: dict
     counts = {"labelled_frames", "images", "frames"} & set(columns)
     table = table.astype(dict.fromkeys(counts, "Int64"))
     table.insert(0, "database", database)
-    files.write_csv(out, table.map(_harmless))
-
-
-def _harmless(value: Any) -> Any:
-    """A text that a spreadsheet takes for no formula, on one line."""
-    if not isinstance(value, str):
-        return value
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+    files.write_csv(out, files.for_spreadsheets(table))
 
 
 def _row(found: Sequence | Skipped, lengths: dict[str, _Length]) -> dict[str, Any]:
