@@ -21,6 +21,10 @@ export FER3D_RAVDESS := $(or $(RAVDESS),$(FER3D_RAVDESS))
 export FER3D_CREMAD := $(or $(CREMAD),$(FER3D_CREMAD))
 export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 
+# What `make bench` measures. Other benchmarks train, render hundreds of people or need recordings: their files say how they are called.
+BENCH ?= data.data data.faces data.index evaluation.intervals model.filters model.network standins.standins \
+	training.training training.gpu workbook.explore
+
 # One reproduction, on this machine or on a cluster; docs/clusters.md explains the last four.
 REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)" \
 	--executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
@@ -30,7 +34,7 @@ REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-	@echo "  Variables: PROFILE=laptop|tiny|paper|tables  RUN=name  CORES=n  PYTHON=python3.12  VIDEO=file"
+	@echo "  Variables: PROFILE=laptop|tiny|paper|tables  RUN=name  CORES=n  SEEDS=n  PYTHON=python3.12  VIDEO=file"
 	@echo "  Licensed copies: CKPLUS=folder  MMI=folder  FERA=folder  DISFA=folder"
 	@echo "  Open databases and your own videos: RAVDESS=folder  CREMAD=folder  TABLE=folder"
 	@echo "  DRY=1: only the jobs, their time and disk space"
@@ -57,9 +61,9 @@ test-slurm: $(VENV)/.installed-dev ## A small grid through a SLURM on this machi
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[slurm]'
 	@$(BIN)/pytest -x -s tests/slurm/check_grid.py
 
-test-browser: $(VENV)/.installed-dev ## The report in Chromium (apt-get install chromium); pictures in reports/browser
+test-browser: $(VENV)/.installed-dev ## Notebooks and report in Chromium (apt-get install chromium); pictures in reports/browser
 	@$(BIN)/python tests/browser/chromium.py
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[browser,voila]'
 	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser/check_*.py
 
 docs: $(VENV)/.installed-dev ## This documentation as an offline site: build/site/index.html
@@ -78,9 +82,8 @@ lab: usable ## JupyterLab on the notebooks
 notebooks: usable ## Executes the notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
-bench: usable ## Times and memory of each part
-	@for script in benchmarks/*/*.py; do module=$$(echo "$${script%.py}" | tr / .); \
-		echo "== $$module"; $(BIN)/python -m "$$module" || exit 1; done
+bench: usable ## Times and memory of each part; BENCH="standins.difficulty" and others by name
+	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
 
 clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import re
 import signal
 import threading
 import time
@@ -43,6 +44,7 @@ FRAME_RATE = 30.0
 """Frames a second of images, which carry no time, and of networks that do not say at what rate they were trained."""
 MOST_SECONDS = 10.0
 """Longest window; frames are kept so long."""
+_CAMERA = re.compile("[0-9]{1,3}")
 _NEUTRAL = "neutral"
 _GAP = ("person", "first_frame", "last_frame", "start", "end", "reason")
 _WHOLE = ("person", "first_frame", "last_frame", "n_faces", "padded")
@@ -200,14 +202,7 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
     path, settings = Path(source), options.clips(weights.model)
     view = next((view for view in TURNS if options.rotation == str(view.rotation)), View(0))
     try:
-        items: Iterator[TimedFrame | Flaw]
-        images: tuple[Path, ...] = ()
-        if source.isdecimal() and not path.exists():
-            kind, items = "camera", _camera(int(source))
-        else:
-            images = _images(path)
-            kind = "video" if not images else "image" if path.is_file() else "images"
-            items = read_timed(path, images, frame_rate=options.frame_rate)
+        kind, images, items = _items(source, options)
         first = next(items)
         tries = options.rotation == "auto" and kind != "camera"
         if tries and isinstance(first, TimedFrame) and detect(first.picture, settings) is None:
@@ -219,6 +214,30 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
         for item in itertools.chain([first], items)
     )
     return Recording(path.name or source, kind, turned, view.rotation)
+
+
+def check(source: str, options: Options) -> None:
+    """Read the first frame of an input and close it again; a camera is opened only once, by `open_recording`.
+
+    Raises:
+        InputError: nothing that can be read.
+    """
+    try:
+        kind, _, items = _items(source, options)
+        if kind != "camera":
+            next(items)
+    except VideoError as error:
+        raise _unreadable(error) from error
+
+
+def _items(source: str, options: Options) -> tuple[str, tuple[Path, ...], Iterator[TimedFrame | Flaw]]:
+    """The kind of an input (see `Recording`), its images, and its frames as they are read."""
+    path = Path(source)
+    if _CAMERA.fullmatch(source) and not path.exists():
+        return "camera", (), _camera(int(source))
+    images = _images(path)
+    kind = "video" if not images else "image" if path.is_file() else "images"
+    return kind, images, read_timed(path, images, frame_rate=options.frame_rate)
 
 
 def watch(

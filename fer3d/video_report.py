@@ -28,7 +28,7 @@ from fer3d import files
 from fer3d.data.faces import Face
 from fer3d.data.tracks import Step
 from fer3d.errors import InputError
-from fer3d.own_video import NOTE, Options, Recording, Row, Weights, open_recording, summarise, table, watch
+from fer3d.own_video import NOTE, Options, Recording, Row, Weights, check, open_recording, summarise, table, watch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -250,18 +250,22 @@ def run(
         Whether any input shows a person for as long as a window.
 
     Raises:
-        InputError: an input cannot be read. All are opened before the first is predicted; where one breaks later, the
+        InputError: an input cannot be read. All are checked before the first is predicted; where one breaks later, the
             others are still predicted and written.
     """
-    recordings = [open_recording(source, weights, options) for source in sources]
+    for source in sources:
+        check(source, options)
     rows: list[Row] = []
-    summaries, failed = [], None
+    summaries: list[dict[str, Any]] = []
+    failed: list[InputError] = []
     shown: list[tuple[dict[str, Any], Path, str]] = []
-    for recording, folder in zip(recordings, _folders(sources, out), strict=True):
+    for source, folder in zip(sources, _folders(sources, out), strict=True):
         own, overlay = len(rows), None
         try:
+            recording = open_recording(source, weights, options)
             with contextlib.ExitStack() as opened:
                 if folder:
+                    _make(folder)
                     overlay = opened.enter_context(Overlay(folder, weights))
                 for step, ended in watch(recording, weights, options):
                     rows += ended
@@ -270,7 +274,7 @@ def run(
                     if overlay:
                         overlay.add(step, ended)
         except InputError as error:
-            failed = error
+            failed.append(error)
             continue
         summary = summarise(recording, rows[own:], weights)
         tell(summary)
@@ -278,27 +282,32 @@ def run(
         if folder and overlay:
             _save(folder, *timeline(recording, rows[own:], weights))
             shown.append((summary, folder, overlay.file))
-    if out:
+    if out and (rows or summaries):
         files.write_csv(out / "predictions.csv", files.for_spreadsheets(table(rows, weights.classes)))
         files.write_json(out / "summary.json", {"recordings": summaries, "weights": weights.title, "note": NOTE})
         _write_page(out, shown, weights)
+    if len(failed) == 1:
+        raise failed[0]
     if failed:
-        raise failed
+        raise InputError("; ".join(map(str, failed)))
     return any(summary["people"] for summary in summaries)
 
 
 def _folders(sources: list[str], out: Path | None) -> list[Path | None]:
-    """The folder of each input's pictures: ``out`` itself for a single one. Made where missing."""
+    """The folder of each input's pictures: ``out`` itself for a single one."""
     if out is None:
         return [None] * len(sources)
-    names = [Path(source).stem or "recording" for source in sources]
-    doubled = {name for name in names if names.count(name) > 1}
-    each = [f"{number}-{name}" if name in doubled else name for number, name in enumerate(names, start=1)]
-    folders: list[Path | None] = [out] if len(sources) == 1 else [out / name for name in each]
-    for folder in folders:
-        if folder:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise files.explained(error, folder) from error
-    return folders
+    if len(sources) == 1:
+        return [out]
+    paths = [path if path.stem.strip(".") else path.resolve() for path in map(Path, sources)]  # ".." would lead outside
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{number}-{name}" for number, name in enumerate(names, start=1)]
+    return [out / name for name in names]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.explained(error, folder) from error

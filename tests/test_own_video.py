@@ -97,6 +97,11 @@ def test_a_camera_is_read_with_the_times_at_which_frames_come(run: Path, monkeyp
         own_video.predict("7", run)
 
 
+def test_a_name_of_many_digits_is_no_camera(run: Path) -> None:
+    with pytest.raises(InputError, match="20261126123000: "):
+        own_video.predict("20261126123000", run)
+
+
 def test_after_ctrl_c_a_camera_s_recording_is_written(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

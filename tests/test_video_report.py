@@ -64,6 +64,48 @@ def test_each_of_several_inputs_has_its_folder_and_a_broken_one_spoils_no_other(
     assert not (tmp_path / "x").exists(), "nothing begun"
 
 
+def test_every_input_has_a_folder_of_its_own_inside(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    inside = tmp_path / "frames" / "inside"
+    inside.mkdir(parents=True)
+    for number, picture in enumerate(scenes.walk(4)):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), picture[..., ::-1])
+    names = ("a.avi", "a.mov", "1-a.avi")
+    sources = [str(video(tmp_path / name, scenes.walk(4))) for name in names]
+    monkeypatch.chdir(inside)
+    out = tmp_path / "out"
+    video_report.run([*sources, ".."], Weights.load(run), Options(), out, lambda value: None)
+    assert {folder.name for folder in out.iterdir() if folder.is_dir()} == {"1-a", "2-a", "3-1-a", "4-frames"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*names, "frames", "out"])
+
+
+def test_inputs_are_open_one_at_a_time(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    sources = [str(video(tmp_path / f"{k}.avi", scenes.walk(2))) for k in range(3)]
+    open_files: list[int] = []
+    links = Path("/proc/self/fd")
+
+    def count(_value: dict) -> None:
+        targets = [str(link.readlink()) for link in links.iterdir() if link.is_symlink()]
+        open_files.append(sum(target in sources for target in targets))
+
+    video_report.run(sources, Weights.load(run), Options(), None, count)
+    assert max(open_files) <= 1
+
+
+def test_every_input_that_breaks_is_named(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    sources = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi", "c.avi")]
+    watch = video_report.watch
+
+    def breaks(recording, *rest):
+        if recording.name != "b.avi":
+            raise InputError(f"{recording.name} breaks")
+        return watch(recording, *rest)
+
+    monkeypatch.setattr(video_report, "watch", breaks)
+    with pytest.raises(InputError, match=r"a\.avi breaks; c\.avi breaks"):
+        video_report.run(sources, Weights.load(run), Options(), tmp_path / "out", lambda value: None)
+    assert set(pd.read_csv(tmp_path / "out" / "predictions.csv")["file"]) == {"b.avi"}
+
+
 def test_no_person_in_any_input_is_told_apart(run: Path, tmp_path: Path) -> None:  # noqa: F811
     source = str(video(tmp_path / "coffee.avi", [scenes.COFFEE] * 5))
     told: list[dict] = []

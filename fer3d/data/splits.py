@@ -90,11 +90,11 @@ def _given_folds(manifest: pd.DataFrame, published: bool) -> np.ndarray | None:
         if database not in PUBLISHED_FOLDS:
             known = ", ".join(PUBLISHED_FOLDS)
             raise InputError(
-                f"{labels.TITLES[database]} has no published folds: expected {known}", "published_folds=false"
+                f"{labels.TITLES[database]} has no published folds: expected {known}", "--set published_folds=false"
             )
         fold = {subject: k for k, subjects in enumerate(PUBLISHED_FOLDS[database]) for subject in subjects}
         if unknown := sorted(set(manifest["subject"]) - set(fold)):
-            raise InputError(f"subject {unknown[0]} is in none of the published folds", "published_folds=false")
+            raise InputError(f"subject {unknown[0]} is in none of the published folds", "--set published_folds=false")
         return manifest["subject"].map(fold).to_numpy()
     return manifest["fold"].to_numpy() if "fold" in manifest else None
 
@@ -106,7 +106,7 @@ def fold_split(manifest: pd.DataFrame, fold: int, folds: int, published: bool = 
         InputError: no such fold, or see `fold_of`.
     """
     if not 0 <= fold < folds:
-        raise InputError(f"fold {fold} does not exist: folds are 0 to {folds - 1}", f"--fold {folds - 1}")
+        raise InputError(f"fold {fold} does not exist: folds are 0 to {folds - 1}")
     held_out = fold_of(manifest, folds, published=published) == fold
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert_disjoint(manifest.iloc[train], manifest.iloc[test])
@@ -152,4 +152,4 @@ def database_of(manifest: pd.DataFrame) -> str:
 def assert_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
     """An `InputError` when a subject is in both training and test: the network would recognise the person."""
     if shared := sorted(set(subjects_of(train)) & set(subjects_of(test))):
-        raise InputError(f"{len(shared)} subjects are in both training and test: {', '.join(shared[:3])}")
+        raise InputError(f"subjects in both training and test: {', '.join(shared[:3])} ({len(shared)} in all)")

@@ -278,7 +278,9 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
             if column == "train_accuracy":
                 end = log["epoch"].max()
                 words = f"{training}, held out" if len(logs) > 1 else "held out"
-                axes.plot(end, held_out[training], "*", color=colour, markersize=13, mec="black", label=words)
+                axes.plot(
+                    end, held_out[training], "*", color=colour, ms=13, mec="black", label=words, clip_on=False, zorder=3
+                )
         axes.set(xlabel="epoch", ylabel=f"training {name}")
         axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(highest, 1e-9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

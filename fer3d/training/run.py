@@ -55,7 +55,9 @@ def read_config(run: Path | str) -> dict[str, Any]:
     run = run_folder(run)
     info = files.read_json(run / "model.json")
     try:
-        return {key: info[key] for key in _CONFIG}
+        config = {key: info[key] for key in _CONFIG}
+        _ = [config["profile"][part] for part in ("network", "training", "clips")], config["data"]["train"]
+        return config
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{run / 'model.json'} is incomplete, or of another version of fer3d: expected a run", "another run"
@@ -169,7 +171,8 @@ def load_model(run: Path | str) -> TrainedModel:
     made_with = files.read_json(run / "model.json").get("made_with")
     rate = made_with.get("frame_rate") if isinstance(made_with, dict) else None
     rate = float(rate) if isinstance(rate, int | float) and 0 < rate < 1000 else None
-    return TrainedModel(network.eval(), TrainingSettings.from_params(profile["training"]), clips, rate)
+    training = {**profile["training"], "device": "auto"}  # the device where it was trained need not be here
+    return TrainedModel(network.eval(), TrainingSettings.from_params(training), clips, rate)
 
 
 def start_from(network: Network, run: Path | str) -> None:

@@ -38,6 +38,8 @@ class Task:
         left_out: dict[str, int] = {}
         split: dict[str, Any]
         if test is not None:
+            if len({store.metadata["fingerprint"] for store in stores}) < len(stores):
+                raise InputError("a store to train on is given twice: expected each once")
             classes, tested, left_out = splits.cross_split([store.manifest for store in stores], test.manifest)
             learned, test_store = [(store, np.arange(len(store))) for store in stores], test
             split = {"kind": "cross-database"}
@@ -57,7 +59,7 @@ class Task:
 
     def config(self, profile: Profile, pretrained: Path | None) -> dict[str, Any]:
         """All that the result depends on, JSON-ready: the run's config (see `run`)."""
-        start = files.fingerprint(read_config(pretrained)) if pretrained else None
+        start = files.fingerprint(self._start(pretrained)) if pretrained else None
         settings = replace(profile, clips=self.test_store.settings).as_dict()
         for name in ("pretraining", "finetuning", "standins"):  # the fingerprints of run and stores stand for them
             del settings[name]
@@ -68,6 +70,19 @@ class Task:
             "data": {**self.data, "pretrained": start},
         }
         return json.loads(json.dumps(config))
+
+    def _start(self, pretrained: Path) -> dict[str, Any]:
+        """The config of the run to start from; an `InputError` where it has learned clips that are tested here.
+
+        Runs that it was itself started from are not known.
+        """
+        start = read_config(pretrained)
+        learned = [source["fingerprint"] for source in start["data"]["train"]]
+        if self.data["test"]["fingerprint"] in learned and start["data"]["split"] != self.data["split"]:
+            raise InputError(
+                f"{pretrained} has learned clips that are tested here", "a run with the same fold held out"
+            )
+        return start
 
     @property
     def counts(self) -> dict[str, Any]:

@@ -29,17 +29,21 @@ def run(database: str, splits: Sequence[Job], profile: str, folder: Path) -> Non
         profile: a name of `config.PROFILES`.
         folder: the run's folder.
     """
-    paths.baselines(folder, database).unlink(missing_ok=True)
     names = dict.fromkeys([database, *(name for split in splits for name in split.trained_on)])
     stores = {name: pipeline.store(name, profile) for name in names}
+    learned = [[stores[name] for name in split.trained_on] or [stores[database]] for split in splits]
+    tasks = [
+        Task.build(trained, config.profile(profile), split.fold, stores[database] if split.trained_on else None)
+        for split, trained in zip(splits, learned, strict=True)
+    ]
+    paths.baselines(folder, database).unlink(missing_ok=True)
     patterns = {name: _patterns(store) for name, store in stores.items()}
     made = {}
-    for split in tqdm(splits, f"baselines of {database}", unit="split", disable=None, leave=False):
-        learned = [stores[name] for name in split.trained_on] or [stores[database]]
-        task = Task.build(learned, config.profile(profile), split.fold, stores[database] if split.trained_on else None)
+    bar = tqdm(splits, f"baselines of {database}", unit="split", disable=None, leave=False)
+    for split, trained, task in zip(bar, learned, tasks, strict=True):
         for model in models.CLASSICAL:
             job = Job(database, model, split.fold, split.trained_on)
-            predictions = _predict(model, task, learned, patterns)
+            predictions = _predict(model, task, trained, patterns)
             _write(job.folder(folder), task, predictions, config.profile(profile))
             made[f"{model}/{job.split}"] = files.fingerprint(predictions.to_csv())
     files.write_json(paths.baselines(folder, database), made)
@@ -58,6 +62,8 @@ def _predict(model: str, task: Task, learned: Sequence[Store], patterns: Mapping
     manifest = pd.concat([store.manifest.iloc[rows] for store, rows in parts], ignore_index=True)
     rows = np.arange(len(manifest))
     train, test = rows[: len(task.train)], rows[len(task.train) :]
+    if manifest["label"].iloc[train].nunique() == 1:  # there is nothing to tell apart
+        model = "majority"
     if model == "linear":
         landmarks = np.concatenate([store.landmarks[rows] for store, rows in parts])
         return metrics.linear_baseline(manifest, landmarks, task.classes, train, test)

@@ -62,7 +62,7 @@ def test(rows: Iterable[Any]) -> list[Tested]:
         data = {}
         for database in labels.TITLES:
             one, other = found.get((*claim.first, database)), found.get((*claim.second, database))
-            if one and other:
+            if one and other and _tested_alike(one, other):
                 first, second = predictions(one.by_seed), predictions(other.by_seed)
                 if len(first[["clip", "seed"]].merge(second[["clip", "seed"]])):
                     pairs[database], data[database] = (first, second), _data(one, other)
@@ -74,10 +74,17 @@ def test(rows: Iterable[Any]) -> list[Tested]:
     return tested
 
 
+def _tested_alike(one: Any, other: Any) -> bool:
+    """Whether the same program computed both rows, and tested them on the same state of the database."""
+    first, second = ((row.made_of["fer3d"], row.made_of["data"].get(row.data)) for row in (one, other))
+    return bool(first == second)
+
+
 def _data(*rows: Any) -> str:
     """The database, and of how many folds the clips are that both models were tested on."""
-    fewest = min((row for row in rows if not row.cross), key=lambda row: len(row.folders))
-    return f"{fewest.data}, {fewest.held_out}"
+    within = [row for row in rows if not row.cross]
+    shared = set.intersection(*({folder.name for folder in row.folders} for row in within))
+    return f"{within[0].data}, {len(shared)} of {within[0].made_of['folds']} folds"
 
 
 def predictions(by_seed: dict[int, tuple[Path, ...]]) -> pd.DataFrame:

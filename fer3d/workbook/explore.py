@@ -95,7 +95,9 @@ class Explorer(widgets.VBox):
 
 
 def _said(control: widgets.ValueWidget) -> str:
-    """A control's value, or the words for it in a list of choices."""
+    """A control's value, the words for it in a list of choices, or the name of an uploaded file."""
+    if isinstance(control, widgets.FileUpload):
+        return ", ".join(file["name"] for file in control.value) or "nothing yet"
     return str(control.label if isinstance(control, widgets.Dropdown) else control.value)
 
 
@@ -368,9 +370,9 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
             box = Box(*store.squares[row, frame])
             points = crop.to_frame(points, box, store.settings.size)
             panels.insert(0, _annotated(recorded, box, points, landmarks))
-        names = [title, f"{titles[database]}, clip {row + 1} of {len(store)}: {detection}"]
+        names = [title, f"{titles[database]}, clip {row + 1} of {len(store)}"]
         picture = _side_by_side(panels, names[: len(panels)], *([NO_FACE] if rejected else []))
-        return np.vstack([picture, _legend(picture.shape[1])])
+        return np.vstack([picture, _legend(picture.shape[1], detection)])
 
     database = choice("database", [(titles[name], name) for name in stores])
     clip = slider("clip", 1, 1, len(stores[database.value]))
@@ -384,14 +386,15 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
     )
 
 
-def _legend(width: int) -> np.ndarray:
-    """What the colours of the clip browser mean, (24, width, 3) uint8."""
-    line, x = np.full((24, width, 3), 255, np.uint8), 8
+def _legend(width: int, detection: str) -> np.ndarray:
+    """What was detected, and below it what the colours of the clip browser mean, (48, width, 3) uint8."""
+    lines, x = np.full((48, width, 3), 255, np.uint8), 8
+    cv2.putText(lines, detection, (x, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     for colour, name in {POINTS: "landmarks", CROP: "crop", BOX: "detected box", NO_FACE: "no face"}.items():
-        cv2.rectangle(line, (x, 6), (x + 16, 16), colour, -1)
-        cv2.putText(line, name, (x + 22, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.rectangle(lines, (x, 30), (x + 16, 40), colour, -1)
+        cv2.putText(lines, name, (x + 22, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
         x += 40 + 8 * len(name)
-    return line
+    return lines
 
 
 def source_frame(store: Store, row: int, frame: int, recording: databases.Sequence) -> np.ndarray | None:

@@ -190,7 +190,8 @@ def _run_papermill(
     import papermill
 
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it doubts defaults that it can't parse
+    # It doubts defaults that it can't parse, and tells of a kernel that died, which an exception says, too.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the Jupyter libraries' own deprecations
         papermill.execute_notebook(

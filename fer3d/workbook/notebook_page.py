@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 
 from fer3d import files, paths
 from fer3d.workbook import refresh
+from fer3d.workbook.notebook import read
 
 _CELLS = """
 {%- extends "classic/base.html.j2" -%}
@@ -60,7 +61,7 @@ class Heading:
 
 def plan(notebook: Path, run: Path) -> Page:
     """The title and the place of a notebook's page."""
-    content = nbformat.read(notebook, as_version=4)
+    content = read(notebook)
     folder = notebook.parent.relative_to(run)
     about = "" if folder == Path("notebooks") else ", ".join(folder.parts)
     name = "-".join([*folder.parts, notebook.stem]).removeprefix("notebooks-") + ".html"

@@ -17,7 +17,7 @@ import pandas as pd
 from fer3d import config, files, labels
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
-from fer3d.workbook import claims, models, report
+from fer3d.workbook import claims, models, pipeline, report
 from fer3d.workers import processors
 
 BEGIN, END = "<!-- results: made by fer3d publish -->", "<!-- end of results -->"
@@ -50,8 +50,9 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
     found = list(report.results(run))
     if not found:
         raise InputError(f"{run} has no finished training", "make tables")
-    if real := [row.data for row in found if not row.is_standin]:
+    if real := [name for row in found for name in row.made_of["data"] if pipeline.SYNTHETIC not in name]:
         raise InputError(f"{run} has results on {real[0]}, which may not be published: expected only synthetic data")
+    _check_alike(run, found)
     text = readme.read_text(encoding="utf-8")
     if not _SECTION.search(text):
         raise InputError(f"{readme} lacks the lines {BEGIN} and {END}")
@@ -63,7 +64,7 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
             pooled = metrics.pool([metrics.read_predictions(each) for each in row.folders]).round(3)
             files.write_csv(folder / "predictions" / f"{row.figure_name}.csv", pooled)
             if row.model in DRAWN:
-                _copy_figure(run, folder, row.figure_name)
+                _copy_figure(run, folder, row)
         files.write_json(folder / "about.json", _about(run, found))
     files.write_text(readme, _SECTION.sub(lambda _: f"{BEGIN}\n{section(out)}\n{END}", text))
     return out
@@ -78,13 +79,26 @@ def current(readme: Path) -> str:
     return found[0].removeprefix(BEGIN).removesuffix(END).strip("\n") if found else ""
 
 
-def _copy_figure(run: Path, folder: Path, name: str) -> None:
+def _check_alike(run: Path, found: list[report.Result]) -> None:
+    """An `InputError` where the rows were not all computed by one program, on one state of each database."""
+    programs = {row.made_of["fer3d"] for row in found if not row.is_baseline}
+    stores = {(name, source["fingerprint"]) for row in found for name, source in row.made_of["data"].items()}
+    unlike = len(programs) > 1 or len(stores) > len({name for name, _ in stores})
+    if unlike or any(row.stale_folds for row in found):
+        raise InputError(f"{run} has results of several programs or states of the data", "the command that made it")
+
+
+def _copy_figure(run: Path, folder: Path, row: report.Result) -> None:
+    """The confusion matrix that the report drew of the row's clips."""
     (folder / "figures").mkdir(exist_ok=True)
     for suffix in (".svg", ".csv"):
-        figure = run / "figures" / f"{name}{suffix}"
+        figure = run / "figures" / f"{row.figure_name}{suffix}"
         if not figure.is_file():
             raise InputError(f"there is no {figure}", f"fer3d report {run}")
         shutil.copy(figure, folder / "figures")
+    drawn = pd.read_csv(folder / "figures" / f"{row.figure_name}.csv").drop(columns="true")
+    if drawn.to_numpy().tolist() != row.metrics["confusion"]:
+        raise InputError(f"{run}/figures/{row.figure_name}.svg is older than the trainings", f"fer3d report {run}")
 
 
 def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
@@ -97,6 +111,7 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
     seconds = sum(files.read_json(folder / "metrics.json").get("seconds", 0) for folder in trained)
     words = ["make", "tables", *([f"PROFILE={profile}"] if profile != "tables" else [])]
     words += [f"SEEDS={seeds}"] if seeds > 1 else []
+    words += [f"RUN={run.name}"] if run.name != profile else []
     return {
         "command": shlex.join(words),
         "run": run.name,
@@ -138,7 +153,9 @@ def section(folder: Path) -> str:
     for rows, how in zip(tables, ("", ", from the three others"), strict=True):
         of_database = [rows[rows["database"] == name].set_index("model") for name in labels.TITLES if len(rows)]
         lines += [_row(of, how) for of in of_database if len(of)]
-    lines += ["", f"Command: `{about['command']}`, then `fer3d publish`."]
+    lines += ["", f"Command: `{about['command']}`, then `fer3d publish reports/runs/{about['run']}`. "]
+    lines[-1] += "[docs/results.md](docs/results.md) has all other figures with their commands; the [model card]"
+    lines[-1] += "(fer3d/weights/synthetic/README.md) describes the shipped weights."
     if claimed := _claims(tested):
         lines += ["", *(f"- {sentence}" for sentence in claimed)]
     if below := _below(tables):

@@ -142,8 +142,7 @@ def write(run: Path) -> Path:
     for name, cross in (("table1", False), ("table2", True)):
         files.write_csv(run / "tables" / f"{name}.csv", table([result for result in found if result.cross is cross]))
     tested = claims.test(found)
-    if tested:
-        files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
+    files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
     pages = [notebook_page.plan(notebook, run) for notebook in _executed_notebooks(run)]
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -197,7 +196,6 @@ def _result(database: str, model: str, cross: bool, finished: dict[int, list[Pat
     }
     folders = alike[0]
     tables = [metrics.read_predictions(folder) for folder in folders]
-    left_out = files.read_json(folders[0] / "metrics.json")["left_out"]
     return Result(
         database=database,
         model=model,
@@ -207,7 +205,7 @@ def _result(database: str, model: str, cross: bool, finished: dict[int, list[Pat
         metrics=metrics.evaluate(metrics.pool(tables)),
         over_folds=metrics.over_folds(tables),
         made_of=made_of,
-        left_out=left_out,
+        left_out=_left_out(folders[0]),
         stale_folds=tuple(folder.name for folder in finished[0] if folder not in folders),
     )
 
@@ -215,14 +213,24 @@ def _result(database: str, model: str, cross: bool, finished: dict[int, list[Pat
 def _made_of(folder: Path) -> dict[str, Any]:
     """What a training was made of: program, profile, number of folds, data by printed name, the tested one first."""
     info = files.read_json(folder / "model.json")
-    sources = [info["data"]["test"], *info["data"]["train"]]
-    data = {info["titles"][source["database"]]: source for source in sources}
-    return {
-        "fer3d": info["fer3d"],
-        "profile": info["profile"],
-        "data": data,
-        "folds": info["data"]["split"].get("folds"),
-    }
+    try:
+        sources = [info["data"]["test"], *info["data"]["train"]]
+        data = {info["titles"][source["database"]]: source for source in sources}
+        folds = info["data"]["split"].get("folds")
+        return {"fer3d": info["fer3d"], "profile": info["profile"], "data": data, "folds": folds}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _foreign(folder) from error
+
+
+def _left_out(folder: Path) -> dict[str, int]:
+    try:
+        return dict(files.read_json(folder / "metrics.json")["left_out"])
+    except (KeyError, TypeError) as error:
+        raise _foreign(folder) from error
+
+
+def _foreign(folder: Path) -> InputError:
+    return InputError(f"{folder} is no training of this version of fer3d", "a run without it")
 
 
 def _but_seed(made_of: dict[str, Any]) -> dict[str, Any]:

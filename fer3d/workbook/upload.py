@@ -4,6 +4,7 @@ Apart from the others, so that their notebooks do not depend on the network.
 """
 
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from fer3d import own_video, video_report
+from fer3d.errors import InputError
+from fer3d.evaluation import canvas
 from fer3d.own_video import Options, Weights
 from fer3d.workbook.explore import Explorer
 
@@ -30,8 +33,11 @@ def own_recording(source: Path, trained: Weights) -> Explorer:
             if upload:  # the browser's name of the file is not used but for its end
                 shown = Path(folder) / f"uploaded{Path(upload[0]['name']).suffix[:6]}"
                 shown.write_bytes(upload[0]["content"])
-            recording = own_video.open_recording(str(shown), trained, Options())
-            rows = [row for _, ended in own_video.watch(recording, trained, Options()) for row in ended]
+            try:
+                recording = own_video.open_recording(str(shown), trained, Options())
+                rows = [row for _, ended in own_video.watch(recording, trained, Options()) for row in ended]
+            except InputError as error:  # in the place of the earlier picture
+                return canvas.empty(9, 1.5, textwrap.fill(str(error), 80))
         return video_report.timeline(recording, rows, trained)[0]
 
     return Explorer(draw, upload=widgets.FileUpload(accept="video/*,image/*", multiple=False))

@@ -7,6 +7,7 @@ from trees import LFS_POINTER, cremad_clip, read, write_text, write_video
 
 from fer3d.data import databases
 from fer3d.data.databases import Skipped
+from fer3d.data.databases.release import Release
 
 
 def test_actor_and_emotion_are_in_the_name(tmp_path: Path) -> None:
@@ -30,6 +31,7 @@ def test_the_owners_faulty_clips_are_left_out_by_name(tmp_path: Path) -> None:
     faulty = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
     for name in (*faulty, "1064_IEO_DIS_HI"):
         cremad_clip(tmp_path, name)
+    assert list(databases.READERS["cremad"].people(Release(tmp_path))) == ["1064"], "1076 has faulty clips only"
     sequences, skipped = read("cremad", tmp_path)
     assert list(sequences) == ["1064_IEO_DIS_HI"] and tuple(skipped) == faulty
     assert all(why.startswith("faulty in the release: ") for why in skipped.values())

@@ -63,6 +63,24 @@ def test_the_users_table_overrides_the_view(release: Path, outside: bool) -> Non
     assert not skipped
 
 
+def test_the_users_table_counts_where_the_session_file_is_broken(release: Path) -> None:
+    write_text(release / "Sessions" / "2" / "session.xml", "")
+    assert "S001-002" not in read("mmi", release)[0]
+    write_text(release / "views.csv", "session,rotation,half\n2,90,\n")
+    assert read("mmi", release)[0]["S001-002"].views == (View(90),)
+
+
+def test_images_take_the_place_of_a_video_that_is_broken(release: Path) -> None:
+    folder = release / "Sessions" / "2"
+    for number in range(3):
+        write_image(folder / "S001-002" / f"{number}.png")
+    assert not read("mmi", release)[0]["S001-002"].images
+    (folder / "S001-002.avi").write_bytes(bytes(100))
+    sequences, skipped = read("mmi", release)
+    assert len(sequences["S001-002"].images) == 3
+    assert skipped["Sessions/2/S001-002.avi"].endswith("S001-002 is used")
+
+
 @pytest.mark.parametrize("line", ["2,45,", "2,90,top", "2,x,left", "2", "2,90"])
 def test_a_wrong_views_file_is_one_clear_line(release: Path, line: str) -> None:
     write_text(release / "views.csv", f"session,rotation,half\n{line}\n")

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from trees import LFS_POINTER, ravdess_take, read, write_text
 
+from fer3d.data import databases
+from fer3d.data.databases.release import Release
+
 
 def test_each_take_counts_once_and_the_one_without_sound_first(tmp_path: Path) -> None:
     ravdess_take(tmp_path, 1, "01-03", "01")
@@ -37,6 +40,8 @@ def test_a_damaged_file_is_replaced_by_the_same_take_with_sound(tmp_path: Path) 
 def test_codes_and_actors_that_do_not_exist_are_left_out(tmp_path: Path) -> None:
     for actor, code in ((1, "01-03"), (1, "01-09"), (25, "01-03"), (0, "02-03")):
         ravdess_take(tmp_path, actor, code)
+    ravdess_take(tmp_path, 7, "01-03", "03")  # sound only
+    assert list(databases.READERS["ravdess"].people(Release(tmp_path))) == ["Actor_01"]
     sequences, skipped = read("ravdess", tmp_path)
     assert len(sequences) == 1 and len(skipped) == 3
     assert all("actors are 01 to 24, emotions 01 to 08" in why for why in skipped.values())

@@ -11,6 +11,7 @@ from trees import build_table, read, write_image, write_text, write_video
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, splits
 from fer3d.data.databases import Skipped
+from fer3d.data.databases.release import Release
 from fer3d.data.faces import FaceTracker
 from fer3d.errors import InputError
 
@@ -71,6 +72,22 @@ def test_unknown_labels_missing_files_and_subjects_are_listed_by_line(table: Tab
         "line 7": "a folder without images",
     }
     assert found["line 4"][1] == "b.avi" and list(read("table", root)[0]) == ["a.avi"]
+
+
+def test_files_that_differ_in_letter_case_alone_are_told_apart(table: Table) -> None:
+    root = table("b.avi,happy,ben", "B.avi,sad,bea", "A.AVI,fear,anna")
+    for name in ("b.avi", "B.avi"):
+        write_video(root / name)
+    sequences, skipped = read("table", root)
+    found = {s.subject: s.source.name for s in sequences.values()}
+    assert found == {"ben": "b.avi", "bea": "B.avi", "anna": "a.avi"} and not skipped
+
+
+def test_people_are_those_of_labelled_recordings(table: Table) -> None:
+    root = table(
+        "a.avi,happy,anna,0", "stills,sad,ben,", "stills,,cleo,2", "*,pain,dora,", columns="path,label,subject,fold"
+    )
+    assert databases.READERS["table"].people(Release(root)) == {"anna": 0, "ben": None}
 
 
 def test_a_declared_class_is_known_wherever_the_line_stands(table: Table) -> None:

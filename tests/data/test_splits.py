@@ -69,7 +69,7 @@ def test_folds_are_made_though_no_class_has_a_clip_for_each():
 
 @pytest.mark.parametrize("fold", [-1, 5])
 def test_unknown_fold(fold):
-    with pytest.raises(InputError, match="--fold 4"):
+    with pytest.raises(InputError, match="folds are 0 to 4"):
         splits.fold_split(manifest(), fold, 5)
 
 

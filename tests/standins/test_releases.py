@@ -46,6 +46,11 @@ def test_a_finished_release_and_a_foreign_folder_are_left_alone(tmp_path: Path) 
     with pytest.raises(InputError, match="holds other things"):
         standins.write("ckplus", foreign, subjects=1)
     assert (foreign / "mine.txt").read_text() == "precious"
+    (tmp_path / "new.truth").mkdir()
+    (tmp_path / "new.truth" / "mine.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"new\.truth holds other things"):
+        standins.write("ckplus", tmp_path / "new", subjects=1)
+    assert (tmp_path / "new.truth" / "mine.txt").read_text() == "precious"
 
 
 @pytest.mark.parametrize("subjects", [1, 12, 60, 118])

@@ -13,8 +13,9 @@ from fer3d import files, labels
 from fer3d.data import splits
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
+from fer3d.model import weights
 from fer3d.training.inference import predict
-from fer3d.training.run import load_model, read_metrics
+from fer3d.training.run import load_model, read_config, read_metrics
 from fer3d.training.train import train
 
 
@@ -169,6 +170,16 @@ def test_a_loaded_model_predicts_the_same(store, straight):
     assert model.network.classes == labels.CLASSES["mmi"] and not model.network.training
     again = predict(model, store, tested)
     pd.testing.assert_frame_equal(again, metrics.read_predictions(straight), check_dtype=False, rtol=1e-6)
+
+
+def test_a_model_predicts_on_another_device_than_it_was_trained_on(store, straight, tmp_path):
+    run = shutil.copytree(straight, tmp_path / "run")
+    stored, _ = weights.read(run / "model.safetensors", files.fingerprint(read_config(run)))
+    info = files.read_json(run / "model.json")
+    info["profile"]["training"]["device"] = "cuda"
+    files.write_json(run / "model.json", info)
+    weights.write(run / "model.safetensors", stored, files.fingerprint(read_config(run)))
+    assert len(predict(load_model(run), store, np.arange(3))) == 3
 
 
 def test_a_model_refuses_what_does_not_fit(straight):

@@ -167,6 +167,7 @@ def test_cross_database(tmp_path):
         (lambda s, o: train([], o, PROFILE), "--test"),
         (lambda s, o: train([s], o, PROFILE, fold=3), "fold 3"),
         (lambda s, o: train([s], o, PROFILE, test=s), "other databases"),
+        (lambda s, o: train([s, s], o, PROFILE, test=moving_dots("ckplus")), "given twice"),
         (lambda s, o: train([moving_dots(subjects=1)], o, PROFILE), "1 subjects"),
         (lambda s, o: train([s], o, dataclasses.replace(PROFILE, published_folds=True)), "no published folds"),
         (lambda s, o: train([moving_dots(names=("relief", "fear"))], o, PROFILE), "relief"),
@@ -180,6 +181,16 @@ def test_unusable_input_is_one_line_and_leaves_no_result(store, tmp_path, call, 
         call(store, tmp_path / "run")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_weights_that_have_learned_the_test_clips_are_no_start(store, straight, tmp_path):
+    profile = with_training(epochs=1)
+    for test, fold in ((None, 1), (store, 0)):
+        learned = [store] if test is None else [moving_dots("ckplus")]
+        with pytest.raises(InputError, match="has learned clips that are tested here; try a run with the same fold"):
+            train(learned, tmp_path / "run", profile, fold=fold, test=test, pretrained=straight)
+    assert not (tmp_path / "run").exists()
+    train([store], tmp_path / "run", profile, fold=0, pretrained=straight)
 
 
 def test_nobody_tested_is_trained_on(store, straight):

@@ -7,6 +7,7 @@ from dots import PROFILE, moving_dots
 
 from fer3d import config, files, paths
 from fer3d.data import splits
+from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.training.task import Task
 from fer3d.workbook import baselines, models, pipeline
@@ -57,6 +58,25 @@ def test_no_row_learns_from_its_test_clips(tmp_path: Path, monkeypatch: pytest.M
     for train, test in seen:
         splits.assert_disjoint(train, test)
     assert set(seen[-1][0]["database"]) == {"mmi"} and set(seen[-1][1]["database"]) == {"fera"}
+
+
+def test_one_class_to_learn_from_is_predicted_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned, tested = moving_dots("mmi"), moving_dots("fera")
+    learned.manifest["label"] = "anger"
+    monkeypatch.setattr(pipeline, "store", lambda database, profile: {"mmi": learned, "fera": tested}[database])
+    baselines.run("fera", SPLITS[-1:], "test", tmp_path)
+    for model in models.CLASSICAL:
+        assert set(metrics.read_predictions(Job("fera", model, 0, ("mmi",)).folder(tmp_path))["prediction"]) == {
+            "anger"
+        }
+
+
+def test_a_split_that_is_not_there_leaves_what_was_made_before(tmp_path: Path) -> None:
+    baselines.run("fera", SPLITS[-1:], "test", tmp_path)
+    before = content(tmp_path)
+    with pytest.raises(InputError, match="fold 9 does not exist"):
+        baselines.run("fera", [SPLITS[0], Job("fera", "", 9)], "test", tmp_path)
+    assert content(tmp_path) == before
 
 
 def test_the_same_call_gives_the_same_bytes_and_one_that_is_interrupted_leaves_no_mark(

@@ -70,7 +70,7 @@ def test_the_readme_shows_every_model_beside_the_paper_and_what_is_incomplete(pu
     assert cells[4].startswith("94.4 [") and "folds" not in cells[4]
     assert cells[5] == "–", "a model that is not there"
     assert "3D beats 2D, CK+ (synthetic), 3 of 5 folds: shown (" in shown and "one training each" in shown
-    assert "`make tables PROFILE=tiny`" in shown
+    assert "`make tables PROFILE=tiny RUN=tables`, then `fer3d publish reports/runs/tables`" in shown
 
 
 def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
@@ -87,6 +87,35 @@ def test_results_on_licensed_data_are_not_published(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="may not be published"):
         publish.publish(run, tmp_path / "synthetic", readme)
     assert "earlier figures" in readme.read_text() and not (tmp_path / "synthetic").exists()
+
+
+@pytest.mark.parametrize("data", [["CK+", "MMI (synthetic)"], ["CK+ (synthetic)", "MMI"]])
+def test_a_row_with_any_licensed_data_is_not_published(data: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    finish(run, pipeline.Job("ckplus", "3d+landmarks", trained_on=("mmi",)), TRUTH, 3, data)
+    report.write(run)
+    with pytest.raises(InputError, match="may not be published"):
+        publish.publish(run, tmp_path / "synthetic", write_readme(tmp_path))
+
+
+def test_only_one_state_of_a_run_is_published(tmp_path: Path) -> None:
+    run, readme = tmp_path / "runs" / "tables", write_readme(tmp_path)
+    finish(run, pipeline.Job("ckplus", "3d+landmarks"), TRUTH, 3, ["CK+ (synthetic)"])
+    report.write(run)
+    publish.publish(run, tmp_path / "synthetic", readme)
+    finish(run, pipeline.Job("ckplus", "3d+landmarks", 1), TRUTH, 3, ["CK+ (synthetic)"])
+    with pytest.raises(InputError, match="older than the trainings; try fer3d report"):
+        publish.publish(run, tmp_path / "synthetic", readme)
+    finish(run, pipeline.Job("ckplus", "3d"), TRUTH, 3, ["CK+ (synthetic)"])
+    report.write(run)
+    made = run / "ckplus" / "3d" / "fold0" / "model.json"
+    for old in ('"fer3d": "0"', '"fingerprint": "abc"'):
+        text = made.read_text()
+        made.write_text(text.replace(old, old[:-2] + 'x"'))
+        with pytest.raises(InputError, match="several programs or states of the data"):
+            publish.publish(run, tmp_path / "synthetic", readme)
+        made.write_text(text)
+    assert "1 of 5 folds" in readme.read_text() and len(pd.read_csv(tmp_path / "synthetic" / "table1.csv")) == 1
 
 
 def test_the_readme_shows_the_committed_results() -> None:

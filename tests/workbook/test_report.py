@@ -15,7 +15,7 @@ from rows import finish
 
 from fer3d import config
 from fer3d.errors import InputError
-from fer3d.workbook import pipeline, report
+from fer3d.workbook import claims, pipeline, report
 
 
 def execute(path: Path, title: str) -> None:
@@ -167,6 +167,19 @@ def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
     assert "fold0 left out: made with other settings or data" in text(report.write(tmp_path))
 
 
+def test_a_foreign_training_and_a_broken_notebook_are_one_clear_line(tmp_path: Path) -> None:
+    finish(tmp_path, pipeline.Job("ckplus", "3d"), ["surprise"] * 6, 3, ["CK+ (synthetic)"])
+    notebook = tmp_path / "notebooks" / "01_data_prep.ipynb"
+    notebook.parent.mkdir()
+    notebook.write_text('{"cells": [')
+    with pytest.raises(InputError, match="is not a notebook"):
+        report.write(tmp_path)
+    for name, content in (("metrics.json", "[]"), ("model.json", "{}"), ("model.json", '{"data": []}')):
+        (tmp_path / "ckplus" / "3d" / "fold0" / name).write_text(content)
+        with pytest.raises(InputError, match="fold0 is no training of this version"):
+            list(report.results(tmp_path))
+
+
 def test_a_folder_without_a_training_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished training"):
         report.write(tmp_path)
@@ -205,6 +218,26 @@ def test_claims_are_tested_on_all_seeds_and_on_all_databases_together(tmp_path: 
     assert found.loc["all", "verdict"].startswith("3D beats 2D, ckplus, 1 of 5 folds; mmi, 1 of 5 folds: shown (+75.0")
     rows = pd.read_csv(tmp_path / "tables" / "table1.csv")
     assert rows["n"].tolist() == [24] * 4, "the rows are of one training a fold"
+
+
+def test_rows_of_different_data_or_programs_are_not_compared(tmp_path: Path) -> None:
+    for model in ("2d", "3d"):
+        finish(tmp_path, pipeline.Job("ckplus", model), ["surprise"] * 6, 3, ["CK+"])
+    assert claims.test(report.results(tmp_path))
+    made = tmp_path / "ckplus" / "3d" / "fold0" / "model.json"
+    for old, new in (('"fingerprint": "abc"', '"fingerprint": "other"'), ('"fer3d": "0"', '"fer3d": "1"')):
+        text = made.read_text()
+        made.write_text(text.replace(old, new))
+        assert text != made.read_text() and not claims.test(report.results(tmp_path)), new
+        made.write_text(text)
+
+
+def test_a_claim_names_the_folds_that_both_models_have(tmp_path: Path) -> None:
+    for model, folds in (("2d", (0, 1)), ("3d", (1, 2))):
+        for fold in folds:
+            finish(tmp_path, pipeline.Job("ckplus", model, fold), ["surprise"] * 6, 3, ["CK+"])
+    (tested,) = claims.test(report.results(tmp_path))
+    assert tested.data == "CK+, 1 of 5 folds" and tested.result["n"] == 6
 
 
 def test_rows_without_a_network_are_rows_like_all_others(tmp_path: Path) -> None:

@@ -50,9 +50,9 @@ def looks_like(release: Release) -> bool:
 
 
 def people(release: Release) -> dict[str, int | None]:
-    """The actors, by the names of the files; no fold is given."""
+    """The actors of the clips that are used, by the names of the files; no fold is given."""
     clips = (clip_of(recording.name) for level in release.walk() for recording in recordings(level))
-    return {clip[1]: None for clip in clips if clip}
+    return {clip[1]: None for clip in clips if clip and int(clip[1]) in _ACTORS and clip[0] not in FAULTY}
 
 
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:

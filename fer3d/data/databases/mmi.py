@@ -105,8 +105,8 @@ def _sequence(release: Release, stem: str, recording: Recording, session: Path, 
     if tags is None:
         raise UnusableFile("no metatags", f"{stem}.xml", remedy="")
     label = _emotion(tags)
-    view = _view(files, stem)
-    if override is None and view == "1":
+    view = "" if override else _view(files, stem)
+    if view == "1":
         raise UnusableFile("profile view only", remedy="views.csv, if that is wrong")
     size = release.check(recording)
     units: tuple[tuple[int, float], ...] = ()

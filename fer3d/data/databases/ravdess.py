@@ -43,9 +43,10 @@ def looks_like(release: Release) -> bool:
 
 
 def people(release: Release) -> dict[str, int | None]:
-    """The actors, by the names of the files; no fold is given."""
+    """The actors who are seen, by the names of the files; no fold is given."""
     takes = (take_of(recording.name) for level in release.walk() for recording in recordings(level))
-    return {f"Actor_{take[3]}": None for take in takes if take}
+    seen = (take for take in takes if take and take[1] != _AUDIO_ONLY and int(take[3]) in _ACTORS)
+    return {f"Actor_{take[3]}": None for take in seen}
 
 
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:

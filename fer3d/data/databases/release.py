@@ -148,10 +148,12 @@ class Release:
     def choose(self, candidates: Iterable[Recording]) -> Recording:
         """Of several recordings that claim to be the same, the one to use; the others are noted, but for its copies.
 
-        A video comes before a folder of images, which may have been made of it. For the rest, see `fullest`.
+        A video that can be used comes before a folder of images, which may have been made of it. For the rest, see
+        `fullest`.
         """
         places = sorted(candidates, key=lambda recording: bool(recording.images))
-        alike = [place for place in places if bool(place.images) is bool(places[0].images)]
+        videos, folders = ([place for place in places if bool(place.images) is images] for images in (False, True))
+        alike = videos if not folders or any(_recorded_pixels(video.source) for video in videos) else folders
         files, others = fullest([place.files for place in alike], _recorded_pixels)
         chosen = next(place for place in alike if place.files == files)
         for other in places:

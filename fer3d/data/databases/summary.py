@@ -80,7 +80,7 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
 
 
 def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
-    """What of a recording decodes, and its flaws, of the file that is ``shown``."""
+    """What of a recording, or of its part, decodes, and the flaws of the file, which is ``shown``."""
     count, first, last, flaws = 0, math.nan, math.nan, []
     bar = tqdm(desc=sequence.name, unit="frame", disable=None, leave=False)
     with bar:
@@ -88,6 +88,8 @@ def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
             for item in read_timed(sequence.source, sequence.images, frame_rate=sequence.frame_rate):
                 if isinstance(item, Flaw):
                     flaws.append(Skipped(shown, item.why))
+                    continue
+                if not sequence.first <= item.number < (sequence.last or math.inf):
                     continue
                 count, first, last = count + 1, first if count else item.seconds, item.seconds
                 bar.update()

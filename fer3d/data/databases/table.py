@@ -38,6 +38,7 @@ MAX_BYTES = 2**24
 _COLUMNS = frozenset({"path", "label", "subject", "start", "end", "start_frame", "end_frame", "fold"})
 _REQUIRED = ("path", "label", "subject")
 _CLASS = re.compile(r"\w[\w -]{0,39}")
+_FOLD = re.compile(r"[0-9]{1,3}")
 
 
 class _Files:
@@ -53,8 +54,9 @@ class _Files:
         for part in filter(lambda part: part not in ("", "."), re.split(r"[/\\]", path)):
             if found not in self._names:
                 entries = [entry for kind in self._release.listing(found) for entry in kind]
-                self._names[found] = {_folded(entry.name): entry for entry in entries}
-            below = self._names[found].get(_folded(part))
+                exact = {entry.name: entry for entry in entries}
+                self._names[found] = {_folded(entry.name): entry for entry in entries} | exact
+            below = self._names[found].get(part) or self._names[found].get(_folded(part))
             if below is None:
                 raise UnusableFile("no such file", path, remedy=f"its path from the folder of {FILE}")
             found = below
@@ -67,9 +69,9 @@ def looks_like(release: Release) -> bool:
 
 
 def people(release: Release) -> dict[str, int | None]:
-    """The subjects that the table names, and the fold of each."""
-    rows = [row for row in _rows(release) if row["subject"]]
-    return {row["subject"]: int(row["fold"]) if row["fold"].isdecimal() else None for row in rows}
+    """The subjects of the labelled recordings, and the fold of each."""
+    rows = [row for row in _rows(release) if row["subject"] and row["label"] and row["path"] != "*"]
+    return {row["subject"]: int(row["fold"]) if _FOLD.fullmatch(row["fold"]) else None for row in rows}
 
 
 def classes(release: Release) -> set[str]:
@@ -132,7 +134,7 @@ class _Known:
         """The fold of a line; None in a table without folds."""
         if not self.has_folds:
             return None
-        if not row["fold"].isdecimal() or len(row["fold"]) > 3:
+        if not _FOLD.fullmatch(row["fold"]):
             raise UnusableFile(f"fold {row['fold']!r} is not a whole number", row["path"], "a fold in every line")
         before, line = self.folds.setdefault(row["subject"], (row["fold"], row["line"]))
         if int(before) != int(row["fold"]):
@@ -199,7 +201,7 @@ def _rows(release: Release) -> Iterator[dict[str, str]]:
     try:
         content = read_bytes(path, MAX_BYTES)
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        lines = text.splitlines()
+        lines = text.splitlines() or [""]
         delimiter = max(",;\t", key=lines[0].count)
         table = csv.reader(lines, delimiter=delimiter, strict=True)
         columns = [column.strip().lower() for column in next(table)]

@@ -78,15 +78,16 @@ def write(
     arguments["code"] = program.digest(__name__)
     with files.lock(out):
         ours = (truth / "plan.json").exists()
-        if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out} holds other things: expected a new or empty folder", "another --out")
+        for place in (out, truth):
+            if place.exists() and not ours and (not place.is_dir() or any(place.iterdir())):
+                raise InputError(f"{place} holds other things: expected a new or empty folder", "another --out")
         begun = ours and files.read_json(truth / "plan.json") == arguments
         if begun and out.exists() and (truth / "counts.json").exists():
             return files.read_json(truth / "counts.json")
         growing = out.parent / f".{out.name}.growing"
         if not (begun and growing.exists()):  # nothing to resume
             shutil.rmtree(growing, ignore_errors=True)
-            shutil.rmtree(truth, ignore_errors=True)
+            _empty(truth)
             growing.mkdir(parents=True, exist_ok=True)
             files.write_json(truth / "plan.json", arguments)
         plans = LAYOUTS[database].plan(subjects, seed, recordings)
@@ -100,6 +101,15 @@ def write(
         counts = _counts(database, ground_truth(out))
         files.write_json(truth / "counts.json", counts)
         return counts
+
+
+def _empty(truth: Path) -> None:
+    """Remove an earlier release's truth but for its plan, by which the folder is known as one of ours."""
+    for entry in truth.glob("*"):
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != "plan.json":
+            entry.unlink()
 
 
 def truth_folder(out: Path) -> Path:

@@ -1,0 +1,183 @@
+"""`make test-browser`, second part: notebooks run whole in JupyterLab and in Voila, and explorers follow the keys.
+
+Not part of `make test`: it needs Chromium and the extras ``browser`` and ``voila``. The notebooks are copies with the
+tiny profile. The servers listen on 127.0.0.1 only, with folders of their own for settings and state.
+"""
+
+import itertools
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import chromium
+import pytest
+import requests
+from playwright.sync_api import Browser, Locator, Page
+from tiny_notebooks import write_copies
+
+from fer3d import paths
+from fer3d.workbook import pipeline
+
+pytestmark = pytest.mark.timeout(7200)
+LAPTOP = {"width": 1366, "height": 768}
+SECONDS = float(os.environ.get("FER3D_BROWSER_SECONDS", "900"))
+"""The longest that a notebook may run; two free cores need a minute."""
+NAMES = sorted(path.name for path in paths.NOTEBOOKS.glob("0*.ipynb"))
+EXPLORERS = {"01_data_prep": 1, "02_landmark_filters": 2, "03_model": 1, "05_evaluation": 1, "07_own_video": 1}
+"""How many each notebook has."""
+EXPLORER = ".widget-vbox:not(.widget-vbox *):has(img)"
+KEYS = {
+    "input[type=range]": ("ArrowRight", "ArrowLeft"),
+    "select": ("ArrowDown", "ArrowUp"),
+    "input[type=checkbox]": ("Space",),
+}
+"""The controls of an explorer that change its picture, and the keys that move them."""
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page, also those out of sight
+    "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the copies, whose data are prepared, and the servers' settings."""
+    place = tmp_path_factory.mktemp("served")
+    for database in pipeline.DATABASES:
+        pipeline.store(database, "tiny")
+    write_copies(place / "notebooks")
+    for name, settings in SETTINGS.items():
+        file = place / "SETTINGS" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(settings))
+    return place
+
+
+@contextmanager
+def served(place: Path, program: str, *options: str, ready: str) -> Iterator[str]:
+    """The address of a server on the copies, which answers at the path ``ready``."""
+    folders = {"CONFIG": "JUPYTER_CONFIG_DIR", "RUNTIME": "JUPYTER_RUNTIME_DIR", "IPYTHON": "IPYTHONDIR"}
+    folders |= {"SETTINGS": "JUPYTERLAB_SETTINGS_DIR", "WORKSPACES": "JUPYTERLAB_WORKSPACES_DIR"}
+    environment = os.environ | {name: str(place / folder) for folder, name in folders.items()}
+    environment |= {"FER3D_DATA": str(paths.data()), "FER3D_REPORTS": str(place / "reports")}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", program, str(place / "notebooks"), "--no-browser", f"--port={port}", *options]
+    with (place / f"{program}.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{address}{ready}", server)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            if requests.get(address, timeout=5).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.5)
+    raise TimeoutError(address)
+
+
+@pytest.fixture(scope="module")
+def lab(place: Path) -> Iterator[str]:
+    """A JupyterLab's address of a notebook, to be formatted with its name."""
+    token = secrets.token_hex(16)
+    options = ["--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    options += ["--allow-root", "--LabApp.extension_manager=readonly"]
+    with served(place, "jupyterlab", *options, ready=f"/api?token={token}") as address:
+        yield f"{address}/lab/tree/{{}}?token={token}&reset"
+
+
+@pytest.fixture(scope="module")
+def voila(place: Path) -> Iterator[str]:
+    """A Voila's address of a notebook, to be formatted with its name."""
+    with served(place, "voila", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0", ready="/") as address:
+        yield f"{address}/voila/render/{{}}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium.browser() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport=LAPTOP)
+    page.set_default_timeout(1000 * SECONDS)
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_whole_in_jupyterlab_and_its_explorers_follow_the_keys(name: str, lab: str, page: Page) -> None:
+    watched = chromium.Watched(page)
+    page.goto(lab.format(name))
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    _wait_until_done(page)
+    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts() == []
+    _try_explorers(page, f"{Path(name).stem}-lab")
+    assert watched.faults == []
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_explorers_follow_the_keys_in_voila(name: str, voila: str, page: Page) -> None:
+    watched = chromium.Watched(page)
+    page.goto(voila.format(f"{name}.ipynb"))
+    _try_explorers(page, f"{name}-voila")
+    assert watched.faults == []
+
+
+def _wait_until_done(page: Page) -> None:
+    """Wait until no cell waits or runs, and the last one has a number."""
+    prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt")
+    end = time.monotonic() + SECONDS
+    while True:
+        texts = [text for text in prompts.all_inner_texts() if text.strip()]
+        if texts and "[*]:" not in texts and texts[-1] != "[ ]:":
+            return
+        assert time.monotonic() < end, f"still running: cell {texts.index('[*]:')} of {len(texts)}"
+        page.wait_for_timeout(1000)
+
+
+def _try_explorers(page: Page, stem: str) -> None:
+    explorers = page.locator(EXPLORER)
+    for n in range(EXPLORERS.get(stem.rpartition("-")[0], 0)):
+        explorer = explorers.nth(n)
+        explorer.scroll_into_view_if_needed()
+        if explorer.locator(", ".join(KEYS)).count():
+            assert _moves(explorer), f"explorer {n} of {stem} stays as it is"
+        explorer.screenshot(path=chromium.screenshots() / f"{stem}-explorer{n}.png")
+    page.screenshot(path=chromium.screenshots() / f"{stem}.png")
+
+
+def _moves(explorer: Locator) -> bool:
+    """Whether a key changes the picture, pressed on one control after the other."""
+    picture = explorer.locator("img").last
+    for kind, keys in KEYS.items():
+        for control, key in itertools.product(explorer.locator(kind).all(), keys):
+            before = picture.get_attribute("src")
+            control.focus()
+            control.press(key)
+            for _ in range(100):
+                if picture.get_attribute("src") != before:
+                    return True
+                explorer.page.wait_for_timeout(100)
+    return False
