@@ -19,16 +19,14 @@ from pathlib import Path
 import chromium
 import pytest
 import requests
-from playwright.sync_api import Browser, Locator, Page
+from chromium import SECONDS
+from playwright.sync_api import Locator, Page
 from tiny_notebooks import write_copies
 
 from fer3d import paths
 from fer3d.workbook import pipeline
 
 pytestmark = pytest.mark.timeout(7200)
-LAPTOP = {"width": 1366, "height": 768}
-SECONDS = float(os.environ.get("FER3D_BROWSER_SECONDS", "900"))
-"""The longest that a notebook may run; two free cores need a minute."""
 NAMES = sorted(path.name for path in paths.NOTEBOOKS.glob("0*.ipynb"))
 EXPLORERS = {"01_data_prep": 1, "02_landmark_filters": 2, "03_model": 1, "05_evaluation": 1, "07_own_video": 1}
 """How many each notebook has."""
@@ -107,20 +105,6 @@ def voila(place: Path) -> Iterator[str]:
     """A Voila's address of a notebook, to be formatted with its name."""
     with served(place, "voila", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0", ready="/") as address:
         yield f"{address}/voila/render/{{}}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.browser() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport=LAPTOP)
-    page.set_default_timeout(1000 * SECONDS)
-    yield page
-    page.close()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,21 +6,20 @@ notebooks.
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 import chromium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from chromium import LAPTOP
+from playwright.sync_api import Page
 from rows import finish
 
 from fer3d import config, paths
 from fer3d.workbook import pipeline, report
 
 pytestmark = pytest.mark.timeout(1200)
-LAPTOP = {"width": 1366, "height": 768}
 PHONE = {"width": 390, "height": 844}
 PAPER = {"A4": 703, "Letter": 725}
 """What lies between margins of 12 mm, in CSS pixels."""
@@ -42,20 +41,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(notebook, folder)
     report.write(run)
     return run
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.browser() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport=LAPTOP)
-    page.set_default_timeout(300_000)
-    yield page
-    page.close()
 
 
 def shown(run: Path) -> list[Path]:

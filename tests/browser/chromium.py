@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSIDE = ("file", "data", "blob", "about")
 HERE = ("127.0.0.1", "localhost")
+LAPTOP = {"width": 1366, "height": 768}
+SECONDS = float(os.environ.get("FER3D_BROWSER_SECONDS", "900"))
+"""The longest that a page may take, a notebook that runs in it included; two free cores need a minute."""
 
 
 def find() -> str | None:
