@@ -1,6 +1,6 @@
 """Explorers: pictures that follow sliders, for JupyterLab and Voila.
 
-Only this module, `slider` and `upload` import ipywidgets.
+Only this module, `controls` and `upload` import ipywidgets.
 
 An explorer is a few value widgets and an ``ipywidgets.HTML`` whose picture a callback
 replaces. There is no ``Output`` and no ``interact``: both can block a notebook that is
@@ -36,7 +36,7 @@ from fer3d.model import filters
 from fer3d.standins.people.expression import PROTOTYPES
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
-from fer3d.workbook.slider import Slider
+from fer3d.workbook.controls import Choice, Slider
 
 
 class Explorer(widgets.VBox):
@@ -123,7 +123,7 @@ def slider(name: str, value: float, low: float, high: float, step: float = 1) ->
 def choice(name: str, options: Any, selected: Any = None) -> widgets.ValueWidget:
     """A drop-down list of options; the first one is selected unless another is named."""
     first = {} if selected is None else {"value": selected}
-    return widgets.Dropdown(options=list(options), description=name, **first)
+    return Choice(options=list(options), description=name, **first)
 
 
 def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
