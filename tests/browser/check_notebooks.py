@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import chromium
+import nbformat
 import pytest
 import requests
 from chromium import SECONDS
@@ -45,11 +46,15 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the copies, whose data are prepared, and the servers' settings."""
+    """A folder with the copies, without outputs, whose data are prepared, and the servers' settings."""
     place = tmp_path_factory.mktemp("served")
     for database in pipeline.DATABASES:
         pipeline.store(database, "tiny")
-    write_copies(place / "notebooks")
+    for copy in write_copies(place / "notebooks"):
+        content = nbformat.read(copy, as_version=4)
+        for cell in content.cells:
+            cell |= {"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}
+        nbformat.write(content, copy)
     for name, settings in SETTINGS.items():
         file = place / "SETTINGS" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
