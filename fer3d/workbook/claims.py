@@ -59,7 +59,7 @@ def test(rows: Iterable[Any]) -> list[Tested]:
     tested = []
     for claim in CLAIMS:
         pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
-        data = {}
+        data: dict[str, tuple[str, str]] = {}
         for database in labels.TITLES:
             one, other = found.get((*claim.first, database)), found.get((*claim.second, database))
             if one and other and _tested_alike(one, other):
@@ -68,9 +68,9 @@ def test(rows: Iterable[Any]) -> list[Tested]:
                     pairs[database], data[database] = (first, second), _data(one, other)
         if len(pairs) > 1:
             whole = [pd.concat(tables, ignore_index=True) for tables in zip(*pairs.values(), strict=True)]
-            tested.append(Tested(claim.name, ALL, "; ".join(data.values()), hypotheses.compare(*whole)))
+            tested.append(Tested(claim.name, ALL, _printed(data.values()), hypotheses.compare(*whole)))
         for database, pair in pairs.items():
-            tested.append(Tested(claim.name, database, data[database], hypotheses.compare(*pair)))
+            tested.append(Tested(claim.name, database, _printed([data[database]]), hypotheses.compare(*pair)))
     return tested
 
 
@@ -80,11 +80,19 @@ def _tested_alike(one: Any, other: Any) -> bool:
     return bool(first == second)
 
 
-def _data(*rows: Any) -> str:
+def _data(*rows: Any) -> tuple[str, str]:
     """The database, and of how many folds the clips are that both models were tested on."""
     within = [row for row in rows if not row.cross]
     shared = set.intersection(*({folder.name for folder in row.folders} for row in within))
-    return f"{within[0].data}, {len(shared)} of {within[0].made_of['folds']} folds"
+    return within[0].data, f"{len(shared)} of {within[0].made_of['folds']} folds"
+
+
+def _printed(data: Iterable[tuple[str, str]]) -> str:
+    """Databases and folds in words, those of as many folds together."""
+    alike: dict[str, list[str]] = {}
+    for name, folds in data:
+        alike.setdefault(folds, []).append(name)
+    return "; ".join(f"{', '.join(names)}, {folds}{' each' * (len(names) > 1)}" for folds, names in alike.items())
 
 
 def predictions(by_seed: dict[int, tuple[Path, ...]]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ function named(model, el, tag) {
   el.append(row);
   const show = () => {
     name.textContent = model.get("description");
+    name.classList.toggle("long", name.textContent.length > 12);
     input.setAttribute("aria-label", model.get("description"));
   };
   model.on("change", show);
@@ -62,7 +63,8 @@ export default {
 """
 _CSS = """
 .fer3d-control label { display: flex; gap: 6px; align-items: center; width: 300px; color: var(--jp-ui-font-color1); }
-.fer3d-control span { min-width: 76px; text-align: right; }
+.fer3d-control span { flex: 0 0 auto; width: 76px; text-align: right; }
+.fer3d-control span.long { width: 160px; }
 .fer3d-control input, .fer3d-control select { flex: 1; min-width: 90px; }
 .fer3d-control select { height: 26px; }
 .fer3d-control output { width: 34px; }

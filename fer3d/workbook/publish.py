@@ -30,7 +30,7 @@ _COLUMNS = {
     "3d+landmarks": "`3d+landmarks`",
     models.FINETUNED: "the same, fine-tuned",
     "r3d_18": "r3d_18's shape",
-    "linear": "linear, landmarks",
+    "linear": "linear on landmark motion",
     "lbp_top": "LBP-TOP, SVM",
 }
 """The models of the README's table, with the heads of their columns."""
@@ -143,9 +143,10 @@ def section(folder: Path) -> str:
     lines = [
         f"**Synthetic data**, profile `{about['settings']['name']}`: {about['settings']['clips']['size']} x "
         f"{about['settings']['clips']['size']} pixels, {about['settings']['network']['width']:g} of the channels, "
-        f"{about['settings']['training']['epochs']} epochs; {precision} on {about['processor']}. Accuracy in per cent "
-        "[95 % interval over subjects], one training a fold. [reports/synthetic](reports/synthetic) also has mean ± "
-        "standard deviation over folds, UAR, predictions and confusion matrices.",
+        f"{about['settings']['training']['epochs']} epochs from scratch or {config.FinetuningSettings().epochs} from "
+        f"the shipped weights; {precision} on {about['processor']}. Accuracy in per cent [95 % interval over "
+        "subjects], one training per fold. [reports/synthetic](reports/synthetic) also has mean ± standard deviation "
+        "over folds, UAR, predictions and confusion matrices.",
         "",
         f"| tested on | n clips (subjects) | {' | '.join(_COLUMNS.values())} | majority class | paper, licensed data |",
         "|---" * (4 + len(_COLUMNS)) + "|",
@@ -191,7 +192,8 @@ def _claims(tested: pd.DataFrame) -> list[str]:
     """The verdict on each claim, on all databases together where there are several."""
     if not len(tested):
         return []
-    return [str(rows["verdict"].iloc[0]) for _, rows in tested.groupby("claim", sort=False)]
+    sentences = [str(rows["verdict"].iloc[0]) for _, rows in tested.groupby("claim", sort=False)]
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
 
 
 def _below(tables: list[pd.DataFrame]) -> str:

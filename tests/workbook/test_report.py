@@ -215,7 +215,7 @@ def test_claims_are_tested_on_all_seeds_and_on_all_databases_together(tmp_path: 
     assert found["n"].to_dict() == {"all": 48, "ckplus": 24, "mmi": 24}
     assert set(found["seeds"]) == {3} and set(found["difference"]) == {75.0}
     assert found.loc["all", "p"] == pytest.approx(2 / 2**12, rel=0.01), "twelve subjects differ"
-    assert found.loc["all", "verdict"].startswith("3D beats 2D, ckplus, 1 of 5 folds; mmi, 1 of 5 folds: shown (+75.0")
+    assert found.loc["all", "verdict"].startswith("3D beats 2D, ckplus, mmi, 1 of 5 folds each: shown (+75.0")
     rows = pd.read_csv(tmp_path / "tables" / "table1.csv")
     assert rows["n"].tolist() == [24] * 4, "the rows are of one training a fold"
 
