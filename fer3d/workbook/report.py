@@ -247,7 +247,7 @@ def table(found: list[Result]) -> pd.DataFrame:
         row = {name: getattr(result, name) for name in ("database", "data", "model", "trained_on", "held_out")}
         row["trained_on"] = row["trained_on"] or "other folds"
         row |= {name: result.metrics[name] for name in ("n", "subjects")}
-        row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
+        row |= {name: round(100 * rate, 3) for name, rate in rates.items()}  # which readers may round again
         mean, std = (result.over_folds[name] for name in ("mean", "std"))
         row |= {"fold_mean": round(100 * mean, 2), "fold_std": None if std is None else round(100 * std, 2)}
         printed = result.paper_rate

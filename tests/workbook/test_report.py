@@ -99,13 +99,13 @@ def test_every_figure_has_an_alternative_text(run: Path) -> None:
 def test_rates_are_shown_beside_the_papers_and_the_baselines(run: Path) -> None:
     within = pd.read_csv(run / "tables" / "table1.csv").set_index("model")
     across = pd.read_csv(run / "tables" / "table2.csv").set_index("model")
-    assert within.loc["3d", "accuracy"] == 50.0 and within.loc["3d", "majority"] == 66.67
+    assert within.loc["3d", "accuracy"] == 50.0 and within.loc["3d", "majority"] == 66.667
     assert within.loc["3d", "low"] < 50 < within.loc["3d", "high"]
     assert within["paper"].to_dict() == {"2d": 85.77, "3d": 89.5, "3d+landmarks": 93.21}
     pooled, mean, std = within.loc["3d+landmarks", ["accuracy", "fold_mean", "fold_std"]]
     assert within.loc["3d+landmarks", "n"] == 36 and (pooled, mean, std) == (75, 75, 35.36)  # two folds
     assert np.isnan(within.loc["3d", "fold_std"])
-    assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.33, 67.52]
+    assert across.loc["3d+landmarks", ["accuracy", "paper"]].tolist() == [33.333, 67.52]
     words = text(run / "index.html")
     low, high = within.loc["3d", ["low", "high"]]
     assert f"3d 50.0 {low:.1f} to {high:.1f} 89.50 37.5 66.7 18 6 1 of 5 folds" in words
