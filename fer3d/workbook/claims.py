@@ -1,4 +1,7 @@
-"""The paper's three claims, tested on the trainings of a run: all databases, folds and seeds that are there."""
+"""The paper's three claims, and whether a fine-tuned network does better than a classifier without one.
+
+Each is tested on the trainings of a run: all databases, folds and seeds that are there.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ import pandas as pd
 
 from fer3d import labels
 from fer3d.evaluation import hypotheses, metrics
+from fer3d.workbook import models
 
 ALL = "all"
 """In the place of a database: the clips of all, each of which counts alike."""
@@ -28,6 +32,8 @@ CLAIMS = (
     Claim("3D beats 2D", ("3d", False), ("2d", False)),
     Claim("the landmark product helps", ("3d+landmarks", False), ("3d", False)),
     Claim("cross-database is harder", ("3d+landmarks", False), ("3d+landmarks", True)),
+    Claim("fine-tuning beats the linear classifier", (models.FINETUNED, False), ("linear", False)),
+    Claim("fine-tuning beats the linear classifier across databases", (models.FINETUNED, True), ("linear", True)),
 )
 
 
@@ -75,14 +81,16 @@ def test(rows: Iterable[Any]) -> list[Tested]:
 
 
 def _tested_alike(one: Any, other: Any) -> bool:
-    """Whether the same program computed both rows, and tested them on the same state of the database."""
-    first, second = ((row.made_of["fer3d"], row.made_of["data"].get(row.data)) for row in (one, other))
-    return bool(first == second)
+    """Whether both rows were tested on the same state of the database, and networks trained by the same program."""
+    same = one.made_of["fer3d"] == other.made_of["fer3d"] or one.is_baseline != other.is_baseline
+    return same and bool(one.made_of["data"].get(one.data) == other.made_of["data"].get(one.data))
 
 
 def _data(*rows: Any) -> tuple[str, str]:
     """The database, and of how many folds the clips are that both models were tested on."""
     within = [row for row in rows if not row.cross]
+    if not within:
+        return rows[0].data, rows[0].held_out
     shared = set.intersection(*({folder.name for folder in row.folders} for row in within))
     return within[0].data, f"{len(shared)} of {within[0].made_of['folds']} folds"
 

@@ -7,6 +7,7 @@ tiny profile. The servers listen on 127.0.0.1 only, with folders of their own fo
 import itertools
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -129,7 +130,8 @@ def test_explorers_follow_the_keys_in_voila(name: str, voila: str, page: Page) -
     watched = chromium.Watched(page)
     page.goto(voila.format(f"{name}.ipynb"))
     _try_explorers(page, f"{name}-voila")
-    assert watched.faults == []
+    own = [fault for fault in watched.faults if not re.search("fontawesome|ERR_NAME_NOT_RESOLVED", fault)]
+    assert own == [], "Voila's own page asks for a font of icons, and does without it"
 
 
 def _run_all(page: Page) -> None:

@@ -232,6 +232,18 @@ def test_rows_of_different_data_or_programs_are_not_compared(tmp_path: Path) -> 
         made.write_text(text)
 
 
+def test_a_fine_tuned_network_is_compared_with_the_classifier_without_one(tmp_path: Path) -> None:
+    for trained_on in ((), ("mmi",)):
+        for model, right in (("finetuned", 24), ("linear", 6)):
+            job = pipeline.Job("ckplus", model, trained_on=trained_on)
+            finish(tmp_path, job, ["surprise"] * 24, right, ["CK+", *("MMI" for _ in trained_on)])
+    made = tmp_path / "ckplus" / "linear" / "fold0" / "model.json"
+    made.write_text(made.read_text().replace('"fer3d": "0"', '"fer3d": "0+another module"'))
+    within, across = claims.test(report.results(tmp_path))
+    assert within.sentence.startswith("fine-tuning beats the linear classifier, CK+, 1 of 5 folds: shown (+75.0")
+    assert across.sentence.startswith("fine-tuning beats the linear classifier across databases, CK+, whole database:")
+
+
 def test_a_claim_names_the_folds_that_both_models_have(tmp_path: Path) -> None:
     for model, folds in (("2d", (0, 1)), ("3d", (1, 2))):
         for fold in folds:
