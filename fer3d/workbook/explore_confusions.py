@@ -92,7 +92,7 @@ def confusions(
             k, row = int(row_of[name]), chosen.loc[name]
             bands.append(_line(f"clip {number} of {len(chosen)}: {name}, subject {row['subject']}"))
             panels = [_strip(store, k, landmarks, weigh if filter else None), _bars(row, variant)]
-            if other != _NONE and name in tables[other].index:
+            if other not in (_NONE, variant) and name in tables[other].index:
                 panels.append(_bars(tables[other].loc[name], other))
             bands.append(np.hstack(panels))
         return _stack(bands)
