@@ -1,5 +1,6 @@
 """A network on one's own recordings: what is read, what a row says, and what the summary makes of the rows."""
 
+import datetime
 import itertools
 import math
 import os
@@ -18,6 +19,7 @@ from fer3d import own_video, video_report
 from fer3d.errors import InputError
 from fer3d.own_video import NOTE, Options, Weights
 from fer3d.training.train import train
+from fer3d.workbook.upload import own_recording
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,14 @@ def test_a_camera_is_read_with_the_times_at_which_frames_come(run: Path, monkeyp
     assert own_video.predict("0", run)["label"].notna().any()
     with pytest.raises(InputError, match="camera 7: no such camera"):
         own_video.predict("7", run)
+
+
+def test_an_upload_that_cannot_be_read_takes_the_place_of_the_earlier_picture(run: Path, tmp_path: Path) -> None:
+    explorer = own_recording(video(tmp_path / "own.avi", scenes.walk(4)), Weights.load(run))
+    before = explorer.png
+    file = {"name": "notes.txt", "type": "text/plain", "size": 5, "content": memoryview(b"hello")}
+    explorer.controls["upload"].value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)
+    assert explorer.png != before and explorer.alt == "upload notes.txt"
 
 
 def test_a_name_of_many_digits_is_no_camera(run: Path) -> None:

@@ -163,6 +163,8 @@ def test_tables_are_read_as_spreadsheets_write_them(content: str | bytes, table:
         "path,label,subject,path\n",
         b"path,label\xff\n",
         "\0",
+        b"\xef\xbb\xbf",
+        b"\xff\xfe",
     ],
 )
 def test_what_is_no_table_is_one_clear_line(content: str | bytes, table: Table) -> None:
