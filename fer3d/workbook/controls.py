@@ -19,7 +19,7 @@ function named(model, el, tag) {
   el.append(row);
   const show = () => {
     name.textContent = model.get("description");
-    name.classList.toggle("long", name.textContent.length > 12);
+    name.classList.toggle("long", name.textContent.length > 11);
     input.setAttribute("aria-label", model.get("description"));
   };
   model.on("change", show);
