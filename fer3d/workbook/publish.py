@@ -145,7 +145,7 @@ def section(folder: Path) -> str:
         f"{about['settings']['clips']['size']} pixels, {about['settings']['network']['width']:g} of the channels, "
         f"{about['settings']['training']['epochs']} epochs from scratch or {config.FinetuningSettings().epochs} from "
         f"the shipped weights; {precision} on {about['processor']}. Accuracy in per cent [95 % interval over "
-        "subjects], one training per fold. [reports/synthetic](reports/synthetic) also has mean ± standard deviation "
+        "subjects], one training per fold. `reports/synthetic` also has mean ± standard deviation "
         "over folds, UAR, predictions and confusion matrices.",
         "",
         f"| tested on | n clips (subjects) | {' | '.join(_COLUMNS.values())} | majority class | paper, licensed data |",
