@@ -160,7 +160,7 @@ def section(folder: Path) -> str:
     if claimed := _claims(tested):
         lines += ["", *(f"- {sentence}" for sentence in claimed)]
     if below := _below(tables):
-        lines += ["", below]
+        lines += ["", f"- {below}"] if not claimed else [f"- {below}"]
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ def test_the_readme_shows_every_model_beside_the_paper_and_what_is_incomplete(pu
 
 
 def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
-    (sentence,) = [line for line in publish.current(published / "README.md").splitlines() if line.startswith("Below")]
+    (sentence,) = [line for line in publish.current(published / "README.md").splitlines() if line.startswith("- Below")]
     assert "2d on CK+ (synthetic) (best there: linear classifier on landmark motion, 100.0)" in sentence
     assert "3d+landmarks on CK+ (synthetic) from the three others" in sentence
     assert "3d on" not in sentence and "--pretrained synthetic" in sentence
