@@ -21,7 +21,8 @@ export FER3D_RAVDESS := $(or $(RAVDESS),$(FER3D_RAVDESS))
 export FER3D_CREMAD := $(or $(CREMAD),$(FER3D_CREMAD))
 export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 
-# What `make bench` measures. Other benchmarks train, render hundreds of people or need recordings: their files say how they are called.
+# What `make bench` measures. Other benchmarks train, render hundreds of people or need recordings: their files say how
+# they are called.
 BENCH ?= data.data data.faces data.index evaluation.intervals model.filters model.network standins.standins \
 	training.training training.gpu workbook.explore
 

@@ -217,7 +217,7 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
 
 
 def check(source: str, options: Options) -> None:
-    """Read the first frame of an input and close it again; a camera is opened only once, by `open_recording`.
+    """Read the first frame of an input and close it again; a camera is left to `open_recording`.
 
     Raises:
         InputError: nothing that can be read.

@@ -253,7 +253,7 @@ def run(
         InputError: an input cannot be read. All are checked before the first is predicted; where one breaks later, the
             others are still predicted and written.
     """
-    for source in sources:
+    for source in sources if len(sources) > 1 else ():
         check(source, options)
     rows: list[Row] = []
     summaries: list[dict[str, Any]] = []

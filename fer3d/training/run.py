@@ -38,6 +38,7 @@ SHIPPED = ("synthetic",)
 stored in half precision, each with its model card ``README.md``. `benchmarks.training.shipped` makes them."""
 
 _CONFIG = ("fer3d", "profile", "labels", "data")
+_PROFILE = {"network", "training", "clips"}
 _METRICS = ("n", "accuracy", "uar", "majority")
 
 
@@ -56,9 +57,10 @@ def read_config(run: Path | str) -> dict[str, Any]:
     info = files.read_json(run / "model.json")
     try:
         config = {key: info[key] for key in _CONFIG}
-        _ = [config["profile"][part] for part in ("network", "training", "clips")], config["data"]["train"]
+        if not (config["profile"].keys() >= _PROFILE and "train" in config["data"]):
+            raise KeyError("profile, data")
         return config
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{run / 'model.json'} is incomplete, or of another version of fer3d: expected a run", "another run"
         ) from error

@@ -157,10 +157,8 @@ def section(folder: Path) -> str:
     lines += ["", f"Command: `{about['command']}`, then `fer3d publish reports/runs/{about['run']}`. "]
     lines[-1] += "[docs/results.md](docs/results.md) has all other figures with their commands; the [model card]"
     lines[-1] += "(fer3d/weights/synthetic/README.md) describes the shipped weights."
-    if claimed := _claims(tested):
-        lines += ["", *(f"- {sentence}" for sentence in claimed)]
-    if below := _below(tables):
-        lines += ["", f"- {below}"] if not claimed else [f"- {below}"]
+    said = [*_claims(tested), *_below(tables)]
+    lines += ["", *(f"- {sentence}" for sentence in said)] if said else []
     return "\n".join(lines)
 
 
@@ -196,8 +194,8 @@ def _claims(tested: pd.DataFrame) -> list[str]:
     return [sentence[0].upper() + sentence[1:] for sentence in sentences]
 
 
-def _below(tables: list[pd.DataFrame]) -> str:
-    """The sentence on networks below the majority class, with the model that does better and its command."""
+def _below(tables: list[pd.DataFrame]) -> list[str]:
+    """A sentence on networks below the majority class, with the model that does better and its command."""
     worse = []
     for rows, how in zip(tables, ("", " from the three others"), strict=True):
         for _, row in rows.iterrows():
@@ -209,8 +207,8 @@ def _below(tables: list[pd.DataFrame]) -> str:
                     better = "nothing there is above it"
                 worse.append(f"{models.TITLES[str(row['model'])]} on {row['data']}{how} ({better})")
     if not worse:
-        return ""
+        return []
     epochs = config.FinetuningSettings().epochs
     better = f"`fer3d train ... --pretrained synthetic --epochs {epochs}` trains the fine-tuned network, "
     better += "`fer3d baselines DATABASE` the classifiers without one."
-    return f"Below the majority class: {'; '.join(worse)}. {better}"
+    return [f"Below the majority class: {'; '.join(worse)}. {better}"]
