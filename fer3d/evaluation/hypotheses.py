@@ -53,18 +53,17 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
     return {**result, **rates, "subjects": len(sums), "p": permutation_p(sums)}
 
 
-def verdict(claim: str, result: dict[str, Any]) -> str:
-    """The sentence about a claim, from what `compare` found."""
+def verdict(claim: str, result: dict[str, Any], data: str = "") -> str:
+    """The sentence about a claim, from what `compare` found; ``data`` says on what."""
     low, high = (100 * bound for bound in result["interval"])
-    numbers = (
-        f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}], p = {_printed(result['p'])}"
-    )
     found = "not shown"
     if result["p"] < LEVEL and (low > 0 or high < 0):
         found = "shown" if low > 0 else "the opposite is shown"
+    difference = f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}]"
     seeds = "one training each" if result["seeds"] == 1 else f"{result['seeds']} trainings each"
-    return f"{claim}: {found} ({numbers}; {result['n']} clips of {result['subjects']} subjects; {seeds})."
+    seen = [f"{result['n']} clips of {result['subjects']} subjects", data, seeds]
+    return f"{claim}: {found}, {difference}, {_printed(result['p'])} ({'; '.join(filter(None, seen))})."
 
 
 def _printed(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"

@@ -5,6 +5,7 @@ from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fer3d.config import NetworkSettings
@@ -33,7 +34,8 @@ class Convolution(nn.Sequential):
         depth, height, width = (kernel, kernel, kernel) if isinstance(kernel, int) else kernel
         depth = 1 if settings.variant == "2d" else depth
         normed = settings.norm == "batch"
-        convolution = nn.Conv3d(
+        layer = Pointwise if (depth, height, width, stride) == (1, 1, 1, 1) else nn.Conv3d
+        convolution = layer(
             in_channels,
             out_channels,
             kernel_size=(depth, height, width),
@@ -51,6 +53,20 @@ class Convolution(nn.Sequential):
         if not linear:
             layers.append(nn.ReLU())  # in place it takes a CPU's bf16 twice as long
         super().__init__(*layers)
+
+
+class Pointwise(nn.Conv3d):
+    """A convolution of 1 x 1 x 1, which a CPU computes in fp32 as the matrix product that it is.
+
+    PyTorch's own way on one thread wants the channels first: it copied its input, and left a layout for which every
+    later layer copied again. A training step on one thread takes 0.7 of the time.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        fp32 = input.is_cpu and not torch.is_autocast_enabled("cpu")
+        if not fp32 or not input.is_contiguous(memory_format=torch.channels_last_3d):
+            return super().forward(input)
+        return functional.linear(input.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
 
 
 class BatchNorm(nn.BatchNorm3d):

@@ -44,7 +44,7 @@ def fit(
 ) -> pd.DataFrame:
     """Train in place, from the checkpoint where there is one; returns the log, one row per epoch."""
     _check_shares(fabric, clips, settings)
-    # Channels last pays in bf16; in fp32 on a CPU it is worth 4 % at 64 pixels and costs 10 % at 299.
+    # Channels last pays in bf16; in fp32 on one core a step takes 0.74 of the time at 64 pixels and 0.95 at 299.
     network.to(device=fabric.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # it refuses the CPU
         nn.SyncBatchNorm.convert_sync_batchnorm(network)

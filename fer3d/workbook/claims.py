@@ -12,7 +12,7 @@ import pandas as pd
 
 from fer3d import labels
 from fer3d.evaluation import hypotheses, metrics
-from fer3d.workbook import models
+from fer3d.workbook import models, pipeline
 
 ALL = "all"
 """In the place of a database: the clips of all, each of which counts alike."""
@@ -52,7 +52,7 @@ class Tested:
     @property
     def sentence(self) -> str:
         """The verdict."""
-        return hypotheses.verdict(f"{self.claim}, {self.data}", self.result)
+        return hypotheses.verdict(self.claim, self.result, self.data)
 
 
 def test(rows: Iterable[Any]) -> list[Tested]:
@@ -100,7 +100,15 @@ def _printed(data: Iterable[tuple[str, str]]) -> str:
     alike: dict[str, list[str]] = {}
     for name, folds in data:
         alike.setdefault(folds, []).append(name)
-    return "; ".join(f"{', '.join(names)}, {folds}{' each' * (len(names) > 1)}" for folds, names in alike.items())
+    return "; ".join(f"{_joined(names)}, {folds}{' each' * (len(names) > 1)}" for folds, names in alike.items())
+
+
+def _joined(names: list[str]) -> str:
+    """The names of databases; what all end with is said once."""
+    ending = f" ({pipeline.SYNTHETIC})"
+    if all(name.endswith(ending) for name in names):
+        return ", ".join(name.removesuffix(ending) for name in names) + ending
+    return ", ".join(names)
 
 
 def predictions(by_seed: dict[int, tuple[Path, ...]]) -> pd.DataFrame:

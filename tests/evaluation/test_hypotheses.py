@@ -41,13 +41,13 @@ def test_a_clear_difference_is_shown_and_its_opposite_is_said_to_be_the_opposite
     assert (found["n"], found["subjects"], found["first"], found["second"]) == (20, 20, 1.0, 0.55)
     assert found["p"] == pytest.approx(2 / 2**9)
     said = hypotheses.verdict("3D beats 2D", found)
-    assert said.startswith("3D beats 2D: shown (+45.0 percentage points [") and "one training each" in said
-    assert ": the opposite is shown (-45.0" in hypotheses.verdict("3D beats 2D", hypotheses.compare(other, one))
+    assert said.startswith("3D beats 2D: shown, +45.0 percentage points [") and "one training each" in said
+    assert ": the opposite is shown, -45.0" in hypotheses.verdict("3D beats 2D", hypotheses.compare(other, one))
 
 
 def test_a_difference_that_chance_explains_is_not_shown() -> None:
     said = hypotheses.verdict("3D beats 2D", hypotheses.compare(*pair(better=4, worse=2)))
-    assert ": not shown (+10.0" in said and "20 clips of 20 subjects" in said
+    assert ": not shown, +10.0" in said and "20 clips of 20 subjects" in said
 
 
 def test_all_seeds_count_and_clips_stay_clips() -> None:

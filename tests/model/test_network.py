@@ -285,6 +285,24 @@ def test_norms_of_several_threads_are_the_same_norms(channels):
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_pointwise_convolution_keeps_the_channels_last_on_one_thread(norm):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = torch.randn(2, 16, 3, 5, 4, generator=torch.Generator().manual_seed(0))
+        layer = Convolution(dataclasses.replace(TINY, norm=norm), 16, 8, 1)[0]
+        found = []
+        for layout in (torch.contiguous_format, torch.channels_last_3d):
+            x = rows.to(memory_format=layout).requires_grad_()
+            y = layer(x)
+            found.append([y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])])
+            assert all(each.is_contiguous(memory_format=layout) for each in found[-1][:2])
+        torch.testing.assert_close(*found)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
 def test_fused_norms_leave_the_predictions(norm):
     network = tiny(norm=norm).train()
     for seed in range(3):  # running statistics of their own

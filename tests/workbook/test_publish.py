@@ -69,7 +69,7 @@ def test_the_readme_shows_every_model_beside_the_paper_and_what_is_incomplete(pu
     assert cells[2].startswith("50.0 [") and cells[2].endswith("(3 of 5 folds)"), "an incomplete row says so"
     assert cells[4].startswith("94.4 [") and "folds" not in cells[4]
     assert cells[5] == "–", "a model that is not there"
-    assert "3D beats 2D, CK+ (synthetic), 3 of 5 folds: shown (" in shown and "one training each" in shown
+    assert "3D beats 2D: shown, +" in shown and "one training each" in shown
     assert "`make tables PROFILE=tiny RUN=tables`, then `fer3d publish reports/runs/tables`" in shown
 
 
