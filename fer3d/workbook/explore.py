@@ -137,21 +137,24 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
     size = frames.shape[1]
 
     def draw(frame: int, grid: int, distance: Distance, overlap: Overlap, window: int, slope: float) -> np.ndarray:
-        one_frame = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
+        t = frame - 1
+        one_frame = torch.from_numpy(np.ascontiguousarray(points[None, t : t + 1]))
         weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance, overlap)[0, 0, 0].numpy()
-        face = _enlarged(frames[frame])
+        face = _enlarged(frames[t])
         kept = _enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
         panels = (
-            _with_points(face, (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2),
+            _with_points(face, (points[t] + 0.5) * (_SIDE / size) - 0.5, 2),
             _coloured(weights, 1.0),
             (face * (0.25 + 0.75 * kept[..., None])).astype(np.uint8),
         )
         covered = f"{grid} x {grid}: {np.mean(weights > 0):.0%} above 0, mean {weights.mean():.2f}"
-        return _side_by_side(panels, (f"{data}, frame {frame}", covered, "bright: kept by the shortcut"))
+        return _side_by_side(
+            panels, (f"{data}, frame {frame} of {len(frames)}", covered, "bright: kept by the shortcut")
+        )
 
     return Explorer(
         draw,
-        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
+        frame=slider("frame", len(frames), 1, len(frames)),
         grid=choice("grid", (38, 18, 16, 7)),
         distance=choice("distance", typing.get_args(Distance)),
         overlap=choice("overlap", typing.get_args(Overlap)),
@@ -269,7 +272,7 @@ def action_units() -> Explorer:
 
     def draw(person: int, dots: bool, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
         units = {unit: levels[f"AU{unit}"] for unit in UNITS}
-        picture, points = render_face(person, units, (pitch, yaw, roll), light, _SIDE)
+        picture, points = render_face(person - 1, units, (pitch, yaw, roll), light, _SIDE)
         weights = filters.landmark_filter(torch.from_numpy(points[None, None]), _SIDE, 38)[0, 0, 0].numpy()
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
@@ -279,7 +282,7 @@ def action_units() -> Explorer:
 
     for person in range(_PEOPLE):
         _renderer(person)
-    controls = {"person": slider("person", 0, 0, _PEOPLE - 1), "dots": widgets.Checkbox(True, description="landmarks")}
+    controls = {"person": slider("person", 1, 1, _PEOPLE), "dots": widgets.Checkbox(True, description="landmarks")}
     controls |= {f"AU{unit}": slider(f"AU{unit} {words}", 0, 0, 5) for unit, words in UNITS.items()}
     controls |= {
         "pitch": slider("pitch", 0, -20, 20),
@@ -450,34 +453,37 @@ def network(
         weights: the landmark filters (T, G, G) of these stages.
         data: the clip's database, for the title.
     """
-    most_channels, size = max(map(len, stages.values())), frames.shape[1]
+    size = frames.shape[1]
     highest = {stage: float(np.quantile(volume, 0.999)) for stage, volume in stages.items()}
     channels = {stage: np.argsort(-volume.std((1, 2, 3))) for stage, volume in stages.items()}
 
     def draw(stage: str, channel: int, frame: int, contours: bool) -> np.ndarray:
-        shown = int(channels[stage][min(channel, len(stages[stage])) - 1])
-        face = _with_points(_enlarged(frames[frame]), (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2)
-        panels = [face, _coloured(stages[stage][shown, frame], highest[stage])]
+        t, shown = frame - 1, int(channels[stage][channel - 1])
+        face = _with_points(_enlarged(frames[t]), (points[t] + 0.5) * (_SIDE / size) - 0.5, 2)
+        panels = [face, _coloured(stages[stage][shown, t], highest[stage])]
         titles = [
-            f"{data}, frame {frame}",
+            f"{data}, frame {frame} of {len(frames)}",
             f"{stage}, channel {shown} of {len(stages[stage])}: 0 to {highest[stage]:.1f}",
         ]
         if stage in weights:
-            w, x = weights[stage][frame], shortcuts[stage][shown, frame]
+            w, x = weights[stage][t], shortcuts[stage][shown, t]
             panels.append(_coloured(x - w * x, highest[stage]))
             titles.append(f"removed: {1 - np.sum(w * x) / max(np.sum(x), 1e-9):.0%} of this channel's shortcut")
         else:
             panels.append(np.full_like(face, 235))
             titles.append("no landmark filter here: nothing is removed")
         if contours and stage in weights:
-            panels[1:] = [_with_contours(panel, weights[stage][frame]) for panel in panels[1:]]
+            panels[1:] = [_with_contours(panel, weights[stage][t]) for panel in panels[1:]]
         return _side_by_side(panels, titles)
 
+    chosen = choice("stage", stages, next(iter(weights), None))
+    ranks = slider("channel", 1, 1, len(stages[chosen.value]))
+    chosen.observe(lambda change: setattr(ranks, "max", len(stages[change["new"]])), names="value")
     return Explorer(
         draw,
-        stage=choice("stage", stages, next(iter(weights), None)),
-        channel=slider("channel", 1, 1, most_channels),
-        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
+        stage=chosen,
+        channel=ranks,
+        frame=slider("frame", len(frames), 1, len(frames)),
         contours=widgets.Checkbox(True, description="filter over it"),
     )
 
