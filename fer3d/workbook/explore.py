@@ -143,7 +143,7 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
         face = _enlarged(frames[t])
         kept = _enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
         panels = (
-            _with_points(face, (points[t] + 0.5) * (_SIDE / size) - 0.5, 2),
+            with_points(face, (points[t] + 0.5) * (_SIDE / size) - 0.5, 2),
             _coloured(weights, 1.0),
             (face * (0.25 + 0.75 * kept[..., None])).astype(np.uint8),
         )
@@ -277,7 +277,7 @@ def action_units() -> Explorer:
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
-        panels = _with_points(picture, points) if dots else picture, _coloured(weights, 1.0)
+        panels = with_points(picture, points) if dots else picture, _coloured(weights, 1.0)
         return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 
     for person in range(_PEOPLE):
@@ -307,18 +307,19 @@ def action_units() -> Explorer:
     return explorer
 
 
-POINTS, CROP, BOX, NO_FACE = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
-"""Colours (RGB) of the landmarks, of the square that is cropped, of the detected box and of a frame without a face."""
+POINTS, CROP, BOX, NO_FACE = (236, 225, 51), (0, 114, 178), (230, 159, 0), (213, 94, 0)
+"""Colours (RGB) of the landmarks (as in the figures), of the square that is cropped, of the detected box and of a frame without a face."""
 
 _SIDE = 400
 """Height of a panel in pixels."""
 
 
-def _with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
-    """A copy of the picture with the points (66, 2); missing ones (NaN) are not drawn."""
+def with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
+    """A copy of the picture with the points (66, 2) as dots with a dark edge; missing ones (NaN) are not drawn."""
     picture = picture.copy()
     for x, y in points[~np.isnan(points).any(axis=1)]:
-        cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * radius), POINTS, -1, cv2.LINE_AA, 4)
+        for colour, size in (((0, 0, 0), radius + 0.5), (POINTS, radius)):
+            cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * size), colour, -1, cv2.LINE_AA, 4)
     return picture
 
 
@@ -361,7 +362,7 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         clip_info, (n_faces, score, confidence) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
         cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-        cropped = _with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
+        cropped = with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
         rejected = bool(np.isnan(points).any())
         detection = (
             "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}, confidence {confidence:.2f}"
@@ -426,7 +427,7 @@ def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: b
     scale = _SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
-        picture = _with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
+        picture = with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
         corners = (scale * faces.predictor_box(points).corners).astype(np.int32)
         cv2.polylines(picture, [corners], True, BOX, 1, cv2.LINE_AA)
     cv2.polylines(picture, [(scale * cropped.corners).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)
@@ -459,7 +460,7 @@ def network(
 
     def draw(stage: str, channel: int, frame: int, contours: bool) -> np.ndarray:
         t, shown = frame - 1, int(channels[stage][channel - 1])
-        face = _with_points(_enlarged(frames[t]), (points[t] + 0.5) * (_SIDE / size) - 0.5, 2)
+        face = with_points(_enlarged(frames[t]), (points[t] + 0.5) * (_SIDE / size) - 0.5, 2)
         panels = [face, _coloured(stages[stage][shown, t], highest[stage])]
         titles = [
             f"{data}, frame {frame} of {len(frames)}",

@@ -18,7 +18,7 @@ from torch import Tensor
 from fer3d import files, labels
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
-from fer3d.workbook.explore import CROP, NO_FACE, POINTS, Explorer, choice, slider
+from fer3d.workbook.explore import CROP, NO_FACE, Explorer, choice, slider, with_points
 
 SHOWN = 3
 """Clips in a picture."""
@@ -187,8 +187,7 @@ def _strip(store: Store, row: int, landmarks: bool, weigh: Callable[[Tensor], Te
             mask = cv2.resize(weights[0, 0, t].numpy(), (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
             picture = (picture * (0.25 + 0.75 * mask[..., None])).astype(np.uint8)
         if landmarks:
-            for x, y in (points[t][~np.isnan(points[t]).any(axis=1)] + 0.5) * _SIDE / frames.shape[1] - 0.5:
-                cv2.circle(picture, (round(16 * x), round(16 * y)), 20, POINTS, -1, cv2.LINE_AA, 4)
+            picture = with_points(picture, (points[t] + 0.5) * _SIDE / frames.shape[1] - 0.5, 1.25)
         cv2.putText(
             picture, f"{t + 1}", (3, _SIDE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA
         )
