@@ -308,7 +308,8 @@ def action_units() -> Explorer:
 
 
 POINTS, CROP, BOX, NO_FACE = (236, 225, 51), (0, 114, 178), (230, 159, 0), (213, 94, 0)
-"""Colours (RGB) of the landmarks (as in the figures), of the square that is cropped, of the detected box and of a frame without a face."""
+"""Colours (RGB) of the landmarks, as in the figures, of the square that is cropped, of the detected box and of a frame
+without a face."""
 
 _SIDE = 400
 """Height of a panel in pixels."""
