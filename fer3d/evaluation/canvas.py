@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from typing import Any
 
 import matplotlib
@@ -47,11 +48,20 @@ class Picture(Figure):
 
 
 def empty(width: float, height: float, title: str) -> Picture:
-    """A figure outside pyplot (nothing to close) with its title. Sizes in inches."""
-    figure = Picture(figsize=(width, height), dpi=100, layout="constrained")
+    """A figure outside pyplot (nothing to close) with its title. Sizes in inches.
+
+    A line of the title that is wider than the figure is broken, and the figure is as much higher.
+    """
+    lines = [part for line in title.split("\n") for part in textwrap.wrap(line, int(_LETTERS * width)) or [line]]
+    more = len(lines) - len(title.split("\n"))
+    figure = Picture(figsize=(width, height + _LINE * more), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)  # seaborn's heatmap draws the figure once to measure its labels
-    figure.suptitle(title, fontsize=11, weight="bold")
+    figure.suptitle("\n".join(lines), fontsize=11, weight="bold")
     return figure
+
+
+_LETTERS, _LINE = 11.0, 0.19
+"""Letters of a title in an inch, and the height of its lines in inches."""
 
 
 def new(width: float, height: float, title: str, rows: int = 1, columns: int = 1) -> tuple[Picture, list[Axes]]:

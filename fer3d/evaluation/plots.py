@@ -85,7 +85,7 @@ def film_strip(
         axes.set_axis_off()
         if t < len(frames):
             _face(axes, frames[t], None if landmarks is None else landmarks[t])
-            axes.set_title(captions[t] if captions else f"frame {t}", fontsize=9)
+            axes.set_title(captions[t] if captions else f"frame {t + 1}", fontsize=9)
     return figure
 
 
@@ -240,12 +240,15 @@ def kernels(weight: np.ndarray, title: str, most: int = 8) -> Figure:
 
 
 def activations(stages: Mapping[str, np.ndarray], frames: Sequence[int], title: str) -> Figure:
-    """One channel per stage: name to (T, H, W). One row per stage, each on its own scale; one column per frame."""
+    """One channel per stage: name to (T, H, W). One row per stage, each on its own scale; one column per frame.
+
+    ``frames`` are indices; the captions count from 1.
+    """
     figure, panels = _new(1.25 * len(frames) + 0.5, 1.25 * len(stages) + 0.6, title, len(stages), len(frames))
     for axes, (volume, t) in zip(panels, itertools.product(stages.values(), frames), strict=True):
         axes.imshow(volume[t], cmap=SEQUENTIAL, vmin=volume.min(), vmax=volume.max())
     names = [f"{name}\n{volume.shape[1]} x {volume.shape[2]}" for name, volume in stages.items()]
-    _label_edges(panels, names, [f"frame {t}" for t in frames])
+    _label_edges(panels, names, [f"frame {t + 1}" for t in frames])
     return figure
 
 
@@ -323,18 +326,43 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
 
 
 def confusion(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
-    """The paper's Figures 4 and 5. ``matrix`` (K, K): clips, rows true classes; the colour is the share of the row."""
+    """A panel of the paper's Figures 4 and 5. ``matrix`` (K, K): clips, rows true classes.
+
+    The colour is the share of the row; a cell gives the share and the number of clips.
+    """
+    figure, (axes,) = _new(2.4 + 0.72 * len(labels), 1.7 + 0.56 * len(labels), title)
+    _confusion(axes, matrix, labels, "{share:.0%}\n{n}")
+    figure.colorbar(axes.collections[0], ax=axes, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def confusions(panels: Mapping[str, tuple[np.ndarray, Sequence[str]]], title: str) -> Figure:
+    """All panels of the paper's Figures 4 or 5, two in a row, with the shares of the rows.
+
+    Args:
+        panels: by their titles, a matrix (K, K) as for `confusion` and its K labels.
+        title: of the figure.
+    """
+    rows, columns = -(-len(panels) // 2), min(2, len(panels))
+    figure, places = _new(5.3 * columns, 4.3 * rows + 0.3, title, rows, columns)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (name, (matrix, labels)) in zip(places, panels.items(), strict=False):
+        _confusion(axes, matrix, labels, "{share:.0%}")
+        axes.set_title(name, fontsize=10)
+    return figure
+
+
+def _confusion(axes: Axes, matrix: np.ndarray, labels: Sequence[str], written: str) -> None:
+    """A confusion matrix (K, K); ``written``: what a cell with clips says of its ``share`` and ``n``."""
     matrix = np.asarray(matrix)
     totals = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
-    figure, (axes,) = _new(2.4 + 0.72 * len(labels), 1.7 + 0.56 * len(labels), title)
-    cells = np.vectorize(lambda share, n: f"{share:.0%}\n{n}" if n else "")(shares, matrix)
+    cells = np.vectorize(lambda share, n: written.format(share=share, n=n) if n else "")(shares, matrix)
     true = [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)]
     _cells(axes, shares, "Blues", annot=cells, fmt="", vmin=0, vmax=1, xticklabels=labels, yticklabels=true)
     axes.set(xlabel="predicted class", ylabel="true class (clips)")
     axes.tick_params(axis="x", labelrotation=35)
-    figure.colorbar(axes.collections[0], ax=axes, label="share of the true class", shrink=0.8)
-    return figure
 
 
 def rates(table: pd.DataFrame, title: str) -> Figure:

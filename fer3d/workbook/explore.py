@@ -137,21 +137,24 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
     size = frames.shape[1]
 
     def draw(frame: int, grid: int, distance: Distance, overlap: Overlap, window: int, slope: float) -> np.ndarray:
-        one_frame = torch.from_numpy(np.ascontiguousarray(points[None, frame : frame + 1]))
+        t = frame - 1
+        one_frame = torch.from_numpy(np.ascontiguousarray(points[None, t : t + 1]))
         weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance, overlap)[0, 0, 0].numpy()
-        face = _enlarged(frames[frame])
+        face = _enlarged(frames[t])
         kept = _enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
         panels = (
-            _with_points(face, (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2),
+            with_points(face, (points[t] + 0.5) * (_SIDE / size) - 0.5, 2),
             _coloured(weights, 1.0),
             (face * (0.25 + 0.75 * kept[..., None])).astype(np.uint8),
         )
         covered = f"{grid} x {grid}: {np.mean(weights > 0):.0%} above 0, mean {weights.mean():.2f}"
-        return _side_by_side(panels, (f"{data}, frame {frame}", covered, "bright: kept by the shortcut"))
+        return _side_by_side(
+            panels, (f"{data}, frame {frame} of {len(frames)}", covered, "bright: kept by the shortcut")
+        )
 
     return Explorer(
         draw,
-        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
+        frame=slider("frame", len(frames), 1, len(frames)),
         grid=choice("grid", (38, 18, 16, 7)),
         distance=choice("distance", typing.get_args(Distance)),
         overlap=choice("overlap", typing.get_args(Overlap)),
@@ -269,17 +272,17 @@ def action_units() -> Explorer:
 
     def draw(person: int, dots: bool, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
         units = {unit: levels[f"AU{unit}"] for unit in UNITS}
-        picture, points = render_face(person, units, (pitch, yaw, roll), light, _SIDE)
+        picture, points = render_face(person - 1, units, (pitch, yaw, roll), light, _SIDE)
         weights = filters.landmark_filter(torch.from_numpy(points[None, None]), _SIDE, 38)[0, 0, 0].numpy()
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
-        panels = _with_points(picture, points) if dots else picture, _coloured(weights, 1.0)
+        panels = with_points(picture, points) if dots else picture, _coloured(weights, 1.0)
         return _side_by_side(panels, (f"Synthetic, {shown or 'neutral'}", covered))
 
     for person in range(_PEOPLE):
         _renderer(person)
-    controls = {"person": slider("person", 0, 0, _PEOPLE - 1), "dots": widgets.Checkbox(True, description="landmarks")}
+    controls = {"person": slider("person", 1, 1, _PEOPLE), "dots": widgets.Checkbox(True, description="landmarks")}
     controls |= {f"AU{unit}": slider(f"AU{unit} {words}", 0, 0, 5) for unit, words in UNITS.items()}
     controls |= {
         "pitch": slider("pitch", 0, -20, 20),
@@ -304,18 +307,20 @@ def action_units() -> Explorer:
     return explorer
 
 
-POINTS, CROP, BOX, NO_FACE = (0, 158, 115), (0, 114, 178), (230, 159, 0), (213, 94, 0)
-"""Colours (RGB) of the landmarks, of the square that is cropped, of the detected box and of a frame without a face."""
+POINTS, CROP, BOX, NO_FACE = (236, 225, 51), (0, 114, 178), (230, 159, 0), (213, 94, 0)
+"""Colours (RGB) of the landmarks, as in the figures, of the square that is cropped, of the detected box and of a frame
+without a face."""
 
 _SIDE = 400
 """Height of a panel in pixels."""
 
 
-def _with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
-    """A copy of the picture with the points (66, 2); missing ones (NaN) are not drawn."""
+def with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
+    """A copy of the picture with the points (66, 2) as dots with a dark edge; missing ones (NaN) are not drawn."""
     picture = picture.copy()
     for x, y in points[~np.isnan(points).any(axis=1)]:
-        cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * radius), POINTS, -1, cv2.LINE_AA, 4)
+        for colour, size in (((0, 0, 0), radius + 0.5), (POINTS, radius)):
+            cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * size), colour, -1, cv2.LINE_AA, 4)
     return picture
 
 
@@ -358,7 +363,7 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         clip_info, (n_faces, score, confidence) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], _SIDE / store.frames.shape[2]
         cropped = cv2.resize(store.frames[row, frame], (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-        cropped = _with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
+        cropped = with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
         rejected = bool(np.isnan(points).any())
         detection = (
             "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}, confidence {confidence:.2f}"
@@ -423,7 +428,7 @@ def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: b
     scale = _SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
-        picture = _with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
+        picture = with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
         corners = (scale * faces.predictor_box(points).corners).astype(np.int32)
         cv2.polylines(picture, [corners], True, BOX, 1, cv2.LINE_AA)
     cv2.polylines(picture, [(scale * cropped.corners).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)
@@ -450,34 +455,37 @@ def network(
         weights: the landmark filters (T, G, G) of these stages.
         data: the clip's database, for the title.
     """
-    most_channels, size = max(map(len, stages.values())), frames.shape[1]
+    size = frames.shape[1]
     highest = {stage: float(np.quantile(volume, 0.999)) for stage, volume in stages.items()}
     channels = {stage: np.argsort(-volume.std((1, 2, 3))) for stage, volume in stages.items()}
 
     def draw(stage: str, channel: int, frame: int, contours: bool) -> np.ndarray:
-        shown = int(channels[stage][min(channel, len(stages[stage])) - 1])
-        face = _with_points(_enlarged(frames[frame]), (points[frame] + 0.5) * (_SIDE / size) - 0.5, 2)
-        panels = [face, _coloured(stages[stage][shown, frame], highest[stage])]
+        t, shown = frame - 1, int(channels[stage][channel - 1])
+        face = with_points(_enlarged(frames[t]), (points[t] + 0.5) * (_SIDE / size) - 0.5, 2)
+        panels = [face, _coloured(stages[stage][shown, t], highest[stage])]
         titles = [
-            f"{data}, frame {frame}",
+            f"{data}, frame {frame} of {len(frames)}",
             f"{stage}, channel {shown} of {len(stages[stage])}: 0 to {highest[stage]:.1f}",
         ]
         if stage in weights:
-            w, x = weights[stage][frame], shortcuts[stage][shown, frame]
+            w, x = weights[stage][t], shortcuts[stage][shown, t]
             panels.append(_coloured(x - w * x, highest[stage]))
             titles.append(f"removed: {1 - np.sum(w * x) / max(np.sum(x), 1e-9):.0%} of this channel's shortcut")
         else:
             panels.append(np.full_like(face, 235))
             titles.append("no landmark filter here: nothing is removed")
         if contours and stage in weights:
-            panels[1:] = [_with_contours(panel, weights[stage][frame]) for panel in panels[1:]]
+            panels[1:] = [_with_contours(panel, weights[stage][t]) for panel in panels[1:]]
         return _side_by_side(panels, titles)
 
+    chosen = choice("stage", stages, next(iter(weights), None))
+    ranks = slider("channel", 1, 1, len(stages[chosen.value]))
+    chosen.observe(lambda change: setattr(ranks, "max", len(stages[change["new"]])), names="value")
     return Explorer(
         draw,
-        stage=choice("stage", stages, next(iter(weights), None)),
-        channel=slider("channel", 1, 1, most_channels),
-        frame=slider("frame", len(frames) - 1, 0, len(frames) - 1),
+        stage=chosen,
+        channel=ranks,
+        frame=slider("frame", len(frames), 1, len(frames)),
         contours=widgets.Checkbox(True, description="filter over it"),
     )
 

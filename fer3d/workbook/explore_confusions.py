@@ -4,7 +4,8 @@ Drawn by OpenCV, which takes a tenth of matplotlib's time.
 """
 
 import base64
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -14,10 +15,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fer3d import files
+from fer3d import files, labels
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
-from fer3d.workbook.explore import CROP, NO_FACE, POINTS, Explorer, choice, slider
+from fer3d.workbook.explore import CROP, NO_FACE, Explorer, choice, slider, with_points
 
 SHOWN = 3
 """Clips in a picture."""
@@ -105,11 +106,18 @@ def confusions(
         options = _cells(table)
         controls["cell"].options = options
         controls["cell"].value = before if before in dict(options).values() else options[0][1]
-        matrix.children = _matrix(table, controls["cell"])
+        matrix.show(table)
+
+    def follow(change: Any) -> None:
+        """Draw once, however many controls follow."""
+        explorer.held = True
+        new_cells(change)
+        explorer.held = False
 
     limit()
-    matrix = widgets.GridBox(_matrix(first, controls["cell"]), layout=_grid(len(metrics.classes_of(first)) + 1))
-    for name, follow in (("variant", new_cells), ("subject", new_cells)):
+    matrix = _Matrix(labels.ordered(itertools.chain(*map(metrics.classes_of, variants.values()))), controls["cell"])
+    matrix.show(first)
+    for name in ("variant", "subject"):
         controls[name].observe(follow, names="value")
     for name in ("variant", "cell", "subject", "sort"):
         controls[name].observe(limit, names="value")
@@ -126,34 +134,45 @@ def _cells(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
     return [(f"{a} as {b} ({n})", (a, b)) for a, b, n in ordered[["label", "prediction", "count"]].to_numpy()]
 
 
-def _matrix(table: pd.DataFrame, cell: widgets.Dropdown) -> tuple[widgets.Widget, ...]:
-    """The confusion matrix as buttons: rows true, columns predicted. A button chooses its cell in the list."""
-    classes = metrics.classes_of(table)
-    counts = pd.crosstab(table["label"], table["prediction"]).reindex(index=classes, columns=classes, fill_value=0)
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
-    parts: list[widgets.Widget] = [widgets.HTML("true \\ predicted"), *(widgets.HTML(name) for name in classes)]
+class _Matrix(widgets.GridBox):
+    """A confusion matrix as buttons, rows true and columns predicted, each of which chooses its cell in the list.
 
-    def choose(button: widgets.Button) -> None:
-        cell.value = button.cell
+    The buttons are made once: to make them takes as long as to draw ten pictures.
+    """
 
-    for i, true in enumerate(classes):
-        parts.append(widgets.HTML(true))
-        for j, predicted in enumerate(classes):
-            count, share = int(counts.to_numpy()[i, j]), float(shares[i, j])
-            words = f"{true} predicted as {predicted}: {count} clips"
-            button = widgets.Button(description=str(count) if count else "", tooltip=words, disabled=not count)
-            button.layout = widgets.Layout(width="auto", height="26px")
+    def __init__(self, classes: Sequence[str], cell: widgets.Dropdown) -> None:
+        self.buttons = {pair: _button(pair, cell) for pair in itertools.product(classes, classes)}
+        parts: list[widgets.Widget] = [widgets.HTML("true \\ predicted"), *map(widgets.HTML, classes)]
+        for true in classes:
+            parts += [widgets.HTML(true), *(self.buttons[true, predicted] for predicted in classes)]
+        columns = f"120px repeat({len(classes)}, 72px)"
+        super().__init__(parts, layout=widgets.Layout(grid_template_columns=columns, grid_gap="1px"))
+
+    def show(self, table: pd.DataFrame) -> None:
+        """Write the counts of a table into the buttons; the darker, the larger the share of the true class."""
+        counts = table.groupby(["label", "prediction"]).size().to_dict()
+        totals = table["label"].value_counts()
+        for (true, predicted), button in self.buttons.items():
+            count = int(counts.get((true, predicted), 0))
+            share = count / max(int(totals.get(true, 0)), 1)
             pale = [round(255 - share * (255 - dark)) for dark in (8, 81, 156)]
-            button.style = {"button_color": "#" + "".join(f"{value:02x}" for value in pale)}
+            button.description, button.disabled = str(count) if count else "", not count
+            button.tooltip = f"{true} predicted as {predicted}: {count} clips"
+            button.style.button_color = "#" + "".join(f"{value:02x}" for value in pale)
             button.style.text_color = "white" if share > 0.5 else "black"
-            button.cell = (true, predicted)
-            button.on_click(choose)
-            parts.append(button)
-    return tuple(parts)
 
 
-def _grid(columns: int) -> widgets.Layout:
-    return widgets.Layout(grid_template_columns=f"120px repeat({columns - 1}, 72px)", grid_gap="1px")
+def _button(pair: tuple[str, str], cell: widgets.Dropdown) -> widgets.Button:
+    def choose(_button: widgets.Button) -> None:
+        cell.value = pair
+
+    button = widgets.Button(layout=_CELL)
+    button.cell = pair
+    button.on_click(choose)
+    return button
+
+
+_CELL = widgets.Layout(width="auto", height="26px")
 
 
 def _strip(store: Store, row: int, landmarks: bool, weigh: Callable[[Tensor], Tensor | None] | None) -> np.ndarray:
@@ -168,8 +187,7 @@ def _strip(store: Store, row: int, landmarks: bool, weigh: Callable[[Tensor], Te
             mask = cv2.resize(weights[0, 0, t].numpy(), (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
             picture = (picture * (0.25 + 0.75 * mask[..., None])).astype(np.uint8)
         if landmarks:
-            for x, y in (points[t][~np.isnan(points[t]).any(axis=1)] + 0.5) * _SIDE / frames.shape[1] - 0.5:
-                cv2.circle(picture, (round(16 * x), round(16 * y)), 20, POINTS, -1, cv2.LINE_AA, 4)
+            picture = with_points(picture, (points[t] + 0.5) * _SIDE / frames.shape[1] - 0.5, 1.25)
         cv2.putText(
             picture, f"{t + 1}", (3, _SIDE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA
         )

@@ -128,7 +128,7 @@ def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]
 _VALUE_CHECKS: Mapping[str, Callable[[str], object]] = {
     "profile": config.profile,
     **dict.fromkeys(("variant", "variants"), lambda name: config.NetworkSettings.from_params({"variant": name})),
-    **dict.fromkeys(("database", "databases", "trained_on", "tests", "train"), labels.check_database),
+    **dict.fromkeys(("database", "databases", "panels", "trained_on", "tests", "train"), labels.check_database),
 }
 """Checks of the parameters with these names, which hold one value or several separated by commas: a wrong one is
 found before a kernel is started."""

@@ -57,6 +57,7 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "class_bars": lambda title: plots.class_bars(COUNTS, title, "points"),
     "curves": lambda title: plots.curves({"a": LOG, "b": LOG}, {"a": 0.5, "b": 0.25}, title),
     "confusion": lambda title: plots.confusion(CONFUSION, CLASSES, title),
+    "confusions": lambda title: plots.confusions({"(a) CK+": (CONFUSION, CLASSES)}, title),
     "rates": lambda title: plots.rates(RATES, title),
     "resampled": lambda title: plots.resampled({"subjects": RNG.random(50), "clips": RNG.random(50)}, 0.5, title),
     "scatter": lambda title: plots.scatter(RNG.random(40), RNG.normal(size=40), "weight", "cost", title),
@@ -81,7 +82,18 @@ def test_figure_is_drawn_with_its_title(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["class_counts", "detection", "clip_cuts", "stage_costs", "curves", "confusion", "rates", "inflation"]
+    "name",
+    [
+        "class_counts",
+        "detection",
+        "clip_cuts",
+        "stage_costs",
+        "curves",
+        "confusion",
+        "confusions",
+        "rates",
+        "inflation",
+    ],
 )
 def test_charts_label_their_axes(name):
     figure = FIGURES[name]("title")
@@ -91,6 +103,30 @@ def test_charts_label_their_axes(name):
 def test_confusion_shows_shares_of_the_true_class_and_counts():
     shown = words(plots.confusion(np.array([[3, 1], [0, 0]]), ["anger", "fear"], "title"))
     assert {"75%\n3", "25%\n1", "anger (4)", "fear (0)"} <= set(shown)
+
+
+def test_all_panels_of_a_figure_of_confusions_are_drawn_each_with_its_own_classes():
+    two, three = np.array([[3, 1], [0, 2]]), np.eye(3, dtype=int)
+    panels = {
+        "(a) CK+": (two, ["anger", "fear"]),
+        "(b) MMI": (three, ["anger", "fear", "joy"]),
+        "(c) FERA": (two, "ab"),
+    }
+    figure = plots.confusions(panels, "title")
+    drawn = [axes.get_title() for axes in figure.axes if axes.axison]
+    assert drawn == list(panels) and len(figure.axes) == 4
+    assert {"75%", "25%", "anger (4)", "joy (1)"} <= set(words(figure))
+
+
+def test_a_title_that_is_wider_than_its_figure_is_broken_into_lines_that_fit():
+    long, (axes,) = canvas.new(3, 2, "The same clips, seen by a network and by a linear classifier, n = 249\nCK+")
+    short, _ = canvas.new(3, 2, "CK+\nn = 3")
+    for figure in (long, short):
+        figure.canvas.draw()
+        assert all(text.get_window_extent().width <= figure.bbox.width for text in figure.texts)
+        assert figure.get_suptitle().endswith(("\nCK+", "\nn = 3"))
+    assert long.get_size_inches()[1] > short.get_size_inches()[1] == 2
+    assert axes.get_position().height > 0.5
 
 
 def test_counts_are_written_on_their_bars_in_the_order_of_the_table():

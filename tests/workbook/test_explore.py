@@ -126,6 +126,14 @@ def test_every_control_changes_the_picture(name):
         assert all(picture.startswith(PNG) for picture in pictures)
 
 
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_frames_clips_channels_and_people_are_counted_from_1(name):
+    controls = EXPLORERS[name]().controls
+    counted = [controls[each] for each in ("frame", "clip", "channel", "person") if each in controls]
+    assert counted and all(each.min == 1 for each in counted)
+    assert all(each.max == 10 for each in [controls.get("frame")] if each)
+
+
 def test_the_browser_counts_from_1_and_its_slider_ends_with_the_data():
     explorer = EXPLORERS["clips"]()
     clip, frame = explorer.controls["clip"], explorer.controls["frame"]
@@ -238,7 +246,7 @@ def test_what_the_product_removes_is_dark_where_the_filter_is_1_and_said_in_per_
     monkeypatch.setattr(explore.cv2, "putText", lambda _, text, *__: titles.append(text))
     explorer = explore.network(FRAMES, POINTS, {"3DIR-A": x}, {"3DIR-A": x}, {"3DIR-A": w}, "CK+ (synthetic)")
     assert titles[2].startswith("removed: 50%")
-    picture = explorer.draw(stage="3DIR-A", channel=1, frame=0, contours=False)
+    picture = explorer.draw(stage="3DIR-A", channel=1, frame=1, contours=False)
     panel = picture.shape[1] // 3
     kept, removed = (picture[250, 2 * panel + offset].sum() for offset in (100, 300))
     assert kept < removed - 300

@@ -17,8 +17,8 @@ def text(path: Path) -> str:
     return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
 
 
-def test_there_are_solutions() -> None:
-    assert SOLUTIONS
+def test_each_notebook_has_solutions() -> None:
+    assert [path.name for path in SOLUTIONS] == sorted(path.name for path in paths.NOTEBOOKS.glob("0*.ipynb"))
 
 
 @each_solution
@@ -27,6 +27,15 @@ def test_every_exercise_has_its_solution_and_the_notebook_links_to_it(path: Path
     assert f"](solutions/{path.name})" in exercises and f"](../{path.name})" in text(path)
     names = re.findall(r"^\d\. \*\*(.+?)\.\*\*", exercises, re.MULTILINE)
     assert names == re.findall(r"^## \d · (.+)", text(path), re.MULTILINE)
+
+
+@each_solution
+def test_the_cells_of_a_solution_are_short_and_their_outputs_name_no_folder_of_a_machine(path: Path) -> None:
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 20, cell.source
+            said = "".join(output.get("text") or output.data.get("text/plain", "") for output in cell.outputs)
+            assert str(paths.ROOT) not in said and not re.search(r"/(home|root|tmp|Users)/", said), cell.source
 
 
 @each_solution
