@@ -156,7 +156,7 @@ def report(name: str, table: pd.DataFrame, about: Mapping[str, Any]) -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
         "about": dict(about),
-        "rows": json.loads(table.to_json(orient="records", double_precision=4)),
+        "rows": json.loads(table.to_json(orient="records", double_precision=7)),
     }
     print(json.dumps(line), flush=True)
     if lines := os.environ.get("FER3D_BENCH"):

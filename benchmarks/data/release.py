@@ -1,6 +1,6 @@
 """Preparing a release at the paper's size: time, memory and disk, and what a second run costs.
 
-    python -m benchmarks.data.release [--people 6] [--times 3 6 12] [--workers 2]
+    python -m benchmarks.data.release [--people 3] [--times 6 12 24] [--workers 2]
 
 A synthetic CK+ whose people stand in the release several times, as hard links under other names: about 50, 100 and 200
 labelled sequences. Each is prepared in a process of its own, and then again. Memory is the largest of a process's.
@@ -73,8 +73,8 @@ def estimate(row: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--people", type=int, default=6, help="synthetic people, some three sequences each")
-    parser.add_argument("--times", type=int, nargs="+", default=[3, 6, 12], help="how often each is in the release")
+    parser.add_argument("--people", type=int, default=3, help="synthetic people, some three sequences each")
+    parser.add_argument("--times", type=int, nargs="+", default=[6, 12, 24], help="how often each is in the release")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
