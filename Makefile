@@ -21,10 +21,10 @@ export FER3D_RAVDESS := $(or $(RAVDESS),$(FER3D_RAVDESS))
 export FER3D_CREMAD := $(or $(CREMAD),$(FER3D_CREMAD))
 export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 
-# What `make bench` measures. Other benchmarks train, render hundreds of people or need recordings: their files say how
-# they are called.
-BENCH ?= data.data data.faces data.index evaluation.intervals model.filters model.network standins.standins \
-	training.training training.gpu workbook.explore
+# What `make bench` measures, each in at most 90 s on two cores. Other benchmarks train, compute at full size, render
+# hundreds of people or need recordings: their files say how they are called.
+BENCH ?= data.data data.faces data.index model.filters model.network standins.standins training.training \
+	training.gpu workbook.explore workbook.startup
 
 # One reproduction, on this machine or on a cluster; docs/clusters.md explains the last four.
 REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)" \
@@ -83,8 +83,11 @@ lab: usable ## JupyterLab on the notebooks
 notebooks: usable ## Executes the notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
-bench: usable ## Times and memory of each part; BENCH="standins.difficulty" and others by name
-	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
+bench: usable ## Times and memory of each part, to reports/bench.jsonl; BENCH="standins.difficulty" and others by name
+	@mkdir -p reports && rm -f reports/bench.jsonl
+	@began=$$(date +%s); for name in $(BENCH); do echo "== $$name"; \
+		FER3D_BENCH=reports/bench.jsonl $(BIN)/python -m "benchmarks.$$name" || exit 1; done; \
+		echo "== $$(($$(date +%s) - began)) s in all; into docs/performance.md: python -m benchmarks.page reports/bench.jsonl"
 
 clean: ## Removes the virtual environment and the caches; data/ and reports/ stay
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

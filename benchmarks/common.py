@@ -1,11 +1,15 @@
 """What benchmarks share: ways to compute a network, made-up stores and people, medians, and the printed result."""
 
 import argparse
+import contextlib
 import dataclasses
+import datetime
 import json
 import os
 import platform
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -143,15 +147,46 @@ def invented(k: int) -> tuple[np.random.Generator, Renderer]:
 
 
 def report(name: str, table: pd.DataFrame, about: Mapping[str, Any]) -> None:
-    """The table for people and one JSON line for programs."""
+    """The table for people and one JSON line for programs, which is also appended to the file ``FER3D_BENCH``."""
     print(f"\n{name} ({', '.join(f'{key} {value}' for key, value in about.items())})")
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep=""))
-    rows = json.loads(table.to_json(orient="records", double_precision=4))
-    print(json.dumps({"benchmark": name, **about, "rows": rows}))
+    line = {
+        "benchmark": name,
+        "command": command(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine(),
+        "about": dict(about),
+        "rows": json.loads(table.to_json(orient="records", double_precision=7)),
+    }
+    print(json.dumps(line), flush=True)
+    if lines := os.environ.get("FER3D_BENCH"):
+        with Path(lines).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def command() -> str:
+    """How this benchmark was called."""
+    module = sys.modules["__main__"].__spec__
+    return shlex.join(["python", "-m", module.name if module else Path(sys.argv[0]).stem, *sys.argv[1:]])
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {"processor": processor(), "cores": os.cpu_count(), "bf16": instructions(), "torch": torch.__version__}
+
+
+def processor() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].replace("(R)", "").strip()
+    return platform.processor() or platform.machine()
 
 
 def arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--profiles", nargs="+", choices=["laptop", "paper"], default=["laptop"], help="sizes")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--repeats", type=int, default=5, help="rounds; at full size at most 3 of them on a CPU")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -163,14 +198,8 @@ def arguments(description: str) -> argparse.Namespace:
 
 
 def about(chosen: argparse.Namespace) -> dict[str, Any]:
-    """What the figures were measured on."""
-    if chosen.device == "cuda":
-        return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
-    return {
-        "device": f"CPU {platform.machine()} ({instructions()})",
-        "threads": chosen.threads,
-        "torch": torch.__version__,
-    }
+    """The device, where it is a GPU, or the number of threads."""
+    return {"device": torch.cuda.get_device_name()} if chosen.device == "cuda" else {"threads": chosen.threads}
 
 
 def instructions() -> str:

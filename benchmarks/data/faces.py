@@ -1,6 +1,6 @@
 """What tracking, processes and streaming bring: ratios of one run on this machine.
 
-    python -m benchmarks.data.faces [--subjects 8] [--frames 150]
+    python -m benchmarks.data.faces [--subjects 2] [--frames 60]
 
 On stand-in people of 640 x 480, one thread:
 
@@ -26,7 +26,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
+from benchmarks.common import report
 from fer3d import standins
 from fer3d.config import ClipSettings
 from fer3d.data import databases
@@ -82,15 +84,16 @@ def speeds(folder: Path, sequences: list[databases.Sequence], count: int) -> Non
         "every frame": lambda frames: exhaust(map(FaceTracker(every).step, frames)),
     }
     works["tracked"](read_frames(*pictures[0]))  # loads the models
-    print(f"{'frames/s':<10}" + "".join(f"{name:>14}" for name in works) + f"{'ratio':>8}")
+    rows = []
     for kind, sources in (("PNG", pictures), ("video", videos)):
         seconds = dict.fromkeys(works, 0.0)
         for source, (name, work) in itertools.product(sources, works.items()):  # in turns: other load hits all alike
             began = time.perf_counter()
             work(read_frames(*source))
             seconds[name] += time.perf_counter() - began
-        row = "".join(f"{count * len(sources) / took:>14.1f}" for took in seconds.values())
-        print(f"{kind:<10}{row}{seconds['every frame'] / seconds['tracked']:>8.1f}", flush=True)
+        rates = {f"{name}, frames/s": count * len(sources) / took for name, took in seconds.items()}
+        rows.append({"kind": kind, **rates, "ratio": seconds["every frame"] / seconds["tracked"]})
+    report("face tracking", pd.DataFrame(rows), {"people": len(sequences), "frames": count, "processes": 1})
 
 
 def prepared(database: str, root: Path, workers: int = 1) -> dict[str, float]:
@@ -104,16 +107,16 @@ def prepared(database: str, root: Path, workers: int = 1) -> dict[str, float]:
 
 def processes(release: Path) -> None:
     one, two = (prepared("ckplus", release, workers)["seconds"] for workers in (1, 2))
-    print(f"prepare: {one:.1f} s with one process, {two:.1f} s with two, ratio {one / two:.2f}", flush=True)
+    rows = [{"one process s": one, "two processes s": two, "ratio": one / two}]
+    report("preparing by two processes", pd.DataFrame(rows), {"sequences": "synthetic CK+, linked ten times"})
 
 
-def memory(small: Path, large: Path) -> None:
-    one, ten = (prepared(small.name, root) for root in (small, large))
-    print(
-        f"memory on {small.name}: {one['MiB']:.1f} MiB for {one['frames']} frames, "
-        f"{ten['MiB']:.1f} MiB for {ten['frames']} frames, {ten['MiB'] / one['MiB'] - 1:+.1%}",
-        flush=True,
-    )
+def memory(release: Path, larger: Path) -> dict[str, object]:
+    """A row: peak memory of `prepare` on a release and on one ten times as large."""
+    one, ten = (prepared(release.name, root) for root in (release, larger))
+    row: dict[str, object] = {"database": release.name}
+    row |= {f"MiB for {name}": counts["MiB"] for name, counts in (("one", one), ("ten times as much", ten))}
+    return row | {"more %": 100 * (ten["MiB"] / one["MiB"] - 1), "frames": one["frames"], "of ten": ten["frames"]}
 
 
 def ckplus(root: Path, release: Path, times: int) -> Path:
@@ -140,8 +143,8 @@ def mmi(root: Path, images: list[Path], frames: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--subjects", type=int, default=8, help="invented people (default: 8)")
-    parser.add_argument("--frames", type=int, default=150, help="frames of each sequence (default: 150)")
+    parser.add_argument("--subjects", type=int, default=2, help="invented people (default: 2)")
+    parser.add_argument("--frames", type=int, default=60, help="frames of each sequence (default: 60)")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -150,9 +153,11 @@ def main() -> None:
         found = [s for s in databases.scan("ckplus", folder / "release") if isinstance(s, databases.Sequence)]
         speeds(folder, list({s.subject: s for s in found}.values()), arguments.frames)
         images = list(found[0].images)
-        memory(mmi(folder / "1" / "mmi", images, 200), mmi(folder / "10" / "mmi", images, 2000))
+        few = arguments.frames
+        rows = [memory(mmi(folder / "1" / "mmi", images, few), mmi(folder / "10" / "mmi", images, 10 * few))]
         one, ten = (ckplus(folder / str(times) / "ckplus", folder / "release", times) for times in (1, 10))
-        memory(one, ten)
+        rows.append(memory(one, ten))
+        report("memory of preparing", pd.DataFrame(rows), {"size": SETTINGS.size})
         processes(ten)
 
 

@@ -1,6 +1,6 @@
 """How long indexing takes, and how its memory grows with the number of sequences.
 
-    python -m benchmarks.data.index [--sequences 10000] [--databases ckplus mmi fera]
+    python -m benchmarks.data.index [--sequences 2000] [--databases ckplus mmi fera]
 
 Builds releases of a growing number of sequences in the owners' layouts (18 frames a CK+
 sequence, a 720 x 576 video a MMI or FERA one; the files are links to a few real ones) and
@@ -18,6 +18,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
+
+from benchmarks.common import report
 
 FRAMES = 18
 MEASURE = """
@@ -101,10 +104,10 @@ BUILD = {"ckplus": ckplus, "mmi": mmi, "fera": fera}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sequences", type=int, default=10_000, help="the largest release (default: 10000)")
+    parser.add_argument("--sequences", type=int, default=2000, help="the largest release (default: 2000)")
     parser.add_argument("--databases", nargs="+", choices=BUILD, default=list(BUILD))
     arguments = parser.parse_args()
-    print(f"{'database':<10}{'sequences':>10}{'seconds':>10}{'a second':>10}{'MiB more':>10}")
+    rows = []
     for database in arguments.databases:
         for share in (8, 4, 2, 1):
             with tempfile.TemporaryDirectory() as temporary:
@@ -114,10 +117,8 @@ def main() -> None:
                 command = [sys.executable, "-c", MEASURE, database, str(root)]
                 result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             rate = result["sequences"] / result["seconds"]
-            print(
-                f"{database:<10}{result['sequences']:>10}{result['seconds']:>10.2f}{rate:>10.0f}{result['mib']:>10.1f}",
-                flush=True,
-            )
+            rows.append({"database": database, **result, "sequences/s": rate})
+    report("indexing", pd.DataFrame(rows).rename(columns={"mib": "MiB more"}), {"frames a CK+ sequence": FRAMES})
 
 
 if __name__ == "__main__":

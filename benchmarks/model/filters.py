@@ -1,6 +1,6 @@
 """How fast the landmark filter is: against plain loops, and as a share of a training step.
 
-    python -m benchmarks.model.filters [--threads 2] [--repeats 5]
+    python -m benchmarks.model.filters [--profiles laptop paper] [--threads 2] [--repeats 5]
 
 Two plain loops on NumPy arrays, both with Eq. 2 as it reads: over all pixels and all landmarks of a
 frame; and over each landmark's window, cell by cell. They run on one clip, the filter on a batch;
@@ -96,7 +96,7 @@ def compare(name: str, batch: int, step_batch: int, chosen: argparse.Namespace) 
 
 def main() -> None:
     chosen = arguments(__doc__)
-    rows = [compare("paper", 32, 1, chosen), compare("laptop", 32, 8, chosen)]
+    rows = [compare(name, 32, 1 if name == "paper" else 8, chosen) for name in chosen.profiles]
     report("landmark filter", pd.DataFrame(rows), about(chosen))
 
 

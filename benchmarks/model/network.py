@@ -1,6 +1,6 @@
 """How fast the network is here, and how near to what this machine can do.
 
-    python -m benchmarks.model.network [--threads 2] [--repeats 5] [--device cuda] [--compile]
+    python -m benchmarks.model.network [--profiles laptop paper] [--threads 2] [--repeats 5] [--compile]
 
 Every part is measured in turn, round after round, in one run, so that a ratio compares like
 with like; a time is the median of its rounds. Two ceilings, on the same machine in the same run:
@@ -175,16 +175,17 @@ def stem_strides(repeats: int, device: torch.device) -> pd.DataFrame:
 def main() -> None:
     chosen = arguments(__doc__)
     device = torch.device(chosen.device)
-    full, laptop, on_cpu = profile("paper"), profile("laptop"), chosen.device == "cpu"
-    few = min(chosen.repeats, 3) if on_cpu else chosen.repeats
-    for name, picked, batch, repeats in (
-        ("network at full size", full, 1 if on_cpu else full.training.batch_size, few),
-        ("network at laptop size", laptop, laptop.training.batch_size, chosen.repeats),
-    ):
+    on_cpu = chosen.device == "cpu"
+    for name in chosen.profiles:
+        picked, full = profile(name), name == "paper"
+        batch = 1 if full and on_cpu else picked.training.batch_size
+        repeats = min(chosen.repeats, 3) if full and on_cpu else chosen.repeats
         table, stages = compare(picked.network, picked.clips.size, batch, repeats, device, chosen.compile)
-        report(name, table, about(chosen) | {"batch": batch, "repeats": repeats})
-        report(f"convolutions of the {name}", stages, about(chosen) | {"batch": batch, "repeats": repeats})
-    report("stem strides at laptop size", stem_strides(chosen.repeats, device), about(chosen))
+        title = f"network at {'full' if full else name} size"
+        report(title, table, about(chosen) | {"batch": batch, "repeats": repeats})
+        report(f"convolutions of the {title}", stages, about(chosen) | {"batch": batch, "repeats": repeats})
+    if "laptop" in chosen.profiles:
+        report("stem strides at laptop size", stem_strides(chosen.repeats, device), about(chosen))
 
 
 if __name__ == "__main__":

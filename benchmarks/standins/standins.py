@@ -1,6 +1,6 @@
 """Speed of rendering, and how well detectors find rendered faces that are turned to the side.
 
-    python -m benchmarks.standins.standins [--people 60] [--workers 2] [--profile tiny]
+    python -m benchmarks.standins.standins [--people 12] [--workers 2] [--profile tiny]
 
 Speed: frames per second on one core at 640 x 480, and the set-up time per person. Detection:
 share of frames, by yaw, in which OpenCV's Haar cascade and dlib's HOG detector find the face,
@@ -12,7 +12,6 @@ expressions are to classify.
 import argparse
 import concurrent.futures
 import functools
-import json
 import multiprocessing
 import time
 from typing import Any
@@ -22,7 +21,7 @@ import dlib
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import invented
+from benchmarks.common import invented, report
 from fer3d import standins
 from fer3d.config import ClipSettings
 from fer3d.data import databases
@@ -104,27 +103,24 @@ def detectors() -> tuple[Any, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=60, help="number of synthetic people (default: 60)")
+    parser.add_argument("--people", type=int, default=12, help="number of synthetic people (default: 12)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--profile", default="tiny", help="profile of the stand-in databases (default: tiny)")
     arguments = parser.parse_args()
     setup, fps = speed()
-    print(f"speed: {fps:.0f} frames/s a core at 640 x 480, {setup:.2f} s a person\n", flush=True)
+    speeds = pd.DataFrame([{"frames/s a core": fps, "set-up s a person": setup}])
+    report("rendering", speeds, {"picture": "640 x 480"})
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
         found = pd.concat(pool.map(detected_by_yaw, range(arguments.people)))
         within = pd.concat(
             pool.map(detected_in_database, pipeline.DATABASES, [arguments.profile] * len(pipeline.DATABASES))
         )
-    table = found.groupby("yaw").agg(frames=("Haar", "size"), Haar=("Haar", "mean"), HOG=("HOG", "mean")).round(3)
-    near = found[found.yaw <= 20][["Haar", "HOG"]].mean().round(4).to_dict()
-    print(table.to_string())
-    print(f"within 20 degrees: Haar {near['Haar']:.1%}, HOG {near['HOG']:.1%}\n")
-    of_databases = within.groupby("database").agg(frames=("Haar", "size"), Haar=("Haar", "mean"), HOG=("HOG", "mean"))
-    print(of_databases.round(3).to_string())
-    result = {"frames_per_second": round(fps, 1), "setup_seconds": round(setup, 3), "within_20_degrees": near}
-    rows = [*table.reset_index().to_dict("records"), *of_databases.round(3).reset_index().to_dict("records")]
-    print(json.dumps({"benchmark": "standins", **result, "rows": rows}))
+    shares = {"frames": ("Haar", "size"), "Haar %": ("Haar", "mean"), "HOG %": ("HOG", "mean")}
+    for column, rows in (("yaw", found), ("database", within)):
+        table = rows.groupby(column).agg(**shares).reset_index()
+        table[["Haar %", "HOG %"]] *= 100
+        report(f"faces found by {column}", table, {"people": arguments.people, "profile": arguments.profile})
 
 
 if __name__ == "__main__":

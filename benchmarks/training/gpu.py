@@ -190,7 +190,7 @@ def main(given: list[str] | None = None) -> None:
         clips = Clips([(store, np.arange(len(store)))], LABELS)
         table, shares = compare(picked, clips, device, chosen.steps, compiled=not chosen.rehearse)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU, a rehearsal"
-    about = {"device": name, "torch": torch.__version__, "batch": chosen.batch, "steps": chosen.steps}
+    about = {"device": name, "batch": chosen.batch, "steps": chosen.steps}
     report("GPU training", table, about)
     report("GPU profile", shares, about)
     print("; ".join(f"{row.kind} {row.share:.0%}" for row in shares.itertuples()))

@@ -7,7 +7,6 @@ Threads follow OMP_NUM_THREADS. The clips are random: the time does not depend o
 
 import argparse
 import dataclasses
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional
 
-from benchmarks.common import random_store
+from benchmarks.common import random_store, report
 from fer3d import config, labels
 from fer3d.data.store import Store
 from fer3d.model.network import Network, grids
@@ -89,24 +89,21 @@ def main() -> None:
     filters = spent.pop("filters (part of forward)")
     total = sum(spent.values())
     rate = chosen.steps * profile.training.batch_size / total
-    for name, seconds in {**spent, "filters (part of forward)": filters}.items():
-        print(f"{name:28s}{1000 * seconds / chosen.steps:9.2f} ms a step {100 * seconds / total:6.1f} %")
-    print(f"{rate:.1f} clips/s, {torch.get_num_threads()} threads")
-    print(
-        json.dumps(
-            {
-                "benchmark": "training",
-                "profile": profile.name,
-                "variant": chosen.variant,
-                "device": best_device().type,
-                "precision": best_precision(best_device()),
-                "threads": torch.get_num_threads(),
-                "clips_per_second": round(rate, 1),
-                "waiting_for_data": round(spent["read and upload"] / total, 4),
-                "share": {name: round(seconds / total, 4) for name, seconds in spent.items()},
-            }
-        )
-    )
+    parts = {**spent, "filters (part of forward)": filters}
+    rows = [
+        {"part": name, "ms a step": 1000 * seconds / chosen.steps, "%": 100 * seconds / total}
+        for name, seconds in parts.items()
+    ]
+    about = {
+        "profile": profile.name,
+        "variant": chosen.variant,
+        "device": best_device().type,
+        "precision": best_precision(best_device()),
+        "threads": torch.get_num_threads(),
+        "batch": profile.training.batch_size,
+        "clips/s": round(rate, 1),
+    }
+    report("training steps", pd.DataFrame(rows), about)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ are missing. The time is that of the processor, all threads together, so other p
 """
 
 import argparse
-import json
 import time
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 
+from benchmarks.common import report
 from fer3d import labels
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
@@ -79,11 +80,10 @@ def main() -> None:
     rows = []
     for name, explorer in explorers.items():
         took = redraws(explorer, chosen.changes)
-        shares = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
-        rows.append({"explorer": name, **{key: round(float(np.quantile(took, q)), 1) for key, q in shares.items()}})
-        rows[-1] |= {"below_200_ms": round(float((took < 200).mean()), 3), "n": len(took)}
-        print("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
-    print(json.dumps({"benchmark": "explore", "rows": rows}))
+        shares = {"median": 0.5, "90 %": 0.9, "99 %": 0.99}
+        rows.append({"explorer": name, **{f"{key} ms": float(np.quantile(took, q)) for key, q in shares.items()}})
+        rows[-1] |= {"% below 200 ms": 100 * float((took < 200).mean())}
+    report("explorers", pd.DataFrame(rows), {"changes": chosen.changes})
 
 
 if __name__ == "__main__":
