@@ -119,7 +119,7 @@ def check_copy(database: str) -> None:
 
 
 def copy_digest(database: str) -> str:
-    """A digest of the names, sizes and times of all files of a licensed copy; empty for a stand-in."""
+    """A digest of the names and states (`files.state`) of all files of a licensed copy; empty for a stand-in."""
     root = pipeline.licensed(database)
     if not root:
         return ""
@@ -127,8 +127,7 @@ def copy_digest(database: str) -> str:
     for folder, _, names in os.walk(root):
         for file in (Path(folder) / name for name in names):
             with contextlib.suppress(OSError):  # a broken link
-                known = file.stat()
-                found.append([str(file.relative_to(root)), known.st_size, known.st_mtime_ns])
+                found.append([str(file.relative_to(root)), *files.state(file)])
     return files.fingerprint(sorted(found))
 
 

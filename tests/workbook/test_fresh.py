@@ -85,7 +85,7 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 def finish(root: Path, server: subprocess.Popen[str], whole: bool) -> Place:
     """A finished run, and a copy of it."""
-    place = Place(root / "ä place", server, whole)
+    place = Place(root / "Место 場所 ä", server, whole)
     for name in ("fer3d", "workflow", "notebooks"):
         shutil.copytree(paths.ROOT / name, place.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(STUB, place.checkout / "fer3d" / "cli.py")
@@ -151,6 +151,26 @@ def change_label(place: Place) -> None:
     label.write_text("   1.0000000e+00\n")
 
 
+def alter_frame(place: Place) -> None:
+    """Other pixels; size and time as before."""
+    frame = next(place.copy.rglob("*.png"))
+    known, data = frame.stat(), bytearray(frame.read_bytes())
+    data[-20] ^= 1
+    frame.write_bytes(data)
+    os.utime(frame, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+def another_release(package: str) -> Callable[[Place], None]:
+    """The checkout comes first where Python looks for packages."""
+
+    def install(place: Place) -> None:
+        metadata = place.checkout / f"{package.replace('-', '_')}-99.9.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99.9\n")
+
+    return install
+
+
 def remove_training(place: Place) -> None:
     shutil.rmtree(place.run / "ckplus" / "3d" / "fold0")
 
@@ -179,6 +199,10 @@ ONE_TRAINING = {"training of 3d on ckplus, fold0"} | AFTER_FOLD
 CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "a file added to the licensed copy": (add_file, COPY_CHANGED),
     "a label changed in the licensed copy": (change_label, COPY_CHANGED),
+    "a frame altered in the licensed copy, at the same size and time": (alter_frame, COPY_CHANGED),
+    "another release of PyTorch": (another_release("torch"), LESSONS | EXPLORED | TRAINED | OWN_VIDEO),
+    "another release of dlib": (another_release("dlib-bin"), PREPARED | LESSONS | EXPLORED | TRAINED | OWN_VIDEO),
+    "another release of a library that draws": (another_release("matplotlib"), set()),
     "a setting of the clips": (
         edited("fer3d/config.py", TINY_CLIPS, f"{TINY_CLIPS}, margin=0.2"),
         PREPARED | LESSONS | EXPLORED | TRAINED,
