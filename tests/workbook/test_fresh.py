@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -285,6 +286,21 @@ def test_a_run_that_stopped_before_the_notebooks_goes_on_there(place: Place) -> 
     assert place.snakemake("--until", "prepare")[0] == 0
     assert place.planned() == COPY_CHANGED - CKPLUS
     assert place.snakemake()[0] == 0
+    assert place.planned() == set()
+
+
+def test_files_of_a_clock_that_was_ahead_stop_nothing(place: Place) -> None:
+    """Snakemake refuses a result whose input is younger than the clock, until that time has come."""
+    edit_standin(place)
+    assert place.snakemake()[0] == 0
+    tomorrow = time.time() + 24 * 3600
+    for folder in (place.checkout / "notebooks", place.checkout / "fer3d" / "workbook", place.data, place.run):
+        for file in folder.rglob("*"):
+            os.utime(file, (tomorrow, tomorrow))
+    assert place.planned() == set()
+    place.edit("fer3d/config.py", TINY_CLIPS, f"{TINY_CLIPS}, margin=0.2")
+    status, _, errors = place.snakemake()
+    assert status == 0, errors
     assert place.planned() == set()
 
 
