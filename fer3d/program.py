@@ -1,19 +1,35 @@
 """Which source a result was computed by, as a digest: when it changes, the result is made anew.
 
-It covers a module and all modules of fer3d that it imports, directly or not, wherever in the file. Comments,
-docstrings and the layout of the lines don't count. Settings don't either: a result records their values.
+It covers a module and all modules of fer3d that it imports, directly or not, wherever in the file, and the releases of
+the libraries that these compute with. Comments, docstrings and the layout of the lines don't count. Settings don't
+either: a result records their values.
 """
 
 import ast
+import contextlib
 import functools
+import importlib.metadata
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fer3d import files, paths
 
 _LEFT_OUT = {f"fer3d.{name}" for name in ("config", "errors", "paths", "program", "workers")}
 """Modules on which no result depends, but for the values of the settings."""
+
+LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "cv2": ("opencv-python", "opencv-python-headless"),
+    "dlib": ("dlib-bin", "dlib"),
+    "lightning_fabric": ("lightning-fabric",),
+    "numpy": ("numpy",),
+    "scipy": ("scipy",),
+    "skimage": ("scikit-image",),
+    "sklearn": ("scikit-learn",),
+    "torch": ("torch",),
+}
+"""Modules of other libraries that results are computed with, and the packages that may hold them. Those that draw,
+write and read don't count: their new releases leave the numbers alone."""
 
 
 @functools.cache
@@ -35,7 +51,9 @@ def digest(root: str | Path, without: Collection[str] = frozenset()) -> str:
     waiting = names - {*_LEFT_OUT, *without}
     while waiting:
         name = waiting.pop()
-        if name not in sources and (file := _file(name)):
+        if name in LIBRARIES:
+            sources[name] = _release(name)
+        elif name not in sources and (file := _file(name)):
             imported, sources[name] = _read(file)
             waiting |= imported - {*_LEFT_OUT, *without}
     return files.fingerprint(sources)
@@ -48,6 +66,15 @@ def _read(file: Path) -> tuple[frozenset[str], str]:
     return frozenset(_imported(tree)), ast.unparse(_without_docstrings(tree))
 
 
+@functools.cache
+def _release(library: str) -> str:
+    """The release of a library that is installed, whatever it was built for (2.13.0+cpu, 2.13.0+cu130)."""
+    for package in LIBRARIES[library]:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package).partition("+")[0]
+    return ""
+
+
 def _file(module: str) -> Path | None:
     """The file of a module of fer3d; None for an attribute of one."""
     path = paths.ROOT.joinpath(*module.split("."))
@@ -56,8 +83,8 @@ def _file(module: str) -> Path | None:
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
-    """The names of fer3d that are imported anywhere in a source, with the packages that they lie in."""
-    for node in ast.walk(tree):
+    """What a source imports anywhere: names of fer3d, with the packages that they lie in, and of `LIBRARIES`."""
+    for node in _executed(tree):
         names: Iterable[str] = ()
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -67,6 +94,18 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             parts = name.split(".")
             if parts[0] == "fer3d":
                 yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))  # the version counts for itself
+            elif parts[0] in LIBRARIES:
+                yield parts[0]
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of a tree but those that only a type checker reads."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            waiting += ast.iter_child_nodes(node)
+            yield node
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

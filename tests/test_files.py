@@ -172,6 +172,32 @@ def test_missing_oversized_and_endless_json_are_one_clear_line(tmp_path: Path) -
         files.read_json(tmp_path / "pipe.json")
 
 
+@pytest.mark.parametrize(
+    ("size", "changed"),
+    [(1, 0), (2**16, 2**15), (2**20, 0), (2**20, 2**20 - 1), (40 * 2**20, 40 * 2**20 - 20), (33 * 2**20, 11 * 2**20)],
+)
+def test_a_file_altered_at_the_same_size_and_time_is_in_another_state(size: int, changed: int, tmp_path: Path) -> None:
+    """All of a small file counts; of a larger one start, end and a sample between them."""
+    file = tmp_path / "file"
+    with file.open("wb") as sparse:
+        sparse.truncate(size)
+    os.utime(file, (1, 1))
+    before = files.state(file)
+    assert files.state(file) == before and before[:2] == (size, 10**9)
+    with file.open("r+b") as same:
+        same.seek(changed)
+        same.write(b"x")
+    os.utime(file, (1, 1))
+    assert files.state(file)[:2] == before[:2] and files.state(file) != before
+
+
+def test_the_state_of_what_is_no_file_never_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert files.state(tmp_path / "pipe")[2] == files.state(tmp_path)[2] == ""
+    with pytest.raises(FileNotFoundError):
+        files.state(tmp_path / "missing")
+
+
 def test_a_fingerprint_follows_the_value_and_not_its_order() -> None:
     assert files.fingerprint({"a": 1, "b": 2}) == files.fingerprint({"b": 2, "a": 1})
     assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})

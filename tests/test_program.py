@@ -65,6 +65,42 @@ def test_a_module_can_be_left_out(checkout: Path) -> None:
     assert program.digest("fer3d.data.preparation", without) == before
 
 
+def release(folder: Path, package: str, version: str) -> None:
+    """Leave in the folder what says which release of a package is installed."""
+    metadata = folder / f"{package.replace('-', '_')}-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+
+
+@pytest.mark.parametrize(
+    ("package", "changed"),
+    [
+        ("torch", {"fer3d.training.train"}),
+        ("scikit-learn", {"fer3d.training.train"}),
+        ("dlib-bin", {"fer3d.data.preparation"}),
+        ("opencv-python", {"fer3d.data.preparation", "fer3d.standins.releases.writer"}),
+        ("numpy", {"fer3d.training.train", "fer3d.data.preparation", "fer3d.standins.releases.writer"}),
+        ("matplotlib", set()),
+    ],
+)
+def test_it_changes_with_the_release_of_a_library_that_computes(
+    package: str, changed: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests()
+    monkeypatch.syspath_prepend(tmp_path)
+    release(tmp_path, package, "99.9")
+    assert {name for name, digest in digests().items() if digest != before[name]} == changed
+
+
+def test_what_a_library_was_built_for_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for version in ("99.9+cpu", "99.9+cu130"):
+        release(tmp_path / version, "torch", version)
+        monkeypatch.syspath_prepend(tmp_path / version)
+        found.append(digests())
+    assert found[0] == found[1]
+
+
 def test_a_notebook_counts_with_its_cells_and_imports_but_not_with_its_outputs(checkout: Path) -> None:
     path = checkout / "lesson.ipynb"
 

@@ -61,7 +61,7 @@ def prepare(
         "database": database,
         "folds": folds,
         "source_fingerprint": files.fingerprint([FORMAT, settings.as_dict(), list(labelled), skipped, folds]),
-        "versions": {"fer3d": __version__, **_LIBRARIES},
+        "versions": {"fer3d": __version__, "opencv": cv2.__version__, "dlib": dlib.__version__},
         "unlabelled": len(sequences) - len(labelled),
         "skipped": len(skipped),
     }
@@ -71,26 +71,20 @@ def prepare(
     return counts | {"seconds": round(time.monotonic() - began, 2)}
 
 
-_LIBRARIES = {"opencv": cv2.__version__, "dlib": dlib.__version__}
-
-
 def program_digest(database: str) -> str:
-    """A digest of the program that makes the stores of a database: its source, and the detectors' versions."""
+    """A digest of the program that makes the stores of a database."""
     readers = {f"{databases.__name__}.{name}" for name in databases.READERS if name != database}
-    return files.fingerprint([program.digest(__name__, frozenset(readers)), _LIBRARIES])
+    return program.digest(__name__, frozenset(readers))
 
 
 def part_key(sequence: Sequence, root: Path, settings: ClipSettings) -> str:
-    """A digest of all that a sequence's clips depend on: program, settings, labels, size and time of its files."""
-
-    def state(file: Path) -> tuple[str, int, int]:
-        found = file.stat()
-        return os.path.relpath(file, root), found.st_size, found.st_mtime_ns
-
+    """A digest of all that a sequence's clips depend on: program, settings, labels, the state of its files."""
     record = dataclasses.asdict(dataclasses.replace(sequence, source=Path(), images=(), origin="", fold=None))
     sources = sequence.images or (sequence.source,)
     made_by = [FORMAT, program_digest(sequence.database), settings.as_dict()]
-    return files.fingerprint([*made_by, record, [state(file) for file in sources]])
+    return files.fingerprint(
+        [*made_by, record, [(os.path.relpath(file, root), *files.state(file)) for file in sources]]
+    )
 
 
 def _cut_sequence(sequence: Sequence, part: Writer) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,7 +120,7 @@ def check_copy(database: str) -> None:
 
 
 def copy_digest(database: str) -> str:
-    """A digest of the names, sizes and times of all files of a licensed copy; empty for a stand-in."""
+    """A digest of the names and states (`files.state`) of all files of a licensed copy; empty for a stand-in."""
     root = pipeline.licensed(database)
     if not root:
         return ""
@@ -127,8 +128,7 @@ def copy_digest(database: str) -> str:
     for folder, _, names in os.walk(root):
         for file in (Path(folder) / name for name in names):
             with contextlib.suppress(OSError):  # a broken link
-                known = file.stat()
-                found.append([str(file.relative_to(root)), known.st_size, known.st_mtime_ns])
+                found.append([str(file.relative_to(root)), *files.state(file)])
     return files.fingerprint(sorted(found))
 
 
@@ -176,13 +176,25 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
 
 
 def _last_change(release: Path) -> float:
-    """When a file of the release was written, added or removed for the last time, in seconds since the epoch."""
-    changes = [0.0]
+    """When a file of the release was written, added or removed for the last time, in seconds since the epoch.
+
+    A time to come says nothing: the clock was ahead.
+    """
+    changes, now = [0.0], time.time()
     for folder, _, names in os.walk(release):
         for path in (Path(folder), *(Path(folder) / name for name in names)):
             with contextlib.suppress(OSError):  # a broken link
                 changes.append(path.stat().st_mtime)
-    return max(changes)
+    return max(change for change in changes if change <= now)
+
+
+def _set_times_to_come_to_now(jobs: Collection[Job], folder: Path, profile: str) -> None:
+    """Of results that were written while the clock was ahead: Snakemake refuses whatever is made of them."""
+    now = time.time()
+    for result in (*markers(jobs, folder, profile), *folder.rglob("*.ipynb")):
+        with contextlib.suppress(OSError):  # missing
+            if result.stat().st_mtime > now:
+                os.utime(result)
 
 
 def _differ(marker: Path, original: Path) -> bool:
@@ -215,6 +227,8 @@ def alone(wait: bool = True) -> Iterator[None]:
 def begin(jobs: Collection[Job], folder: Path, profile: str, dry_run: bool) -> None:
     """Hold the lock until this process ends, free what a killed Snakemake left locked, and remove outdated markers.
 
+    Results of a clock that was ahead get the time of now.
+
     A dry run holds no lock, and changes nothing while a reproduction does.
     """
     with contextlib.ExitStack() as held, contextlib.suppress(Busy):
@@ -222,6 +236,7 @@ def begin(jobs: Collection[Job], folder: Path, profile: str, dry_run: bool) -> N
         remove_outdated_markers(jobs, folder, profile)
         if not dry_run:
             shutil.rmtree(state() / "locks", ignore_errors=True)
+            _set_times_to_come_to_now(jobs, folder, profile)
             _until_the_end.enter_context(held.pop_all())
 
 

@@ -210,13 +210,14 @@ def test_a_part_is_named_by_all_that_it_depends_on(tmp_path: Path) -> None:
     others = [
         key(dataclasses.replace(SETTINGS, margin=0.2)),
         key(content="ab"),
+        key(content="b"),
         key(changed=2),
         key(subject="S2"),
         key(label="anger"),
         key(frame_labels=("fear",)),
         key(images=(image, image)),
     ]
-    assert len({key(), *others}) == 8 and key() == key()
+    assert len({key(), *others}) == 9 and key() == key()
 
 
 def test_a_recording_that_breaks_late_is_left_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

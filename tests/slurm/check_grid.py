@@ -70,7 +70,7 @@ def test_the_grid_on_slurm_gives_the_tables_of_a_local_run(slurm: dict[str, str]
     assert {job[2] for job in first} == {f"n{n}" for n in range(NODES)}, "on all nodes"
     assert all(int(job[4]) <= CPUS for job in first) and processors() >= CPUS
     subprocess.run(["scancel", first[0][0]], env=slurm, check=True)
-    wait_for_trainings(NODES, head, slurm)
+    wait_for_trainings(1, head, slurm)  # a smaller job may have taken the place of the cancelled one
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     assert queue(slurm), "jobs outlive it"

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 def finish(root: Path, server: subprocess.Popen[str], whole: bool) -> Place:
     """A finished run, and a copy of it."""
-    place = Place(root / "ä place", server, whole)
+    place = Place(root / "Место 場所 ä", server, whole)
     for name in ("fer3d", "workflow", "notebooks"):
         shutil.copytree(paths.ROOT / name, place.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(STUB, place.checkout / "fer3d" / "cli.py")
@@ -151,6 +152,26 @@ def change_label(place: Place) -> None:
     label.write_text("   1.0000000e+00\n")
 
 
+def alter_frame(place: Place) -> None:
+    """Other pixels; size and time as before."""
+    frame = next(place.copy.rglob("*.png"))
+    known, data = frame.stat(), bytearray(frame.read_bytes())
+    data[-20] ^= 1
+    frame.write_bytes(data)
+    os.utime(frame, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+def another_release(package: str) -> Callable[[Place], None]:
+    """The checkout comes first where Python looks for packages."""
+
+    def install(place: Place) -> None:
+        metadata = place.checkout / f"{package.replace('-', '_')}-99.9.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99.9\n")
+
+    return install
+
+
 def remove_training(place: Place) -> None:
     shutil.rmtree(place.run / "ckplus" / "3d" / "fold0")
 
@@ -179,6 +200,10 @@ ONE_TRAINING = {"training of 3d on ckplus, fold0"} | AFTER_FOLD
 CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "a file added to the licensed copy": (add_file, COPY_CHANGED),
     "a label changed in the licensed copy": (change_label, COPY_CHANGED),
+    "a frame altered in the licensed copy, at the same size and time": (alter_frame, COPY_CHANGED),
+    "another release of PyTorch": (another_release("torch"), LESSONS | EXPLORED | TRAINED | OWN_VIDEO),
+    "another release of dlib": (another_release("dlib-bin"), PREPARED | LESSONS | EXPLORED | TRAINED | OWN_VIDEO),
+    "another release of a library that draws": (another_release("matplotlib"), set()),
     "a setting of the clips": (
         edited("fer3d/config.py", TINY_CLIPS, f"{TINY_CLIPS}, margin=0.2"),
         PREPARED | LESSONS | EXPLORED | TRAINED,
@@ -261,6 +286,21 @@ def test_a_run_that_stopped_before_the_notebooks_goes_on_there(place: Place) -> 
     assert place.snakemake("--until", "prepare")[0] == 0
     assert place.planned() == COPY_CHANGED - CKPLUS
     assert place.snakemake()[0] == 0
+    assert place.planned() == set()
+
+
+def test_files_of_a_clock_that_was_ahead_stop_nothing(place: Place) -> None:
+    """Snakemake refuses a result whose input is younger than the clock, until that time has come."""
+    edit_standin(place)
+    assert place.snakemake()[0] == 0
+    tomorrow = time.time() + 24 * 3600
+    for folder in (place.checkout / "notebooks", place.checkout / "fer3d" / "workbook", place.data, place.run):
+        for file in folder.rglob("*"):
+            os.utime(file, (tomorrow, tomorrow))
+    assert place.planned() == set()
+    place.edit("fer3d/config.py", TINY_CLIPS, f"{TINY_CLIPS}, margin=0.2")
+    status, _, errors = place.snakemake()
+    assert status == 0, errors
     assert place.planned() == set()
 
 
