@@ -289,7 +289,8 @@ def predict(
 
     The label is a prediction of the expression that is displayed, not of what a person feels. A recording shorter than
     a window is filled up, and marked as padded. A camera is read until Ctrl-C; then all is written. With --json, each
-    line is a JSON object: a row, or a recording's summary. Exit status 1 where no input shows a face.
+    line is a JSON object: a row, or a recording's summary. Exit status 1 where no input shows a face, or the
+    person of --person.
     """
     from fer3d import video_report
     from fer3d.own_video import Options, Weights
@@ -320,14 +321,14 @@ def _print_predicted(value: dict[str, Any]) -> None:
 
 def _summary_page(summary: dict[str, Any]) -> str:
     single = " A single image: an expression's motion cannot be seen in it." if summary["kind"] == "image" else ""
-    turned = f" It lies on its side; turned by {summary['rotation']} degrees." if summary["rotation"] else ""
+    turned = f" Turned by {summary['rotation']} degrees clockwise." if summary["rotation"] else ""
     speed = f", {summary['ratio']:.1f} times real time" if summary["ratio"] else ""
     lines = [f"{summary['file']}: {summary['seconds']:.1f} s in {summary['took']:.1f} s{speed}.{single}{turned}"]
     for number, seen in summary["people"].items():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in seen["share"].items())
         lines.append(f"  person {number}: {seen['verdict']} ({shares} of {seen['windows']} windows)")
-    if not summary["people"]:
-        lines.append("  no face found for as long as a window")
+    if summary["nobody"]:
+        lines.append(f"  {summary['nobody']}")
     return "\n".join([*lines, summary["weights"], summary["note"]])
 
 

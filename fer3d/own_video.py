@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from fer3d.data.video import IMAGE_SUFFIXES, TURNS, Flaw, TimedFrame, VideoError
 from fer3d.errors import InputError
 from fer3d.training.batches import to_device
 from fer3d.training.inference import Predictor
-from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics, run_folder
+from fer3d.training.run import SHIPPED, TrainedModel, load_model, read_config, read_metrics, run_folder
 
 NOTE = "A label is a prediction of the expression that is displayed, not of what a person feels."
 FRAME_RATE = 30.0
@@ -114,6 +114,9 @@ class Weights:
     def load(cls, weights: Path | str) -> "Weights":
         """The network of a finished run, given by its folder or by the name of weights that fer3d ships."""
         run = run_folder(weights)
+        if not (run / "model.json").exists():
+            known = f"the folder of a finished training or the name {' or '.join(SHIPPED)}"
+            raise InputError(f"weights {weights}: expected {known}", f"--weights {SHIPPED[0]}")
         model, metrics = load_model(run), read_metrics(run)
         titles = {**labels.TITLES, "people": "rendered people"} | (
             files.read_json(run / "model.json").get("titles") or {}
@@ -144,10 +147,14 @@ class Recording:
 
     name: str
     kind: str
-    """video, images (a folder), image or camera."""
+    """video, images (a folder), image (also the only one of a folder) or camera."""
     items: Iterator[TimedFrame | Flaw]
     rotation: int
     """Degrees clockwise by which the frames are turned."""
+    min_face: int = 0
+    """Smallest face that is used, in pixels."""
+    others: set[int] = field(default_factory=set)
+    """People with windows whom `Options.person` leaves out."""
     frames: int = 0
     seconds: float = 0.0
     """Time of the last frame."""
@@ -208,12 +215,12 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
         if tries and isinstance(first, TimedFrame) and detect(first.picture, settings) is None:
             view = choose_view(itertools.islice(read_frames(path, images), 0, 81, 20), TURNS, settings)
     except VideoError as error:
-        raise _unreadable(error) from error
+        raise _unreadable(error, source) from error
     turned = (
         item._replace(picture=upright(item.picture, view)) if isinstance(item, TimedFrame) else item
         for item in itertools.chain([first], items)
     )
-    return Recording(path.name or source, kind, turned, view.rotation)
+    return Recording(path.name or source, kind, turned, view.rotation, settings.min_face)
 
 
 def check(source: str, options: Options) -> None:
@@ -227,7 +234,7 @@ def check(source: str, options: Options) -> None:
         if kind != "camera":
             next(items)
     except VideoError as error:
-        raise _unreadable(error) from error
+        raise _unreadable(error, source) from error
 
 
 def _items(source: str, options: Options) -> tuple[str, tuple[Path, ...], Iterator[TimedFrame | Flaw]]:
@@ -236,7 +243,7 @@ def _items(source: str, options: Options) -> tuple[str, tuple[Path, ...], Iterat
     if _CAMERA.fullmatch(source) and not path.exists():
         return "camera", (), _camera(int(source))
     images = _images(path)
-    kind = "video" if not images else "image" if path.is_file() else "images"
+    kind = "video" if not images else "image" if len(images) == 1 else "images"
     return kind, images, read_timed(path, images, frame_rate=options.frame_rate)
 
 
@@ -263,6 +270,8 @@ def watch(
             if step.frame is not None:
                 recording.frames, recording.seconds = step.frame.number + 1, step.frame.seconds
             done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
+            if wanted is not None:
+                recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
             windows = [each for each in done if isinstance(each, Window)]
             probabilities = iter(_probabilities(predictor, windows) if windows else ())
             rows = [
@@ -272,7 +281,7 @@ def watch(
             recording.took = time.monotonic() - began
             yield step, [{"file": recording.name, **row, **same} for row in rows]
     except VideoError as error:
-        raise _unreadable(error) from error
+        raise _unreadable(error, recording.name) from error
 
 
 def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[str, Any]:
@@ -292,10 +301,19 @@ def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[s
         "ratio": round(recording.seconds / recording.took, 2) if recording.kind == "video" and recording.took else None,
         "rotation": recording.rotation,
         "people": people,
+        "nobody": "" if people else _nobody(recording),
         "gaps": [{key: row.get(key) for key in _GAP} for row in rows if "reason" in row],
         "weights": weights.title,
         "note": NOTE,
     }
+
+
+def _nobody(recording: Recording) -> str:
+    """Why a recording has no prediction."""
+    if recording.others:
+        seen = ", ".join(map(str, sorted(recording.others)))
+        return f"the chosen person was not seen for as long as a window; numbers of those who were: {seen}"
+    return f"no face of {recording.min_face} pixels or more was found for as long as a window"
 
 
 def _person(row: Row) -> int:
@@ -380,8 +398,11 @@ def _first_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _unreadable(error: VideoError) -> InputError:
-    return InputError(f"{error}: expected a video that OpenCV reads, a folder of images or an image", error.remedy)
+def _unreadable(error: VideoError, source: str) -> InputError:
+    expected = "expected a video that OpenCV reads, a folder of images or an image"
+    if isinstance(error.__cause__, FileNotFoundError):
+        return InputError(f"{source}: no such file or folder: {expected}", "the path of one, or 0 for the first camera")
+    return InputError(f"{error}: {expected}", error.remedy)
 
 
 def _probabilities(predictor: Predictor, windows: list[Window]) -> np.ndarray:

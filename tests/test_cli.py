@@ -284,7 +284,7 @@ def test_from_a_release_to_figures(call, tmp_path: Path) -> None:
     assert sum(row[f"p_{name}"] for name in labels.CLASSES["ckplus"]) == pytest.approx(1, abs=1e-3)
     assert list(summary["people"]) == ["1"] and "not of what a person feels" in summary["note"]
     status, out, err = call("predict", video, "--weights", run, "--min-face", 2000)
-    assert status == 1 and "no face found" in out
+    assert status == 1 and "no face of 2000 pixels or more was found" in out
     status, out, err = call("predict", release / "Emotion", "--weights", run)
     assert (status, out) == (2, "") and err.count("\n") == 1
 

@@ -67,6 +67,7 @@ def test_a_single_image_is_said_to_be_one(run: Path, tmp_path: Path) -> None:
     recording = own_video.open_recording(str(tmp_path / "face.png"), weights, Options())
     rows = [row for _, ended in own_video.watch(recording, weights, Options()) for row in ended]
     assert own_video.summarise(recording, rows, weights)["kind"] == "image" and rows[0]["padded"] == 3
+    assert own_video.open_recording(str(tmp_path), weights, Options()).kind == "image", "the only one of its folder"
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -105,6 +106,17 @@ def test_an_upload_that_cannot_be_read_takes_the_place_of_the_earlier_picture(ru
     file = {"name": "notes.txt", "type": "text/plain", "size": 5, "content": memoryview(b"hello")}
     explorer.controls["upload"].value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)
     assert explorer.png != before and explorer.alt == "upload notes.txt"
+
+
+@pytest.mark.parametrize("name", ["none.mp4", "https://example.org/none.mp4"])
+def test_a_recording_that_is_not_there_is_named_as_it_was_typed(run: Path, name: str) -> None:
+    with pytest.raises(InputError, match=f"^{name}: no such file or folder"):
+        own_video.predict(name, run)
+
+
+def test_weights_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected the folder of a finished training .* try --weights synthetic"):
+        Weights.load(tmp_path / "none")
 
 
 def test_a_name_of_many_digits_is_no_camera(run: Path) -> None:

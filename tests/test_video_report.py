@@ -111,6 +111,23 @@ def test_no_person_in_any_input_is_told_apart(run: Path, tmp_path: Path) -> None
     told: list[dict] = []
     assert not video_report.run([source], Weights.load(run), Options(), tmp_path / "out", told.append)
     assert [value.get("reason") for value in told] == ["no face found", None]
+    assert told[-1]["nobody"] == "no face of 80 pixels or more was found for as long as a window"
+
+
+def test_a_person_who_is_not_seen_is_told_from_a_recording_without_a_face(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    source, out = str(video(tmp_path / "own.avi", scenes.walk(5))), tmp_path / "out"
+    assert not video_report.run([source], Weights.load(run), Options(person="3"), out, lambda value: None)
+    (summary,) = json.loads((out / "summary.json").read_text())["recordings"]
+    assert (
+        summary["nobody"].endswith("numbers of those who were: 1")
+        and summary["nobody"] in (out / "index.html").read_text()
+    )
+
+
+def test_the_timeline_of_a_single_image_is_drawn_without_a_warning(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    cv2.imwrite(str(tmp_path / "face.png"), scenes.head(300, 220)[..., ::-1])
+    assert video_report.run([str(tmp_path / "face.png")], Weights.load(run), Options(), tmp_path / "out", print)
+    assert "A single image" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_an_interrupted_overlay_leaves_nothing_half_written(run: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -304,17 +304,18 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
     """
     height = 0.24 * len(classes) + 0.75
     figure, panels = _new(9, max(1, len(people)) * height + 0.6, title, max(1, len(people)), 1)
+    seconds = max(seconds, 0.01)  # a still image takes no time
     for axes, (name, windows) in zip(panels, people.items(), strict=False):
         axes.set_title(name, fontsize=10, loc="left")
         probabilities = windows[[f"p_{each}" for each in classes]].to_numpy()
         for values, (start, end) in zip(probabilities, windows[["start", "end"]].to_numpy(), strict=True):
-            seen = max(end, start + seconds / 500)  # a still image takes no time
+            seen = max(end, start + seconds / 500)
             place = (start, seen, len(classes) - 0.5, -0.5)
             axes.imshow(values[:, None], cmap=SEQUENTIAL, vmin=0, vmax=1, extent=place, aspect="auto")
             axes.plot((start + seen) / 2, values.argmax(), ".", color="black", mec="white", mew=0.6, ms=7)
     for axes in panels:
         axes.set_facecolor("0.85")
-        axes.set(xlim=(0, max(seconds, 0.01)), ylim=(len(classes) - 0.5, -0.5))
+        axes.set(xlim=(0, seconds), ylim=(len(classes) - 0.5, -0.5))
         axes.set_yticks(range(len(classes)), classes, fontsize=8)
         axes.grid(False)
     if not people:
