@@ -169,20 +169,14 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
     for database in pipeline.databases():
         (marker,) = pipeline.store_markers([database], profile)
         release = pipeline.release_folder(database, profile)
-        if marker.exists() and not pipeline.licensed(database) and _last_change(release) > marker.stat().st_mtime:
+        if (
+            marker.exists()
+            and not pipeline.licensed(database)
+            and pipeline.last_change(release) > marker.stat().st_mtime
+        ):
             marker.unlink()
     if not recorded:
         (folder / "notebooks" / "07_own_video.ipynb").unlink(missing_ok=True)
-
-
-def _last_change(release: Path) -> float:
-    """When a file of the release was written, added or removed for the last time, in seconds since the epoch."""
-    changes = [0.0]
-    for folder, _, names in os.walk(release):
-        for path in (Path(folder), *(Path(folder) / name for name in names)):
-            with contextlib.suppress(OSError):  # a broken link
-                changes.append(path.stat().st_mtime)
-    return max(changes)
 
 
 def _differ(marker: Path, original: Path) -> bool:
