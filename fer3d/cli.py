@@ -91,7 +91,9 @@ def index(
     ] = None,
     frames: Annotated[
         bool,
-        typer.Option("--frames", help="Decode each recording to its end: count frames and seconds, find holes."),
+        typer.Option(
+            "--frames", help="Decode each recording to its end: count frames and seconds, find holes and damage."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -249,9 +251,10 @@ def evaluate(
             raise InputError(f"{len(run)} runs can't be tested on one store", "one run with --store")
         tested = open_store(store)
         predictions, left_out = predict_known(load_model(run[0]), tested)
-        learned = [source["fingerprint"] for source in read_config(run[0])["data"]["train"]]
-        results = metrics.evaluate(predictions)
-        results |= {"left_out": left_out, "trained_on": tested.metadata["fingerprint"] in learned}
+        learned = read_config(run[0])["data"]["train"]
+        results = metrics.evaluate(predictions) | {"left_out": left_out}
+        results["trained_on"] = any(source["fingerprint"] == tested.metadata["fingerprint"] for source in learned)
+        results["trained_on_database"] = any(source["database"] == tested.database for source in learned)
     if as_json:
         _print_json(results)
     else:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import dots
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +21,8 @@ import trees
 from tables import predictions
 
 from fer3d import cli, config, files, labels
+from fer3d.errors import InputError
+from fer3d.training.train import train
 from fer3d.workbook import pipeline
 
 
@@ -242,6 +245,23 @@ def test_a_notebook_takes_named_parameters(call, write_notebook: Callable[..., P
     failing = write_notebook("failing.ipynb", "1 / 0")
     status, _, err = call("notebook", failing, "--out", tmp_path / "c.ipynb")
     assert status == 1 and "ZeroDivisionError: division by zero" in err and err.count("\n") == 1
+
+
+def test_two_tables_of_ones_own_against_each_other(call, tmp_path: Path) -> None:
+    """One is learned, the other tested: at once, or later by ``fer3d evaluate``; both predict the same."""
+    seen, others = (dots.moving_dots("table", seed=seed, names=("bored", "fear")) for seed in (0, 1))
+    others.manifest["subject"] = "other " + others.manifest["subject"]
+    own, other = dots.written(seen, tmp_path / "own"), dots.written(others, tmp_path / "other")
+    profile = dots.with_training(epochs=1)
+    figures = train([own], tmp_path / "run", profile, test=other)
+    assert (figures["n"], figures["train_clips"], figures["labels"]) == (36, 36, ["fear", "bored"])
+    status, out, _ = call("evaluate", tmp_path / "run", "--store", other.path, "--json")
+    assert status == 0
+    later = json.loads(out)
+    assert later["confusion"] == figures["confusion"] and not later["trained_on"] and later["trained_on_database"]
+    assert "a test only if no person is in both" in call("evaluate", tmp_path / "run", "--store", other.path)[1]
+    with pytest.raises(InputError, match="subjects in both training and test: table/S000"):
+        train([own], tmp_path / "same", profile, test=own)
 
 
 @pytest.mark.slow

@@ -112,10 +112,13 @@ def mean_face(true: np.ndarray) -> np.ndarray:
     return np.stack([laid.real, laid.imag], -1)
 
 
-def without_offset(true: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(N, 66, 2) detected points less their mean offset from the true ones, of each point in the face's own frame."""
+def without_offset(true: np.ndarray, seen: np.ndarray, usual: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """(N, 66, 2) detected points less their mean offset from the true ones, of each point in the face's own frame.
+
+    ``usual``: the frames of which the offset is the mean.
+    """
     across = (true[:, EYE_CORNERS[1]] - true[:, EYE_CORNERS[0]]) @ np.array([1, 1j])
-    offset = ((seen - true) @ np.array([1, 1j]) / across[:, None]).mean(0) * across[:, None]
+    offset = ((seen - true) @ np.array([1, 1j]) / across[:, None])[usual].mean(0) * across[:, None]
     return seen - np.stack([offset.real, offset.imag], -1)
 
 

@@ -34,8 +34,8 @@ from fer3d.errors import InputError
 ZENODO = "https://zenodo.org"
 GITHUB = "https://github.com/CheyneyComputerScience/CREMA-D"
 CLIPS = (
-    "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/HEAD/VideoFlash/",
-    "https://gitlab.com/cs-cooper-lab/crema-d-mirror/-/raw/HEAD/VideoFlash/",
+    "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master/VideoFlash/",
+    "https://gitlab.com/cs-cooper-lab/crema-d-mirror/-/raw/main/VideoFlash/",
 )
 """Where the clips of CREMA-D lie: the repository, whose monthly quota may be used up, and the owners' mirror."""
 RECORD = "1188976"
@@ -214,7 +214,7 @@ def _cremad(out: Path, scratch: Path, actors: list[int], _songs: bool, progress:
     if not archive.exists():
         part = scratch / "repository.part"
         part.unlink(missing_ok=True)
-        _transfer(f"{GITHUB}/archive/HEAD.zip", part, None, MAX_LISTING, None)
+        _transfer(f"{GITHUB}/archive/refs/heads/master.zip", part, None, MAX_LISTING, None)
         part.replace(archive)
     places = list(CLIPS)
     subjects = {str(1000 + actor) for actor in actors}

@@ -28,7 +28,7 @@ A search of a whole frame takes ten times as long as tracking. `FaceTracker.foll
 it costs: while no face is found, every `PATIENCE`-th frame is searched, and a face that is found
 is followed back through the frames between. Only the `CANDIDATES` most promising are fitted.
 
-Landmarks can be wrong where a face is found: behind a hand, on a head turned far away.
+Landmarks can be wrong where a face is found: behind a hand, on a head turned far away, on brows raised high.
 ``Face.confidence`` says so (`_confidence`); below `DOUBTFUL` they are doubtful.
 
 Landmarks and boxes are in pixels, x to the right, y down, (0, 0) the centre of the first pixel.
@@ -50,7 +50,7 @@ import numpy as np
 
 from fer3d.config import ClipSettings
 from fer3d.data.crop import Box, cut_out, rotation, to_frame
-from fer3d.data.landmarks import CHEEKS, EYE_CORNERS, INNER_PARTS, KEPT, MIRROR, NOSE_TIP
+from fer3d.data.landmarks import BROWS, CHEEKS, EYE_CORNERS, INNER_PARTS, KEPT, MIRROR, NOSE_TIP
 from fer3d.data.video import View, upright
 from fer3d.errors import InputError
 
@@ -264,8 +264,11 @@ _TILTED_SIDE = 640
 """Longer side in pixels to which a frame is reduced for the search for tilted heads: it is turned twice."""
 _TURN = math.radians(30)
 """Tilt of the faces that Haar's cascade, which finds them upright, is to find in a turned picture."""
-_APART, _WEAK, _TURNED = 0.02, 0.5, 1.3
-"""Where landmarks are doubtful: distance of those in the mirror image, score, place of the nose (40 degrees of yaw)."""
+_ABOVE = 0.1
+"""How much higher the fit is started that shows whether the brows depend on the start, in sides of the box."""
+_APART, _WEAK, _TURNED, _UNSURE = 0.02, 0.4, 1.3, 0.05
+"""Where landmarks are doubtful: distance of those in the mirror image, score, place of the nose, brows that depend on
+the start. Chosen on rendered people, whose true landmarks are known (``benchmarks/data/confidence.py``)."""
 _SEARCH_MARGIN = 0.8
 """The search reaches somewhat below the smallest accepted face: its size is measured by the landmarks."""
 
@@ -286,28 +289,32 @@ def _fit(grey: np.ndarray, box: Box, n_faces: int = 1) -> Face | None:
         mean = (landmarks + mirrored) / 2
         box = predictor_box(mean)
         if _difference(box, start) < _CONVERGED:
-            confidence = _confidence(landmarks, mirrored, score)
+            confidence = _confidence(landmarks, mirrored, _predict_from_above(grey, box), score)
             return Face(box, mean.astype(np.float32), score, n_faces, confidence)
     return None
 
 
-def _confidence(landmarks: np.ndarray, mirrored: np.ndarray, score: float) -> float:
-    """How far landmarks (66, 2) can be relied on, 0 to 1, by three signs of doubt, each 1 at its limit.
+def _confidence(landmarks: np.ndarray, mirrored: np.ndarray, from_above: np.ndarray, score: float) -> float:
+    """How far landmarks (66, 2) can be relied on, 0 to 1, by four signs of doubt, each 1 at its limit.
 
     - The landmarks in the picture and in its mirror image differ: mean distance of those of the brows, the nose,
       the eyes or the mouth, of the part with the largest, as a share of the distance of the outer eye corners.
     - HOG's score is low.
     - The nose does not lie between the cheeks: the logarithm of the ratio of its distances from them, which grows
       with yaw.
+    - The brows depend on the start: mean distance of their landmarks from those of a fit that is started higher up, as
+      such a share. It is large where brows are raised beyond what the program follows.
     """
     mean = (landmarks + mirrored) / 2
-    eyes = np.linalg.norm(mean[EYE_CORNERS[1]] - mean[EYE_CORNERS[0]])
-    apart = np.linalg.norm(landmarks - mirrored, axis=1) / max(eyes, 1.0)
+    eyes = max(1.0, float(np.linalg.norm(mean[EYE_CORNERS[1]] - mean[EYE_CORNERS[0]])))
+    apart = np.linalg.norm(landmarks - mirrored, axis=1) / eyes
+    unsure = np.linalg.norm(landmarks - from_above, axis=1)[BROWS] / eyes
     left, right = (max(1.0, float(np.linalg.norm(mean[NOSE_TIP] - mean[cheek]))) for cheek in CHEEKS)
     signs = (
         max(float(apart[part].mean()) for part in INNER_PARTS) / _APART,
         _WEAK / max(score, 1e-6),
         math.log(left / right) / _TURNED,
+        float(unsure.mean()) / _UNSURE,
     )
     return 1 / (1 + sum(sign**2 for sign in signs) ** 2)
 
@@ -328,20 +335,34 @@ def _verify(grey: np.ndarray, box: Box) -> tuple[Box, float] | None:
 
 
 def _predict(grey: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """dlib's landmarks (66, 2) for a box, in the picture and in its mirror image: it errs to different sides there.
-
-    Found in a cut of one scale, as dlib rounds to whole pixels of its picture.
-    """
-    around = dataclasses.replace(box, side=box.side * _FIT_SIZE / _FIT_BOX)
-    smooth = cv2.blur(cut_out(grey, around, _FIT_SIZE), (_SMOOTH, _SMOOTH))
+    """dlib's landmarks (66, 2) for a box, in the picture and in its mirror image: it errs to different sides there."""
+    smooth, around = _smoothed(grey, box)
     mirrored = _landmarks(np.ascontiguousarray(smooth[:, ::-1]))[MIRROR, :] * (-1, 1) + (_FIT_SIZE - 1, 0)
     return to_frame(_landmarks(smooth), around, _FIT_SIZE), to_frame(mirrored, around, _FIT_SIZE)
 
 
-def _landmarks(picture: np.ndarray) -> np.ndarray:
-    """dlib's landmarks (66, 2) of the face in the middle of a picture of `_FIT_SIZE`, in its pixels."""
-    first = (_FIT_SIZE - _FIT_BOX) // 2
-    shape = load_predictor()(picture, dlib.rectangle(first, first, first + _FIT_BOX - 1, first + _FIT_BOX - 1))
+def _predict_from_above(grey: np.ndarray, box: Box) -> np.ndarray:
+    """dlib's landmarks (66, 2) from a start that lies `_ABOVE` a box."""
+    smooth, around = _smoothed(grey, box)
+    return to_frame(_landmarks(smooth, round(_ABOVE * _FIT_BOX)), around, _FIT_SIZE)
+
+
+def _smoothed(grey: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
+    """The picture in which landmarks are fitted, and the square that it shows.
+
+    It has one scale, as dlib rounds to whole pixels of its picture.
+    """
+    around = dataclasses.replace(box, side=box.side * _FIT_SIZE / _FIT_BOX)
+    return cv2.blur(cut_out(grey, around, _FIT_SIZE), (_SMOOTH, _SMOOTH)), around
+
+
+def _landmarks(picture: np.ndarray, up: int = 0) -> np.ndarray:
+    """dlib's landmarks (66, 2) of the face in a picture of `_FIT_SIZE`, in its pixels.
+
+    The box from which it starts lies in the middle, or so many pixels higher ``up``.
+    """
+    first, last = (_FIT_SIZE - _FIT_BOX) // 2, (_FIT_SIZE + _FIT_BOX) // 2 - 1
+    shape = load_predictor()(picture, dlib.rectangle(first, first - up, last, last - up))
     return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
 
 

@@ -15,7 +15,7 @@ NOSE_TIP, CHEEKS = 30, (0, 16)
 """The tip of the nose and both ends of the jaw's contour."""
 REGIONS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66))
 """Outline, brows, nose, eyes and mouth among the 66."""
-INNER_PARTS = REGIONS[1:]
+BROWS, INNER_PARTS = REGIONS[1], REGIONS[1:]
 """Brows, nose, eyes and mouth."""
 
 MIRROR_68 = np.array(

@@ -106,7 +106,11 @@ def fold_split(manifest: pd.DataFrame, fold: int, folds: int, published: bool = 
         InputError: no such fold, or see `fold_of`.
     """
     if not 0 <= fold < folds:
-        raise InputError(f"fold {fold} does not exist: folds are 0 to {folds - 1}")
+        people = subjects_of(manifest).nunique()
+        raise InputError(
+            f"fold {fold} does not exist: folds are 0 to {folds - 1}, of the {people} subjects who have clips",
+            f"a fold from 0 to {folds - 1}",
+        )
     held_out = fold_of(manifest, folds, published=published) == fold
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert_disjoint(manifest.iloc[train], manifest.iloc[test])
@@ -120,7 +124,8 @@ def cross_split(
 
     Args:
         train: manifests of the training databases; all their clips are learned.
-        test: manifest of the held-out database.
+        test: manifest of the held-out database. Two tables of one's own recordings are two databases; a name that is
+            in both of them counts as one person.
 
     Returns:
         The learned classes in label order, the row numbers of the test clips whose label
@@ -128,10 +133,13 @@ def cross_split(
         for FERA, neutral for DISFA, as in the paper).
 
     Raises:
-        InputError: a database on both sides, or no test clip with a learned label.
+        InputError: a database or a person on both sides, or no test clip with a learned label.
     """
-    present = {database_of(manifest): manifest["label"] for manifest in (*train, test)}
-    learned, _ = labels.cross_database([database_of(manifest) for manifest in train], database_of(test), present)
+    present: dict[str, set[str]] = {}
+    for manifest in train:
+        present.setdefault(database_of(manifest), set()).update(manifest["label"])
+    tables = {database_of(test): set(test["label"]), **present}
+    learned, _ = labels.cross_database(list(present), database_of(test), tables)
     for manifest in train:
         assert_disjoint(manifest, test)
     known = test["label"].isin(learned)
@@ -152,4 +160,7 @@ def database_of(manifest: pd.DataFrame) -> str:
 def assert_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
     """An `InputError` when a subject is in both training and test: the network would recognise the person."""
     if shared := sorted(set(subjects_of(train)) & set(subjects_of(test))):
-        raise InputError(f"subjects in both training and test: {', '.join(shared[:3])} ({len(shared)} in all)")
+        raise InputError(
+            f"subjects in both training and test: {', '.join(shared[:3])} ({len(shared)} in all)",
+            "other names in labels.csv where they are other people" if shared[0].startswith("table/") else "",
+        )

@@ -11,6 +11,8 @@ import os
 import shlex
 import stat
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections import deque
@@ -228,6 +230,28 @@ def read_timed(
 def count_frames(source: Path, images: Sequence[Path] = ()) -> int:
     """Frames up to the last that decodes, lost ones included, by going through them."""
     return len(images) or _first_lost(source)
+
+
+def decoder_complains(source: Path) -> bool:
+    """Whether FFmpeg reports an error while it decodes a video to its end, where it may conceal damage.
+
+    Frames may be grey or smeared then, with no error in reading them. The decoder tells by messages alone, which OpenCV
+    prints: so the video is decoded once more, in a process of its own. VP8's decoder notices no damage.
+    """
+    command = [sys.executable, "-c", _LISTENED_TO, str(source.resolve())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as decoding:
+        assert decoding.stdout is not None
+        complains = bool(decoding.stdout.read(1))
+        decoding.kill()  # the first message is enough
+    return complains
+
+
+_LISTENED_TO = """\
+import os, pathlib, sys
+from fer3d.data.video import count_frames
+os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "16"  # errors; read when the first video is opened
+count_frames(pathlib.Path(sys.argv[1]))
+"""
 
 
 def upright(frame: np.ndarray, view: View) -> np.ndarray:

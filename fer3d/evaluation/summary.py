@@ -19,4 +19,6 @@ def evaluation_page(results: dict[str, Any]) -> str:
         lines.append(f"left out, since the network has not learned their class: {counts}")
     if results.get("trained_on"):
         lines.append("The network was trained on clips of this store: these figures are not a test.")
+    elif results.get("trained_on_database"):
+        lines.append("The network was trained on another store of this database: a test only if no person is in both.")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ read from there; every other one is a synthetic stand-in. The paper's four datab
 the others where the environment names them: their copy, or ``synthetic`` for the stand-in.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from fer3d import config, labels, paths, program, standins
 from fer3d.data import databases as readers
 from fer3d.data import preparation
+from fer3d.data.splits import number_of_folds as number_of_store_folds
 from fer3d.data.store import Store, open_store
 from fer3d.errors import InputError
 from fer3d.workbook import models
@@ -129,9 +131,33 @@ def _classes(database: str) -> tuple[str, ...]:
 
 
 def number_of_folds(database: str, profile: config.Profile) -> int:
-    """The number of folds that the database's store will have."""
+    """The number of folds that the database's store has, or will have.
+
+    Folds are made of people who have clips. Until a copy's store is up to date, all people whom its names or its table
+    give are expected to have one.
+    """
     root = licensed(database)
-    return readers.number_of_folds(database, root, profile.folds) if root else profile.folds
+    if root is None or database in DATABASES:
+        return profile.folds
+    expected = readers.number_of_folds(database, root, profile.folds)
+    made = store_folder(database, profile.name)
+    try:
+        if last_change(root) > (made / "prepared.json").stat().st_mtime:
+            return expected
+        found = open_store(made)
+    except (OSError, InputError):  # there is none, or one of an earlier version
+        return expected
+    return number_of_store_folds(found.manifest, profile.folds) if found.settings == profile.clips else expected
+
+
+def last_change(folder: Path) -> float:
+    """When a file below a folder was written, added or removed for the last time, in seconds since the epoch."""
+    changes = [0.0]
+    for below, _, names in os.walk(folder):
+        for path in (Path(below), *(Path(below) / name for name in names)):
+            with contextlib.suppress(OSError):  # a broken link
+                changes.append(path.stat().st_mtime)
+    return max(changes)
 
 
 def run_folder(run: str, profile: str) -> Path:

@@ -169,12 +169,17 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
     for database in pipeline.databases():
         (marker,) = pipeline.store_markers([database], profile)
         release = pipeline.release_folder(database, profile)
-        if marker.exists() and not pipeline.licensed(database) and _last_change(release) > marker.stat().st_mtime:
+        if (
+            marker.exists()
+            and not pipeline.licensed(database)
+            and pipeline.last_change(release) > marker.stat().st_mtime
+        ):
             marker.unlink()
     if not recorded:
         (folder / "notebooks" / "07_own_video.ipynb").unlink(missing_ok=True)
 
 
+<<<<<<< HEAD
 def _last_change(release: Path) -> float:
     """When a file of the release was written, added or removed for the last time, in seconds since the epoch.
 
@@ -197,6 +202,8 @@ def _set_times_to_come_to_now(jobs: Collection[Job], folder: Path, profile: str)
                 os.utime(result)
 
 
+=======
+>>>>>>> readers
 def _differ(marker: Path, original: Path) -> bool:
     try:
         return marker.exists() and marker.read_bytes() != original.read_bytes()

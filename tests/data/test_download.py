@@ -24,7 +24,7 @@ from fer3d.data import download
 from fer3d.errors import InputError
 
 RECORD = "/api/records/1188976"
-REPOSITORY = "/CREMA-D/archive/HEAD.zip"
+REPOSITORY = "/CREMA-D/archive/refs/heads/master.zip"
 FIRST, SECOND = "Video_Speech_Actor_01.zip", "Video_Speech_Actor_02.zip"
 MANY = 200_000
 

@@ -14,6 +14,9 @@ from fer3d.data import faces
 from fer3d.data.faces import Face, FaceTracker, Rejected
 from fer3d.data.video import View
 from fer3d.errors import InputError
+from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units, random_stream
+from fer3d.standins.picture.render import Renderer
+from fer3d.standins.picture.scene import Scene, three_point_lights
 
 SETTINGS = ClipSettings(size=64)
 ASTRONAUT = skimage.data.astronaut()
@@ -181,3 +184,17 @@ def test_landmarks_behind_a_hand_and_on_a_turned_head_are_doubtful(astronaut: Fa
     seen = [turned.step(frame) for frame in scenes.acted("two", 50.0)]
     confident = [face.confidence if isinstance(face, Face) else 0.0 for face in seen]
     assert max(confident[:2] + confident[-2:]) < faces.DOUBTFUL < min(confident[7:9])
+
+
+def test_brows_raised_beyond_what_the_program_follows_are_doubtful() -> None:
+    """The brows of a synthetic person, raised further than those of a person can be."""
+    rest, lost = ([], [])
+    for k in (101, 103, 106):
+        camera = Scene(height=480, scale=1.1, lights=three_point_lights(random_stream(k), 0.75, 0.3, 0.25), seed=k)
+        renderer = Renderer(make_person("benchmark", k), camera)
+        for intensity, seen in ((0.0, rest), (11.0, lost)):
+            units = neutral_units()
+            units[:, [ACTION_UNITS.index(1), ACTION_UNITS.index(2)]] = intensity
+            face = faces.detect(renderer.frame(Pose(units=units))[0], SETTINGS)
+            seen.append(face.confidence if face else 0.0)
+    assert max(lost) < faces.DOUBTFUL < min(rest)

@@ -88,6 +88,22 @@ def test_cross_database_refuses_the_test_database_in_training():
         splits.cross_split([manifest("mmi")], manifest("mmi"))
 
 
+def test_two_tables_of_ones_own_are_two_databases():
+    own, other = manifest("mmi", subjects=4), manifest("mmi", subjects=6, seed=1)
+    own, other = (table.assign(database="table") for table in (own, other))
+    own["label"], other["label"] = "bored", np.where(other.index % 2, "bored", "pain")
+    other["subject"] = "other " + other["subject"]
+    learned, kept, left_out = splits.cross_split([own], other)
+    assert learned == ("bored",) and left_out == {"pain": 12} and set(other["label"].iloc[kept]) == {"bored"}
+    learned, _, left_out = splits.cross_split([own, manifest("mmi")], other)
+    assert learned == (*labels.CLASSES["mmi"], "bored") and left_out == {"pain": 12}
+    third = own.assign(subject="third " + own["subject"], label="pain")
+    learned, _, left_out = splits.cross_split([own, third], other)
+    assert learned == ("bored", "pain") and left_out == {}
+    with pytest.raises(InputError, match=r"table/S000.*; try other names in labels.csv where they are other people"):
+        splits.cross_split([own, third], other.assign(subject=own["subject"].iloc[0]))
+
+
 def test_same_subject_name_in_two_databases_is_two_people():
     splits.assert_disjoint(manifest("mmi"), manifest("ckplus"))
     with pytest.raises(InputError, match="ckplus/S000"):

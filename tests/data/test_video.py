@@ -170,6 +170,19 @@ def test_a_hole_in_a_file_without_time_stamps_is_said(tmp_path: Path) -> None:
     assert flaw.first_frame is None and check_video(path).claimed_frames == 24
 
 
+@pytest.mark.parametrize("codec", ["mp4v", "MJPG"])
+def test_damage_that_a_decoder_conceals_is_in_its_messages(codec: str, tmp_path: Path) -> None:
+    """Every frame decodes, so that reading alone notices nothing."""
+    sound = noisy(tmp_path / "a.avi", 20, codec)
+    assert not video.decoder_complains(sound)
+    content = bytearray(sound.read_bytes())
+    for start in range(len(content) // 3, 2 * len(content) // 3, len(content) // 12):
+        content[start : start + 40] = np.random.default_rng(start).bytes(40)
+    damaged = write_text(tmp_path / "b.avi", bytes(content))
+    assert len(list(read_frames(damaged))) == 20
+    assert video.decoder_complains(damaged)
+
+
 def test_where_a_file_breaks_off_is_said(tmp_path: Path) -> None:
     path = noisy(tmp_path / "a.avi", 20, "MJPG")
     assert check_video(path).flaw == "" and not any(isinstance(item, Flaw) for item in read_timed(path))

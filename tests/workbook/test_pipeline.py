@@ -1,11 +1,14 @@
 """The steps of a reproduction: which there are, and where each leaves its result."""
 
+import dataclasses
+import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import dots
 import pytest
 import trees
 
@@ -105,6 +108,23 @@ def test_the_full_grid_has_as_many_folds_as_a_database_can_have(
         monkeypatch.setenv(f"FER3D_{name.upper()}", str(tmp_path / name))
     folds = Counter(job.database for job in pipeline.grid(config.profile("tiny"), full=True) if job.model == "2d")
     assert folds == {"ckplus": 5, "mmi": 5, "fera": 5, "disfa": 5, "ravdess": 3, "table": 3}
+
+
+def test_who_has_no_clip_is_in_no_fold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Three of the four people whom the table names have clips; what a video shows is only known once it is cut."""
+    root, profile = tmp_path / "own", dots.PROFILE
+    lines = [f"{name}.avi,anger,{name}" for name in "abcd"]
+    trees.write_text(root / "labels.csv", "\n".join(["path,label,subject", *lines]))
+    monkeypatch.setenv("FER3D_TABLE", str(root))
+    profile = dataclasses.replace(profile, folds=5)
+    assert pipeline.number_of_folds("table", profile) == 4
+    made = pipeline.store_folder("table", profile.name)
+    dots.written(dots.moving_dots("table", subjects=3, names=("anger", "fear")), made)
+    assert pipeline.number_of_folds("table", profile) == 3
+    other = dataclasses.replace(profile, clips=dataclasses.replace(profile.clips, min_face=40))
+    assert pipeline.number_of_folds("table", other) == 4, "a store cut in another way says nothing"
+    os.utime(root / "labels.csv", (2**32, 2**32))
+    assert pipeline.number_of_folds("table", profile) == 4, "nor one of other recordings"
 
 
 @pytest.mark.parametrize(("label", "tested"), [("happy", True), ("bored", False)])

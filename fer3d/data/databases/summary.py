@@ -1,6 +1,7 @@
 """What a release holds, counted: the page, the JSON and the table of ``fer3d index``."""
 
 import dataclasses
+import functools
 import math
 import textwrap
 from collections import Counter
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
 from fer3d.data.databases.release import Release, skipped
-from fer3d.data.video import Flaw, UnusableFile, read_timed
+from fer3d.data.video import Flaw, UnusableFile, decoder_complains, read_timed
 
 _WIDTH = 100
 """Characters of the names to which one reason applies, on the page."""
@@ -38,8 +39,8 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
     every frame has a label (DISFA), ``classes`` counts frames; ``classes_of`` says which.
     ``skipped`` lists what was left out or noted, why, and what would be the remedy. ``csv``: also
     write a table with one row per sequence, as the reader found it or why it left it out.
-    ``frames``: decode every recording to its end, which takes as long as preparing it. Only so are holes found; the
-    frames and the seconds of each recording are counted, in the table and in sum.
+    ``frames``: decode every recording to its end, twice. Only so are holes found, and damage that the decoder conceals;
+    the frames and the seconds of each recording are counted, in the table and in sum.
     """
     records: list[Sequence | Skipped] = []
     lengths: dict[str, _Length] = {}
@@ -95,7 +96,14 @@ def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
                 bar.update()
         except UnusableFile as reason:
             flaws.append(skipped(shown, reason))
+    if not flaws and not sequence.images and _complaints(sequence.source):  # a file that breaks off ends with an error
+        flaws.append(Skipped(shown, "the decoder reports errors: frames may be grey or smeared, not known which"))
     return _Length(count, round(last - first, 3)), flaws
+
+
+@functools.lru_cache(maxsize=1)  # lines of a table that are parts of one recording follow each other
+def _complaints(source: Path) -> bool:
+    return decoder_complains(source)
 
 
 def _total(lengths: dict[str, _Length]) -> dict[str, Any]:
