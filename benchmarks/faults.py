@@ -172,7 +172,7 @@ def main() -> None:
         while sum(counts.values()) < arguments.faults:
             assert hit.head is not None
             with contextlib.suppress(psutil.TimeoutExpired):
-                hit.head.wait(random.uniform(1, 25))
+                hit.head.wait(random.uniform(1, 40))
             fault = random.choice(FAULTS)
             if fault(hit):
                 counts[fault.__name__] += 1
@@ -190,7 +190,9 @@ def main() -> None:
         undisturbed = Run(Path(name) / "undisturbed")
         undisturbed.start()
         assert undisturbed.head is not None and undisturbed.head.wait() == 0
-        assert hit.outcome() == undisturbed.outcome(), "other tables"
+        found, expected = hit.outcome(), undisturbed.outcome()
+        other = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
+        assert not other, f"after {dict(counts)} these differ: {other}"
     print(f"{sum(counts.values())} faults: {dict(counts)}; all tables and predictions equal")
 
 

@@ -8,6 +8,7 @@ the others where the environment names them: their copy, or ``synthetic`` for th
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,13 +152,16 @@ def number_of_folds(database: str, profile: config.Profile) -> int:
 
 
 def last_change(folder: Path) -> float:
-    """When a file below a folder was written, added or removed for the last time, in seconds since the epoch."""
-    changes = [0.0]
+    """When a file below a folder was written, added or removed for the last time, in seconds since the epoch.
+
+    A time to come says nothing: the clock was ahead.
+    """
+    changes, now = [0.0], time.time()
     for below, _, names in os.walk(folder):
         for path in (Path(below), *(Path(below) / name for name in names)):
             with contextlib.suppress(OSError):  # a broken link
                 changes.append(path.stat().st_mtime)
-    return max(changes)
+    return max(change for change in changes if change <= now)
 
 
 def run_folder(run: str, profile: str) -> Path:

@@ -179,20 +179,6 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
         (folder / "notebooks" / "07_own_video.ipynb").unlink(missing_ok=True)
 
 
-<<<<<<< HEAD
-def _last_change(release: Path) -> float:
-    """When a file of the release was written, added or removed for the last time, in seconds since the epoch.
-
-    A time to come says nothing: the clock was ahead.
-    """
-    changes, now = [0.0], time.time()
-    for folder, _, names in os.walk(release):
-        for path in (Path(folder), *(Path(folder) / name for name in names)):
-            with contextlib.suppress(OSError):  # a broken link
-                changes.append(path.stat().st_mtime)
-    return max(change for change in changes if change <= now)
-
-
 def _set_times_to_come_to_now(jobs: Collection[Job], folder: Path, profile: str) -> None:
     """Of results that were written while the clock was ahead: Snakemake refuses whatever is made of them."""
     now = time.time()
@@ -202,8 +188,6 @@ def _set_times_to_come_to_now(jobs: Collection[Job], folder: Path, profile: str)
                 os.utime(result)
 
 
-=======
->>>>>>> readers
 def _differ(marker: Path, original: Path) -> bool:
     try:
         return marker.exists() and marker.read_bytes() != original.read_bytes()
