@@ -2,7 +2,7 @@
 
     python -m benchmarks.data.release [--people 3] [--times 6 12 24] [--workers 2]
 
-A synthetic CK+ whose people stand in the release several times, as hard links under other names: about 50, 100 and 200
+A synthetic CK+ whose people stand in the release several times, as hard links under other names: some 60, 120 and 240
 labelled sequences. Each is prepared in a process of its own, and then again. Memory is the largest of a process's.
 Disk is the store's; while it is put together, the parts that it is made of take as much again. The last row is for
 10,000 sequences, computed from the row before it as so many times as much; memory has no such estimate.
