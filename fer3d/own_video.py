@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -363,6 +362,8 @@ def _images(path: Path) -> tuple[Path, ...]:
 
 def _camera(index: int) -> Iterator[TimedFrame]:
     """The frames of a camera until Ctrl-C, each with the time at which it came."""
+    import cv2  # not above `fer3d.data`, which says what to do where it can't be loaded
+
     capture = cv2.VideoCapture(index)
     try:
         if not capture.isOpened():

@@ -42,3 +42,12 @@ def test_a_machine_without_the_graphics_library_of_opencv_is_one_line_with_the_r
     (line,) = [line for line in lines if "disk" not in line]
     assert done.returncode == status and line.startswith(begins) and error in line
     assert "try pip install opencv-python-headless in place of opencv-python, or apt-get install libgl1" in line
+
+
+@pytest.mark.parametrize("imported", ["from fer3d import predict", "from fer3d.workbook import pipeline"])
+def test_without_that_library_the_first_import_names_the_remedy(imported: str, tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text('raise ImportError("libGL.so.1: cannot open shared object file")')
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(paths.ROOT)])}
+    done = subprocess.run([sys.executable, "-c", imported], env=environment, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("fer3d.errors.InputError: OpenCV can't be loaded (libGL.so.1") and "apt-get install" in last

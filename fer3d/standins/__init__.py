@@ -5,6 +5,7 @@ readers, detectors and landmarks as a licensed copy. It imitates the original's 
 its subjects.
 """
 
+import fer3d.data  # noqa: F401 - first: it says what to do where OpenCV can't be loaded
 from fer3d.standins.releases.writer import ground_truth, truth_folder, write
 
 __all__ = ["ground_truth", "truth_folder", "write"]
