@@ -6,6 +6,8 @@ On stand-in people of 640 x 480, one thread:
 
 - frames a second, decoding alone, tracked, and searched on every frame, for a folder of PNG
   images and for a video (the sequences there and back until they have so many frames);
+- frames a second of processor time, without decoding, where the search is what takes the time, as `prepare` follows
+  one face and `predict` one person: nothing to be found, a face that is too small, and a crowd, up to 3840 x 2160;
 - `prepare` with one and with two processes on the CK+ stand-in;
 - the peak memory of `prepare` on one MMI video and on one ten times as long, and on a CK+
   release and on one of ten times as many sequences.
@@ -27,13 +29,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import skimage.data
 
 from benchmarks.common import report
 from fer3d import standins
 from fer3d.config import ClipSettings
-from fer3d.data import databases
+from fer3d.data import databases, tracks
 from fer3d.data.faces import FaceTracker
-from fer3d.data.video import read_frames
+from fer3d.data.video import TimedFrame, read_frames
 
 SETTINGS = ClipSettings(size=64)
 PREPARE = """
@@ -96,6 +99,39 @@ def speeds(folder: Path, sequences: list[databases.Sequence], count: int) -> Non
     report("face tracking", pd.DataFrame(rows), {"people": len(sequences), "frames": count, "processes": 1})
 
 
+def crowd(heads: list[np.ndarray], side: int, width: int, height: int, number: int) -> np.ndarray:
+    """People of that many pixels side by side and in rows; every second one looks away in every third frame."""
+    columns, rows = width // side, height // side
+    picture = np.full((height, width, 3), 128, np.uint8)
+    for place, (row, column) in enumerate(itertools.product(range(rows), range(columns))):
+        head = cv2.resize(heads[place % len(heads)], (side, side), interpolation=cv2.INTER_AREA)
+        away = place % 2 and (number + place) % 3 == 0
+        picture[row * side : (row + 1) * side, column * side : (column + 1) * side] = head[::-1] if away else head
+    return picture
+
+
+def searched(images: list[Path], sizes: Iterable[tuple[int, int]], count: int) -> None:
+    """Where the search takes the time: a photograph without a face, with one below `min_face`, and a crowd."""
+    whole = [next(read_frames(image.parent, [image])) for image in images]
+    heads = [picture[:, (picture.shape[1] - picture.shape[0]) // 2 :][:, : picture.shape[0]] for picture in whole]
+    rows = []
+    for width, height in sizes:
+        nothing = cv2.resize(skimage.data.coffee(), (width, height), interpolation=cv2.INTER_CUBIC)
+        small = nothing.copy()
+        small[:144, :144] = cv2.resize(heads[0], (144, 144), interpolation=cv2.INTER_AREA)
+        many = [crowd(heads, height // 3, width, height, number) for number in range(6)]
+        for name, pictures in (("nothing found", [nothing]), ("too small", [small]), ("crowd", many)):
+            shown = list(itertools.islice(itertools.cycle(pictures), count))
+            began = time.process_time()
+            exhaust(FaceTracker(SETTINGS).follow(shown, lambda picture: picture))
+            between = time.process_time()
+            timed = [TimedFrame(number, number / 25, picture) for number, picture in enumerate(shown)]
+            exhaust(tracks.follow(timed, SETTINGS, 0.4, most=1))
+            rates = {"prepare": count / (between - began), "predict": count / (time.process_time() - between)}
+            rows.append({"shown": name, "size": f"{width} x {height}", **rates})
+    report("searching for faces", pd.DataFrame(rows), {"unit": "frames per CPU second", "frames": count})
+
+
 def prepared(database: str, root: Path, workers: int = 1) -> dict[str, float]:
     """What `prepare` returns, and its peak memory, from a process of its own."""
     out = root.with_name("store")
@@ -151,6 +187,8 @@ def main() -> None:
         folder = Path(temporary)
         standins.write("ckplus", folder / "release", arguments.subjects)
         found = [s for s in databases.scan("ckplus", folder / "release") if isinstance(s, databases.Sequence)]
+        images = [next(iter(s.images)) for s in {s.subject: s for s in found}.values()]
+        searched(images, ((640, 480), (1920, 1080), (3840, 2160)), 2 * arguments.frames)
         speeds(folder, list({s.subject: s for s in found}.values()), arguments.frames)
         images = list(found[0].images)
         few = arguments.frames

@@ -24,9 +24,13 @@ becomes a `Rejected`, and never gets landmarks. ``n_faces`` is the number of fac
 search of a whole frame; a frame is searched for it at least every `RECOUNT` frames, so that people
 who enter later count.
 
-A search of a whole frame takes ten times as long as tracking. `FaceTracker.follow` bounds what
-it costs: while no face is found, every `PATIENCE`-th frame is searched, and a face that is found
-is followed back through the frames between. Only the `CANDIDATES` most promising are fitted.
+A thorough search of a whole frame takes up to seventy times as long as tracking. Its cost is bounded:
+
+- only the `CANDIDATES` most promising faces are fitted;
+- while no face is found, every `PATIENCE`-th frame is searched, and a face that is found is
+  followed back through the frames between (`FaceTracker.follow`);
+- every frame pays for the thorough search of `SHARE` pixels, and `SAVED` pixels may be saved up (`Search`).
+  A search that is not paid for, and every count, is quick: a smaller picture, larger steps, upright heads alone.
 
 Landmarks can be wrong where a face is found: behind a hand, on a head turned far away, on brows raised high.
 ``Face.confidence`` says so (`_confidence`); below `DOUBTFUL` they are doubtful.
@@ -60,6 +64,10 @@ RECOUNT = 10
 """Frames after which the whole frame is searched although a face is tracked."""
 PATIENCE = 5
 """While no face is found, one frame of so many is searched at last; at first every one."""
+SHARE = 12_000
+"""Pixels of a reduced frame that may be searched thoroughly for every frame of a recording."""
+SAVED = 1_200_000
+"""As many may be saved up, and are at the start: two frames of 1920 x 1080, three of 640 x 480 pixels."""
 CANDIDATES = 6
 """Faces of one frame that are fitted, the largest central ones."""
 SMALL = 80
@@ -100,6 +108,7 @@ class FaceTracker:
         self.face: Face | None = None
         """The tracked face, also one that is too small to be used."""
         self.frames = 0
+        self._search = Search(settings)
         self._since_search = 0
         self._failures = 0
         """Searches without a face since the last face."""
@@ -117,7 +126,7 @@ class FaceTracker:
             if tracked is not None and tracked.box.side >= self.settings.min_face:
                 self.face = dataclasses.replace(tracked, n_faces=max(1, _counted(grey, self.settings)))
             else:
-                found = search(grey, self.settings)
+                found = self._search(grey, self.frames)
                 last = self.face if self._usable(self.face) else None
                 self.face = _choose(found, frame.shape, last) or tracked
         else:
@@ -156,7 +165,7 @@ class FaceTracker:
                 frame = picture(item)
                 grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
                 face = refit(grey, near)
-                face = face or _choose(search(grey, self.settings), frame.shape, near)
+                face = face or _choose(self._search(grey, self.frames), frame.shape, near)
             earlier.append((item, self._result(face)))
         yield from reversed(earlier)
         yield last, result
@@ -195,9 +204,26 @@ def choose_view(frames: Iterable[np.ndarray], views: Sequence[View], settings: C
     return max(views, key=detections)
 
 
-def search(grey: np.ndarray, settings: ClipSettings) -> list[Face]:
+class Search:
+    """Searches whole frames of one recording: thoroughly where that is paid for (the module's rules), else quickly."""
+
+    def __init__(self, settings: ClipSettings) -> None:
+        self._settings = settings
+        self._frames, self._saved = 0, SAVED
+
+    def __call__(self, grey: np.ndarray, frames: int) -> list[Face]:
+        """The faces of a grey frame (H, W) uint8, as `search` gives them, after so many frames of the recording."""
+        self._saved = min(self._saved + (frames - self._frames) * SHARE, SAVED)
+        self._frames = frames
+        price = math.ceil(grey.size * min(1.0, SEARCH_SIDE / max(grey.shape)) ** 2)
+        thorough = price <= self._saved or not self._settings.track
+        self._saved -= price if thorough else 0
+        return search(grey, self._settings, not thorough)
+
+
+def search(grey: np.ndarray, settings: ClipSettings, quick: bool = False) -> list[Face]:
     """The faces of a grey frame that pass fit and verification, each once; at most `CANDIDATES` are fitted."""
-    for candidates in _detectors(settings):
+    for candidates in _detectors(settings, quick):
         boxes = list(candidates(grey, settings.min_face * _SEARCH_MARGIN))
         faces: list[Face] = []
         for box in sorted(boxes, key=lambda box: -_prominence(box, grey.shape))[:CANDIDATES]:
@@ -217,17 +243,19 @@ def refit(grey: np.ndarray, face: Face) -> Face | None:
 def _counted(grey: np.ndarray, settings: ClipSettings) -> int:
     """The number of faces in a grey frame: candidates that are verified, and not fitted."""
     seen: list[Box] = []
-    for box in list(_detectors(settings)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]:
+    for box in list(_detectors(settings, quick=True)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]:
         verified = _verify(grey, box)
         if verified and not any(_overlap(verified[0], other) for other in seen):
             seen.append(verified[0])
     return len(seen)
 
 
-def _detectors(settings: ClipSettings) -> list[Callable[[np.ndarray, float], Iterator[Box]]]:
+def _detectors(settings: ClipSettings, quick: bool) -> list[Callable[[np.ndarray, float], Iterator[Box]]]:
     """What finds candidates, in the order of their use."""
-    tilted = [functools.partial(_haar_boxes, tilt=tilt) for tilt in (_TURN, -_TURN)]
-    return [_haar_boxes, *tilted] if settings.detector == "haar" else [_hog_boxes]
+    if settings.detector == "hog":
+        return [functools.partial(_hog_boxes, quick=quick)]
+    tilts = (0.0,) if quick else (0.0, _TURN, -_TURN)
+    return [functools.partial(_haar_boxes, tilt=tilt, quick=quick) for tilt in tilts]
 
 
 def predictor_box(landmarks: np.ndarray) -> Box:
@@ -262,6 +290,10 @@ _TILTS = {3: -math.radians(27), 4: math.radians(27)}
 """The tilt of the faces for which two of dlib's five HOG detectors were trained."""
 _TILTED_SIDE = 640
 """Longer side in pixels to which a frame is reduced for the search for tilted heads: it is turned twice."""
+_QUICK_SIDE = 640
+"""Longer side in pixels to which a frame is reduced at least for a quick search."""
+_HAAR_LEAST, _HOG_LEAST = 24, 80
+"""Side in pixels of the smallest face that the detectors find."""
 _TURN = math.radians(30)
 """Tilt of the faces that Haar's cascade, which finds them upright, is to find in a turned picture."""
 _ABOVE = 0.1
@@ -383,12 +415,15 @@ def _prominence(box: Box, shape: tuple[int, ...]) -> float:
     return box.side * (1 - _distance(box, middle) / math.hypot(middle.x, middle.y))
 
 
-def _haar_boxes(grey: np.ndarray, smallest: float, tilt: float = 0.0) -> Iterator[Box]:
+def _haar_boxes(grey: np.ndarray, smallest: float, tilt: float, quick: bool) -> Iterator[Box]:
     """Candidates whose heads are tilted clockwise by about so many radians."""
-    small, scale = _reduced(grey, _TILTED_SIDE if tilt else SEARCH_SIDE)
+    least = smallest / _HAAR_SIDE
+    longest = min(_QUICK_SIDE, math.ceil(max(grey.shape) * _HAAR_LEAST / least)) if quick else SEARCH_SIDE
+    small, scale = _reduced(grey, _TILTED_SIDE if tilt else longest)
     turned, matrix = _levelled(small, tilt) if tilt else (small, np.eye(2, 3))
-    side = max(24, round(smallest / _HAAR_SIDE * scale))
-    for x, y, width, _ in _haar().detectMultiScale(turned, scaleFactor=1.1, minNeighbors=5, minSize=(side, side)):
+    side = max(_HAAR_LEAST, round(least * scale))
+    factor, neighbours = (1.2, 3) if quick else (1.1, 5)  # in larger steps fewer squares overlap
+    for x, y, width, _ in _haar().detectMultiScale(turned, factor, neighbours, minSize=(side, side)):
         box = Box.from_corner(x / scale, y / scale, width / scale)
         middle = np.array((box.x, box.y + _HAAR_SHIFT * box.side))
         if tilt:
@@ -405,9 +440,9 @@ def _levelled(picture: np.ndarray, tilt: float) -> tuple[np.ndarray, np.ndarray]
     return cv2.warpAffine(picture, matrix, (int(new[0]), int(new[1]))), matrix
 
 
-def _hog_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
-    small, scale = _reduced(grey)
-    grow = max(1.0, 80 / (smallest * scale))  # dlib's detector finds faces from 80 px
+def _hog_boxes(grey: np.ndarray, smallest: float, quick: bool) -> Iterator[Box]:
+    small, scale = _reduced(grey, _QUICK_SIDE if quick else SEARCH_SIDE)
+    grow = 1.0 if quick else max(1.0, _HOG_LEAST / (smallest * scale))
     grown = cv2.resize(small, None, fx=grow, fy=grow, interpolation=cv2.INTER_LINEAR)
     scale *= grow
     found, _, tilts = _hog().run(grown, 0, 0.0)
@@ -416,7 +451,7 @@ def _hog_boxes(grey: np.ndarray, smallest: float) -> Iterator[Box]:
         yield dataclasses.replace(box, angle=_TILTS.get(tilt, 0.0))
 
 
-def _reduced(grey: np.ndarray, longest: int = SEARCH_SIDE) -> tuple[np.ndarray, float]:
+def _reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     scale = min(1.0, max(longest / max(grey.shape), 1 / min(grey.shape)))  # at least one pixel remains
     return (grey if scale == 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)), scale
 

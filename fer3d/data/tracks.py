@@ -3,9 +3,10 @@
 For one's own video (`own_video`); the databases show one person each, and their clips are cut by `clips`.
 
 - **Tracks.** A face is followed from frame to frame as in `faces`. The whole frame is searched for further people every
-  `RECOUNT` frames, when a face is lost, and, while nobody is seen, every `PATIENCE` frames: a bound on the time that a
-  large picture takes. Who is found again within `RETURN` seconds near the place where he was lost, and looks the
-  same, keeps his number. A face whose picture changes suddenly (`continuity`) is another person's: a scene cut.
+  `RECOUNT` frames, and every `PATIENCE` frames while somebody who was lost may return or nobody is seen: a bound on the
+  time that a large picture takes. After a scene cut it is searched at once. Who is found again within `RETURN` seconds
+  near the place where he was lost, and looks the same, keeps his number. A face whose picture changes suddenly
+  (`continuity`) is another person's: a scene cut.
 - **Windows.** A window holds ten frames of one track, spread evenly over ``seconds``; where fewer than ten frames
   lie in them, ten successive ones, so that no frame is repeated. A frame without the face ends the track's stretch, and
   so do lost frames and a scene cut: no window spans them. What is left over at the end of a stretch has no window.
@@ -29,7 +30,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.clips import pad_to_length
 from fer3d.data.continuity import FACE, SUDDEN
 from fer3d.data.crop import Box, crop_box, crop_face, cut_out
-from fer3d.data.faces import PATIENCE, RECOUNT, Face, predictor_box, refit, search
+from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, predictor_box, refit
 from fer3d.data.video import Flaw, TimedFrame
 
 PEOPLE = 6
@@ -116,6 +117,8 @@ class Tracker:
         self._seen: dict[int, _Track] = {}
         self._lost: dict[int, _Track] = {}
         self._known = 0
+        self._frames = 0
+        self._whole = Search(settings)
         self._since_search = math.inf
 
     def step(self, seconds: float, picture: np.ndarray) -> dict[int, Face]:
@@ -128,6 +131,7 @@ class Tracker:
                 self._lost[person] = track
             elif track.is_another(patch := _patch(grey, face)):
                 self._lost.clear()  # a scene cut: who was lost before is not expected back
+                self._since_search = math.inf
                 continue
             else:
                 track.update(face, patch, seconds)
@@ -136,8 +140,9 @@ class Tracker:
         for person, track in list(self._lost.items()):
             if person not in before and len(self._seen) < self._most and (face := refit(grey, track.face)) is not None:
                 self._take(grey, face, seconds, {person: track})
+        self._frames += 1
         self._since_search += 1
-        if len(self._seen) < len(before) or self._since_search >= (RECOUNT if self._seen else PATIENCE):
+        if self._since_search >= (PATIENCE if self._lost or not self._seen else RECOUNT):
             self._search(grey, seconds)
         return {person: track.face for person, track in self._seen.items()}
 
@@ -149,7 +154,7 @@ class Tracker:
 
     def _search(self, grey: np.ndarray, seconds: float) -> None:
         self._since_search = 0
-        found = search(grey, self._settings)
+        found = self._whole(grey, self._frames)
         for face in found:
             if len(self._seen) < self._most and not self._take(grey, face, seconds, self._lost) and self._is_new(face):
                 self._known += 1

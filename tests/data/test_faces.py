@@ -164,13 +164,46 @@ def test_the_bounded_search_finds_what_a_search_of_every_frame_finds(scene: str)
             assert apart(one.landmarks, other.landmarks) < 0.03
 
 
-def test_while_nothing_is_found_few_frames_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched = []
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Gets an item for each search of a whole frame from now on: whether it is a quick one."""
+    quick: list[bool] = []
     search = faces.search
-    monkeypatch.setattr(faces, "search", lambda grey, settings: searched.append(1) or search(grey, settings))
-    results = list(FaceTracker(SETTINGS).follow([scenes.COFFEE] * 40, lambda picture: picture))
+
+    def counted(grey: np.ndarray, settings: ClipSettings, quick_one: bool = False) -> list[Face]:
+        quick.append(quick_one)
+        return search(grey, settings, quick_one)
+
+    monkeypatch.setattr(faces, "search", counted)
+    return quick
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1920, 1080)])
+def test_while_nothing_is_found_few_frames_are_searched_and_fewer_thoroughly(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = searches(monkeypatch)
+    picture = cv2.resize(scenes.COFFEE, size)
+    results = list(FaceTracker(SETTINGS).follow([picture] * 40, lambda picture: picture))
     assert len(results) == 40 and all(isinstance(face, Rejected) for _, face in results)
-    assert len(searched) < 40 / 3
+    searched = min(size[0] * size[1], 1024 * 576)
+    assert len(quick) < 40 / 3
+    assert 0 < quick.count(False) <= (faces.SAVED + 40 * faces.SHARE) / searched
+
+
+def test_a_face_that_is_too_small_is_followed_and_seldom_searched_thoroughly(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = searches(monkeypatch)
+    tracker, small = FaceTracker(SETTINGS), scenes.head(300, 220, 0.7)
+    assert all(isinstance(tracker.step(small), Rejected) for _ in range(100))
+    assert len(quick) <= 1 + 100 / faces.RECOUNT
+    assert quick.count(False) <= (faces.SAVED + 100 * faces.SHARE) / small[..., 0].size < len(quick)
+
+
+def test_a_quick_search_finds_what_is_upright() -> None:
+    search = faces.Search(SETTINGS)
+    grey = cv2.cvtColor(scenes.head(300, 220), cv2.COLOR_RGB2GRAY)
+    spent = [search(grey, 0) for _ in range(5)]  # the last one is quick
+    assert [len(found) for found in spent] == [1] * 5
+    assert apart(spent[-1][0].landmarks, spent[0][0].landmarks) < 0.03
 
 
 def test_landmarks_behind_a_hand_and_on_a_turned_head_are_doubtful(astronaut: Face) -> None:

@@ -7,7 +7,7 @@ import pytest
 import scenes
 
 from fer3d.config import ClipSettings
-from fer3d.data import tracks
+from fer3d.data import faces, tracks
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.tracks import Gap, Window
 from fer3d.data.video import Flaw, TimedFrame
@@ -41,10 +41,10 @@ def test_a_window_holds_ten_frames_cut_out_as_from_the_whole_frame() -> None:
     (window,) = ended(timed(pictures))
     assert isinstance(window, Window) and (window.padded, window.n_faces) == (0, 1)
     assert window.first.seconds == 0 and window.end == pytest.approx(10 / 30)
-    faces = [each for step in tracks.follow(timed(pictures), SETTINGS, 1 / 3) for each in step.people.values()]
-    box = crop_box(np.stack([face.landmarks for face in faces]), SETTINGS)
+    seen = [each for step in tracks.follow(timed(pictures), SETTINGS, 1 / 3) for each in step.people.values()]
+    box = crop_box(np.stack([face.landmarks for face in seen]), SETTINGS)
     for k in range(10):
-        picture, landmarks = crop_face(pictures[k], faces[k].landmarks, SETTINGS, box)
+        picture, landmarks = crop_face(pictures[k], seen[k].landmarks, SETTINGS, box)
         assert np.abs(window.landmarks[k] - landmarks).max() < 1e-3
         assert np.abs(window.frames[k].astype(int) - picture).max() <= 1
 
@@ -107,11 +107,25 @@ def test_who_is_seen_for_less_than_a_window_has_no_prediction() -> None:
     assert not spans(ended(timed(scenes.walk(7)), ClipSettings.from_params({"short": "drop"}, SETTINGS)))
 
 
+def count_searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets an item for each search of a whole frame from now on."""
+    searched, search = [], faces.search
+    monkeypatch.setattr(faces, "search", lambda *a, **k: searched.append(1) or search(*a, **k))
+    return searched
+
+
 def test_while_nobody_is_seen_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched, search = [], tracks.search
-    monkeypatch.setattr(tracks, "search", lambda *arguments: searched.append(1) or search(*arguments))
+    searched = count_searches(monkeypatch)
     assert [gap.reason for gap in ended(timed([scenes.COFFEE] * 21)) if isinstance(gap, Gap)] == ["no face found"]
     assert len(searched) == -(-21 // tracks.PATIENCE)
+
+
+def test_where_somebody_is_lost_again_and_again_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = count_searches(monkeypatch)
+    there, gone = two(0), scenes.head(170, 230, 1.4, mirrored=True)
+    steps = list(tracks.follow(timed([there, gone] * 10), SETTINGS, 10 / 30))
+    assert [len(step.people) for step in steps[:-1]] == [2, 1] * 10
+    assert len(searched) <= 20 / tracks.PATIENCE
 
 
 def test_frames_are_settled_when_no_open_window_holds_them() -> None:
