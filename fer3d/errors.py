@@ -25,6 +25,16 @@ class InputError(Exception):
         return type(self), self._parts
 
 
+def check_opencv() -> None:
+    """An `InputError` with the remedy where OpenCV finds no graphics library, as on servers."""
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        if not (remedy := explain_import(error)):
+            raise
+        raise InputError(remedy) from None
+
+
 def explain_import(error: BaseException) -> str:
     """What to do about OpenCV that finds no graphics library on a server; empty for another error."""
     if not isinstance(error, ImportError) or not str(error).startswith(("libGL", "libgthread", "libglib")):

@@ -45,7 +45,7 @@ LIMITS = {
     "_APART": (0.018, 0.02, 0.022, 0.025, 0.028, 0.032),
     "_WEAK": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
     "_TURNED": (0.9, 1.1, 1.3, 1.5, 1.8, 2.2),
-    "_UNSURE": (0.02, 0.03, 0.04, 0.05, 0.06, math.inf),
+    "_UNSURE": (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, math.inf),
 }
 """The limits of the signs of doubt in `faces` that are tried; inf: without this sign."""
 

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
@@ -68,7 +69,9 @@ class TimedTraining:
         torch.backends.cudnn.benchmark = way.bf16
         network = Network(picked.network, LABELS, picked.clips.size).to(device, memory_format=way.layout)  # type: ignore
         sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=way.bf16)
-        self.fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if way.bf16 else "32-true")
+        precision = "bf16-mixed" if way.bf16 else "32-true"
+        one = LightningEnvironment()
+        self.fabric = Fabric(accelerator=device.type, devices=1, precision=precision, plugins=one)
         settings = dataclasses.replace(picked.training, compile=way.compiled)
         self.trainer = loop.Trainer(self.fabric, network, sgd, clips, settings)
         self.augment_params = draw(len(clips), torch.Generator().manual_seed(0))

@@ -298,7 +298,7 @@ _TURN = math.radians(30)
 """Tilt of the faces that Haar's cascade, which finds them upright, is to find in a turned picture."""
 _ABOVE = 0.1
 """How much higher the fit is started that shows whether the brows depend on the start, in sides of the box."""
-_APART, _WEAK, _TURNED, _UNSURE = 0.02, 0.4, 1.3, 0.05
+_APART, _WEAK, _TURNED, _UNSURE = 0.02, 0.3, 1.1, 0.1
 """Where landmarks are doubtful: distance of those in the mirror image, score, place of the nose, brows that depend on
 the start. Chosen on rendered people, whose true landmarks are known (``benchmarks/data/confidence.py``)."""
 _SEARCH_MARGIN = 0.8

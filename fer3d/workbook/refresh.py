@@ -43,7 +43,7 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=3600,  # the first one makes the data
         kernel_name=KERNEL["name"],
         kernel_manager_class=ThisInterpreter,
         coalesce_streams=True,

@@ -123,7 +123,7 @@ def test_who_has_no_clip_is_in_no_fold(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert pipeline.number_of_folds("table", profile) == 3
     other = dataclasses.replace(profile, clips=dataclasses.replace(profile.clips, min_face=40))
     assert pipeline.number_of_folds("table", other) == 4, "a store cut in another way says nothing"
-    os.utime(root / "labels.csv", (2**32, 2**32))
+    os.utime(made / "prepared.json", (0, 0))
     assert pipeline.number_of_folds("table", profile) == 4, "nor one of other recordings"
 
 
