@@ -21,7 +21,7 @@ export FER3D_RAVDESS := $(or $(RAVDESS),$(FER3D_RAVDESS))
 export FER3D_CREMAD := $(or $(CREMAD),$(FER3D_CREMAD))
 export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 
-# What `make bench` measures, each in at most 90 s on two cores. Other benchmarks train, compute at full size, render
+# What `make bench` measures, most of them in at most 90 s on two cores. Other benchmarks train, compute at full size, render
 # hundreds of people or need recordings: their files say how they are called.
 BENCH ?= data.data data.faces data.index model.filters model.network standins.standins training.training \
 	training.gpu workbook.explore workbook.startup
