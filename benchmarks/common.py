@@ -1,12 +1,10 @@
 """What benchmarks share: ways to compute a network, made-up stores and people, medians, and the printed result."""
 
 import argparse
-import contextlib
 import dataclasses
 import datetime
 import json
 import os
-import platform
 import shlex
 import statistics
 import sys
@@ -29,6 +27,7 @@ from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.training.devices import best_precision
+from fer3d.workers import processor_name
 
 LABELS = CLASSES["ckplus"]
 
@@ -172,16 +171,12 @@ def command() -> str:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    return {"processor": processor(), "cores": os.cpu_count(), "bf16": instructions(), "torch": torch.__version__}
-
-
-def processor() -> str:
-    """The processor's name."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].replace("(R)", "").strip()
-    return platform.processor() or platform.machine()
+    return {
+        "processor": processor_name().replace("(R)", ""),
+        "cores": os.cpu_count(),
+        "bf16": instructions(),
+        "torch": torch.__version__,
+    }
 
 
 def arguments(description: str) -> argparse.Namespace:

@@ -6,10 +6,13 @@ distributed in other ways: see `fer3d.training`.
 
 import multiprocessing
 import os
+import platform
+import re
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import TypeVar
 
 from fer3d.errors import InputError
@@ -21,6 +24,13 @@ Result = TypeVar("Result")
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """The kind of processor, as the system calls it."""
+    cpu = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.*)", cpu.read_text(errors="replace")) if cpu.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()
 
 
 def map_processes(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:

@@ -41,15 +41,16 @@ def predict(frames, landmarks):
 """
 GRAPH = """
 import torch
+import dataclasses
 from fer3d.model.layers import fuse_batchnorm
 from fer3d.training.export import FromStore
 from fer3d.training.run import load_model
 torch.set_num_threads(threads)
 model = load_model("run")
-fuse_batchnorm(model.network).to(memory_format=torch.channels_last_3d)
+fused = fuse_batchnorm(model.network).to(memory_format=torch.channels_last_3d)
 inputs = [torch.from_numpy(np.load(f"{name}.npy")) for name in ("frames", "landmarks")]
 autocast = torch.autocast("cpu", torch.bfloat16, enabled=bf16, cache_enabled=False)
-network = FromStore(model).eval()
+network = FromStore(dataclasses.replace(model, network=fused)).eval()
 with torch.no_grad(), autocast:
     MAKE
 def predict(frames, landmarks):

@@ -5,7 +5,6 @@ fine-tuned one (Figures 4 and 5), the predictions of every row, and ``about.json
 The README's table is made from these files alone, so that a test can hold one against the other.
 """
 
-import platform
 import re
 import shlex
 import shutil
@@ -18,7 +17,7 @@ from fer3d import config, files, labels
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.workbook import claims, models, pipeline, report
-from fer3d.workers import processors
+from fer3d.workers import processor_name, processors
 
 BEGIN, END = "<!-- results: made by fer3d publish -->", "<!-- end of results -->"
 """The README's lines round what is made."""
@@ -116,20 +115,13 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
         "command": shlex.join(words),
         "run": run.name,
         "versions": {"fer3d": first["fer3d"], **first["made_with"]},
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": processors(),
         "trainings": len(trained),
         "training_seconds": round(seconds),
         "settings": first["profile"],
         "data": {name: counts for row in found for name, counts in row.made_of["data"].items()},
     }
-
-
-def _processor() -> str:
-    """The kind of processor, as the system calls it."""
-    cpu = Path("/proc/cpuinfo")
-    named = re.search(r"model name\s*: (.*)", cpu.read_text(errors="replace")) if cpu.exists() else None
-    return named[1] if named else platform.processor() or platform.machine()
 
 
 def section(folder: Path) -> str:
