@@ -114,12 +114,7 @@ def _signs(picture: np.ndarray, face: Face) -> tuple[float, ...]:
     """The signs of doubt before they are measured by their limits, in the order of `LIMITS`."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     box = faces.predictor_box(face.landmarks)
-    (plain, mirrored), from_above = faces._predict(grey, box), faces._predict_from_above(grey, box)
-    eyes = float(np.linalg.norm(face.landmarks[EYE_CORNERS[1]] - face.landmarks[EYE_CORNERS[0]]))
-    apart = np.linalg.norm(plain - mirrored, axis=1) / eyes
-    unsure = np.linalg.norm(plain - from_above, axis=1)[INNER_PARTS[0]].mean() / eyes
-    left, right = (np.linalg.norm(face.landmarks[NOSE_TIP] - face.landmarks[cheek]) for cheek in faces.CHEEKS)
-    return max(apart[part].mean() for part in INNER_PARTS), face.score, math.log(left / right), unsure
+    return faces._signs(*faces._predict(grey, box), faces._predict_from_above(grey, box), face.score)
 
 
 def doubtful(signs: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:

@@ -327,7 +327,16 @@ def _fit(grey: np.ndarray, box: Box, n_faces: int = 1) -> Face | None:
 
 
 def _confidence(landmarks: np.ndarray, mirrored: np.ndarray, from_above: np.ndarray, score: float) -> float:
-    """How far landmarks (66, 2) can be relied on, 0 to 1, by four signs of doubt, each 1 at its limit.
+    """How far landmarks (66, 2) can be relied on, 0 to 1, by the four signs of doubt, each 1 at its limit."""
+    apart, weak, turned, unsure = _signs(landmarks, mirrored, from_above, score)
+    signs = apart / _APART, _WEAK / weak, turned / _TURNED, unsure / _UNSURE
+    return 1 / (1 + sum(sign**2 for sign in signs) ** 2)
+
+
+def _signs(
+    landmarks: np.ndarray, mirrored: np.ndarray, from_above: np.ndarray, score: float
+) -> tuple[float, float, float, float]:
+    """What tells that landmarks (66, 2) may be wrong.
 
     - The landmarks in the picture and in its mirror image differ: mean distance of those of the brows, the nose,
       the eyes or the mouth, of the part with the largest, as a share of the distance of the outer eye corners.
@@ -342,13 +351,12 @@ def _confidence(landmarks: np.ndarray, mirrored: np.ndarray, from_above: np.ndar
     apart = np.linalg.norm(landmarks - mirrored, axis=1) / eyes
     unsure = np.linalg.norm(landmarks - from_above, axis=1)[BROWS] / eyes
     left, right = (max(1.0, float(np.linalg.norm(mean[NOSE_TIP] - mean[cheek]))) for cheek in CHEEKS)
-    signs = (
-        max(float(apart[part].mean()) for part in INNER_PARTS) / _APART,
-        _WEAK / max(score, 1e-6),
-        math.log(left / right) / _TURNED,
-        float(unsure.mean()) / _UNSURE,
+    return (
+        max(float(apart[part].mean()) for part in INNER_PARTS),
+        max(score, 1e-6),
+        math.log(left / right),
+        float(unsure.mean()),
     )
-    return 1 / (1 + sum(sign**2 for sign in signs) ** 2)
 
 
 def _verify(grey: np.ndarray, box: Box) -> tuple[Box, float] | None:
