@@ -82,8 +82,8 @@ def ten_frames(folder: Path) -> Path:
 
 def starts(profile: str, folder: Path) -> Iterator[tuple[str, Callable[[], Seconds]]]:
     person = ten_frames(folder)
-    yield "fer3d --help", lambda: command("--help")
-    yield "fer3d predict, ten frames", lambda: command("predict", str(person))
+    yield "`fer3d --help`", lambda: command("--help")
+    yield "`fer3d predict`, ten frames", lambda: command("predict", str(person))
     for notebook in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
         yield f"{notebook.stem}, first figure", lambda notebook=notebook: first_figure(notebook, profile)
 
