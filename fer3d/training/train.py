@@ -35,6 +35,7 @@ from fer3d.training.inference import predict
 from fer3d.training.run import CHECKPOINT, TrainedModel, begin, is_finished, read_metrics, remove_other, start_from
 from fer3d.training.schedule import derive_seed
 from fer3d.training.task import Task
+from fer3d.workers import processor_name
 
 
 def train(
@@ -145,6 +146,7 @@ def _made_with(fabric: Fabric, settings: TrainingSettings, stores: Sequence[Stor
         "torch": str(torch.__version__),
         "python": platform.python_version(),
         "device": fabric.device.type,
+        "processor": torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else processor_name(),
         "precision": devices.choose(settings.device, settings.precision)[1],
         "processes": fabric.world_size,
         "threads": torch.get_num_threads(),

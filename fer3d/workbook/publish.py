@@ -115,8 +115,9 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
         "command": shlex.join(words),
         "run": run.name,
         "versions": {"fer3d": first["fer3d"], **first["made_with"]},
-        "processor": processor_name(),
+        "processor": first["made_with"].get("processor", processor_name()),
         "cores": processors(),
+        "seeds": seeds,
         "trainings": len(trained),
         "training_seconds": round(seconds),
         "settings": first["profile"],
@@ -132,12 +133,15 @@ def section(folder: Path) -> str:
     ]
     tested = pd.read_csv(folder / "hypotheses.csv") if _filled(folder / "hypotheses.csv") else pd.DataFrame()
     precision = about["versions"].get("precision", "fp32")
+    trainings = "one training per fold"
+    if about.get("seeds", 1) > 1:
+        trainings = f"that with seed 0 of {about['seeds']} trainings per fold; the claims below count all of them"
     lines = [
         f"**Synthetic data**, profile `{about['settings']['name']}`: {about['settings']['clips']['size']} x "
         f"{about['settings']['clips']['size']} pixels, {about['settings']['network']['width']:g} of the channels, "
         f"{about['settings']['training']['epochs']} epochs from scratch or {config.FinetuningSettings().epochs} from "
         f"the shipped weights; {precision} on {about['processor']}. Accuracy in per cent [95 % interval over "
-        "subjects], one training per fold. `reports/synthetic` also has mean ± standard deviation "
+        f"subjects], {trainings}. `reports/synthetic` also has mean ± standard deviation "
         "over folds, UAR, predictions and confusion matrices.",
         "",
         f"| tested on | n clips (subjects) | {' | '.join(_COLUMNS.values())} | majority class | paper, licensed data |",

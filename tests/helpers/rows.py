@@ -31,7 +31,7 @@ def finish(run: Path, job: pipeline.Job, truth: Sequence[str], right: int, data:
         ).as_dict(),
         "data": {"test": sources[0], "train": sources[1:] or sources, "split": {} if job.trained_on else {"folds": 5}},
         "titles": dict(zip(names, data, strict=True)),
-        "made_with": {"torch": "2.13.0", "device": "cpu"},
+        "made_with": {"torch": "2.13.0", "device": "cpu", "processor": "Abacus"},
     }
     files.write_json(folder / "model.json", info)
     left_out = {"contempt": 2} if job.trained_on else {}

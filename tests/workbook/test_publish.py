@@ -70,7 +70,20 @@ def test_the_readme_shows_every_model_beside_the_paper_and_what_is_incomplete(pu
     assert cells[4].startswith("94.4 [") and "folds" not in cells[4]
     assert cells[5] == "–", "a model that is not there"
     assert "3D beats 2D: shown, +" in shown and "one training each" in shown
+    assert "on Abacus." in shown and "one training per fold" in shown
     assert "`make tables PROFILE=tiny RUN=tables`, then `fer3d publish reports/runs/tables`" in shown
+
+
+def test_the_readme_says_of_which_of_several_trainings_the_table_is(tmp_path: Path) -> None:
+    run, readme = tmp_path / "runs" / "tables", write_readme(tmp_path)
+    for model, right in (("2d", 9), ("3d", 16)):
+        for seed in range(2):
+            finish(run, pipeline.Job("ckplus", model, seed=seed), TRUTH, right - seed, ["CK+ (synthetic)"])
+    report.write(run)
+    publish.publish(run, tmp_path / "synthetic", readme)
+    shown = publish.current(readme)
+    assert "that with seed 0 of 2 trainings per fold; the claims below count all of them" in shown
+    assert "2 trainings each" in shown and "SEEDS=2" in shown
 
 
 def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
