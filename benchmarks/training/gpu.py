@@ -126,7 +126,8 @@ def ceiling(device: torch.device, side: int) -> float:
 def where(training: TimedTraining, number: int = 3) -> pd.DataFrame:
     """Shares of the time of ``number`` steps: each kind of kernel's, and the rest in which the device waits."""
     on_gpu = training.fabric.device.type == "cuda"
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as watched:
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=kinds, acc_events=True) as watched:  # PyTorch 2.11 warns that it would drop earlier cycles
         seconds = training.steps(number)
     spent: dict[str, float] = {}
     for event in watched.key_averages():
