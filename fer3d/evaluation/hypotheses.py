@@ -53,16 +53,24 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
     return {**result, **rates, "subjects": len(sums), "p": permutation_p(sums)}
 
 
+OPPOSITE = "the opposite is shown"
+
+
+def finding(result: dict[str, Any]) -> str:
+    """``shown``, ``not shown`` or `OPPOSITE`, from what `compare` found."""
+    low, high = result["interval"]
+    if result["p"] < LEVEL and (low > 0 or high < 0):
+        return "shown" if low > 0 else OPPOSITE
+    return "not shown"
+
+
 def verdict(claim: str, result: dict[str, Any], data: str = "") -> str:
     """The sentence about a claim, from what `compare` found; ``data`` says on what."""
     low, high = (100 * bound for bound in result["interval"])
-    found = "not shown"
-    if result["p"] < LEVEL and (low > 0 or high < 0):
-        found = "shown" if low > 0 else "the opposite is shown"
     difference = f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}]"
     seeds = "one training each" if result["seeds"] == 1 else f"{result['seeds']} trainings each"
     seen = [f"{result['n']} clips of {result['subjects']} subjects", data, seeds]
-    return f"{claim}: {found}, {difference}, {_printed(result['p'])} ({'; '.join(filter(None, seen))})."
+    return f"{claim}: {finding(result)}, {difference}, {_printed(result['p'])} ({'; '.join(filter(None, seen))})."
 
 
 def _printed(p: float) -> str:

@@ -106,6 +106,17 @@ def pool(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pooled
 
 
+def among_labelled(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The table with the most probable of the classes that its clips are labelled with as each clip's prediction.
+
+    Across databases a network also learns classes that the tested database doesn't label, such as neutral for CK+, and
+    each such answer is wrong. The paper counts these answers (Section 4.2.2); this table is for a comparison.
+    """
+    classes = [name for name in classes_of(predictions) if (predictions["label"] == name).any()]
+    probabilities = predictions[[f"p_{name}" for name in classes]].to_numpy()
+    return predictions.assign(prediction=np.asarray(classes)[probabilities.argmax(axis=1)])
+
+
 def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
     """Metrics of one predictions table, ready for JSON. Rates are shares from 0 to 1.
 

@@ -132,5 +132,7 @@ def table(tested: Iterable[Tested]) -> pd.DataFrame:
         row = {"claim": one.claim, "database": one.database, "data": one.data}
         row |= {name: result[name] for name in ("n", "subjects", "seeds")}
         row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
-        rows.append(row | {"p": float(f"{result['p']:.3g}"), "verdict": one.sentence})
+        rows.append(
+            row | {"p": float(f"{result['p']:.3g}"), "found": hypotheses.finding(result), "verdict": one.sentence}
+        )
     return pd.DataFrame(rows)

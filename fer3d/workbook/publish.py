@@ -15,7 +15,7 @@ import pandas as pd
 
 from fer3d import config, files, labels
 from fer3d.errors import InputError
-from fer3d.evaluation import metrics
+from fer3d.evaluation import hypotheses, metrics
 from fer3d.workbook import claims, models, pipeline, report
 from fer3d.workers import processor_name, processors
 
@@ -153,7 +153,7 @@ def section(folder: Path) -> str:
     lines += ["", f"Command: `{about['command']}`, then `fer3d publish reports/runs/{about['run']}`. "]
     lines[-1] += "[docs/results.md](docs/results.md) has all other figures with their commands; the [model card]"
     lines[-1] += "(fer3d/weights/synthetic/README.md) describes the shipped weights."
-    said = [*_claims(tested), *_below(tables)]
+    said = [*_claims(tested), *_among(tables[1]), *_below(tables)]
     lines += ["", *(f"- {sentence}" for sentence in said)] if said else []
     return "\n".join(lines)
 
@@ -183,11 +183,30 @@ def _cell(row: pd.Series) -> str:
 
 
 def _claims(tested: pd.DataFrame) -> list[str]:
-    """The verdict on each claim, on all databases together where there are several."""
-    if not len(tested):
+    """The verdict on each claim, on all databases together where there are several; on each where they contradict."""
+    sentences = []
+    for _, rows in tested.groupby("claim", sort=False) if len(tested) else ():
+        sentence = str(rows["verdict"].iloc[0])
+        if {"shown", hypotheses.OPPOSITE} <= {*rows["found"]}:
+            each = rows[rows["database"] != claims.ALL].itertuples()
+            by = [f"{labels.TITLES[str(row.database)]} {row.difference:+.1f}, {row.found}" for row in each]
+            sentence += f" By database: {'; '.join(by)}."
+        sentences.append(sentence[0].upper() + sentence[1:])
+    return sentences
+
+
+def _among(across: pd.DataFrame) -> list[str]:
+    """How models do across databases where only the tested database's classes count as answers."""
+    if not len(across):
         return []
-    sentences = [str(rows["verdict"].iloc[0]) for _, rows in tested.groupby("claim", sort=False)]
-    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
+    rates = [
+        f"{_COLUMNS[model]}: "
+        + ", ".join(f"{rate:.1f}" for rate in across.loc[across["model"] == model, "among_labelled"])
+        for model in ("3d+landmarks", models.FINETUNED, "linear")
+        if model in set(across["model"])
+    ]
+    counted = "Across databases an answer that the tested database doesn't label counts as wrong, as in the paper"
+    return [f"{counted}; with the most probable of its own classes, row by row: {'; '.join(rates)}."] if rates else []
 
 
 def _below(tables: list[pd.DataFrame]) -> list[str]:

@@ -40,6 +40,8 @@ class Result:
     """The folders of all trainings of the same settings and data."""
     metrics: dict[str, Any]
     """See `metrics.evaluate`."""
+    among_labelled: float
+    """The accuracy where only the classes of the tested clips count as answers: see `metrics.among_labelled`."""
     over_folds: dict[str, Any]
     """See `metrics.over_folds`."""
     made_of: dict[str, Any]
@@ -196,13 +198,16 @@ def _result(database: str, model: str, cross: bool, finished: dict[int, list[Pat
     }
     folders = alike[0]
     tables = [metrics.read_predictions(folder) for folder in folders]
+    pooled = metrics.pool(tables)
+    among = metrics.among_labelled(pooled)
     return Result(
         database=database,
         model=model,
         cross=cross,
         folders=folders,
         by_seed={seed: found for seed, found in alike.items() if found},
-        metrics=metrics.evaluate(metrics.pool(tables)),
+        metrics=metrics.evaluate(pooled),
+        among_labelled=float((among["prediction"] == among["label"]).mean()),
         over_folds=metrics.over_folds(tables),
         made_of=made_of,
         left_out=_left_out(folders[0]),
@@ -248,6 +253,8 @@ def table(found: list[Result]) -> pd.DataFrame:
         row["trained_on"] = row["trained_on"] or "other folds"
         row |= {name: result.metrics[name] for name in ("n", "subjects")}
         row |= {name: round(100 * rate, 3) for name, rate in rates.items()}  # which readers may round again
+        if result.cross:
+            row["among_labelled"] = round(100 * result.among_labelled, 3)
         mean, std = (result.over_folds[name] for name in ("mean", "std"))
         row |= {"fold_mean": round(100 * mean, 2), "fold_std": None if std is None else round(100 * std, 2)}
         printed = result.paper_rate

@@ -86,6 +86,32 @@ def test_the_readme_says_of_which_of_several_trainings_the_table_is(tmp_path: Pa
     assert "2 trainings each" in shown and "SEEDS=2" in shown
 
 
+def test_the_readme_says_where_databases_contradict_and_how_often_only_known_classes_would_be_right(
+    tmp_path: Path,
+) -> None:
+    run, readme = tmp_path / "runs" / "tables", write_readme(tmp_path)
+    for database, within, across in (("ckplus", 18, 0), ("mmi", 2, 14)):
+        for fold in range(5):
+            finish(run, pipeline.Job(database, "3d+landmarks", fold), TRUTH, within, [f"{database} (synthetic)"])
+        names = [f"{database} (synthetic)", "FERA (synthetic)"]
+        finish(run, pipeline.Job(database, "3d+landmarks", trained_on=("fera",)), TRUTH, across, names)
+    for folder in run.glob("*/3d+landmarks/cross"):  # the same clips as fold by fold
+        tables = [pd.read_csv(each / "predictions.csv") for each in sorted(folder.parent.glob("fold?"))]
+        whole = pd.concat(tables)
+        wrong = whole.assign(prediction="contempt", p_contempt=0.9)
+        right = whole.assign(prediction=whole["label"])
+        (wrong if "ckplus" in str(folder) else right).to_csv(folder / "predictions.csv", index=False)
+    report.write(run)
+    publish.publish(run, tmp_path / "synthetic", readme)
+    claim, among, *_ = [line for line in publish.current(readme).splitlines() if line.startswith("- ")]
+    assert claim.endswith("By database: CK+ +100.0, shown; MMI -88.9, the opposite is shown."), claim
+    rates = pd.read_csv(tmp_path / "synthetic" / "table2.csv")
+    assert rates["accuracy"][0] == 0 and rates["among_labelled"][0] == pytest.approx(100), (
+        "all said contempt, which no clip has"
+    )
+    assert "`3d+landmarks`: 100.0, " in among
+
+
 def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
     (sentence,) = [line for line in publish.current(published / "README.md").splitlines() if line.startswith("- Below")]
     assert "2d on CK+ (synthetic) (best there: linear classifier on landmark motion, 100.0)" in sentence
