@@ -52,6 +52,10 @@ MEGABYTES: Mapping[str, Mapping[str, float]] = {
 MEMORY_MB: Mapping[str, int] = {"tiny": 3000, "laptop": 4000, "tables": 4000, "paper": 24000}
 """Of a training; a batch of the paper's profile needs about 11 GB for its gradients. Other jobs need half."""
 
+ON_A_GPU: Mapping[str, int] = {"tiny": 8, "laptop": 8, "tables": 8, "paper": 1}
+"""Trainings that share a GPU of this machine. With 64 pixels each waits mostly for its processor core and takes 0.5 GB
+of the GPU's memory (``make tables SEEDS=3``, 16 at a time on one H200); at full size one is enough."""
+
 
 def seconds(profile: str, rule: str, trainings: Mapping[str, float]) -> float:
     """How long a job of a rule takes; ``trainings`` are those of `of_trainings`."""

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from fer3d import config, files, paths
 from fer3d.data import databases
 from fer3d.errors import InputError
 from fer3d.standins import truth_folder
-from fer3d.workbook import models, pipeline
+from fer3d.workbook import estimates, models, pipeline
 from fer3d.workbook.pipeline import Job
 
 
@@ -92,7 +92,7 @@ def run(
         resources = [f"{key}={value}" for key, value in chosen.items() if value]
         command += ["--default-resources", *resources] if resources else []
     else:
-        command += ["--resources", f"gpu={max(1, len(devices()))}"]
+        command += ["--resources", f"gpu={max(1, len(shared(profile)))}"]
     command += ["--dry-run"] if dry_run else []
     # JSON: Snakemake would read 1.10 as a number.
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in settings.items())]
@@ -246,23 +246,30 @@ def devices() -> list[str]:
     return [str(number) for number, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
 
 
-@contextlib.contextmanager
-def one_of(gpus: Collection[str]) -> Iterator[None]:
-    """Hold one of these GPUs until the block ends: all that CUDA shows this process and those that it starts.
+def shared(profile: str) -> list[str]:
+    """The GPU of each training that may run at a time: every device as often as trainings share it."""
+    return devices() * estimates.ON_A_GPU[profile]
 
-    The workflow never starts more jobs than there are devices, so one of them is free.
+
+@contextlib.contextmanager
+def one_of(gpus: Sequence[str]) -> Iterator[None]:
+    """Hold one place of `shared` until the block ends: its GPU is all that CUDA shows this process and its children.
+
+    The workflow never starts more jobs than there are places, so one of them is free.
     """
 
     with contextlib.ExitStack() as held:
-        for gpu in gpus:
+        for place, gpu in enumerate(gpus):
             with contextlib.suppress(Busy):
-                held.enter_context(files.lock(state() / f"gpu{gpu}", _busy))
+                held.enter_context(files.lock(state() / f"gpu{place}", _busy))
                 held.callback(_restore, "CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES"))
                 os.environ["CUDA_VISIBLE_DEVICES"] = gpu
                 break
         else:
             if gpus:
-                raise InputError(f"all GPUs are in use: {', '.join(gpus)}", "the same command once one is free")
+                raise InputError(
+                    f"all GPUs are in use: {', '.join(dict.fromkeys(gpus))}", "the same command once one is free"
+                )
         yield
 
 

@@ -1,5 +1,6 @@
 """A reproduction is started: where it works, alone in its reports folder, with a GPU for each training."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -174,6 +175,21 @@ def test_trainings_at_once_have_a_gpu_each(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "CUDA_VISIBLE_DEVICES" not in os.environ, "and after all of them as before"
     with reproduction.one_of(gpus):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+def test_small_trainings_share_a_gpu_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert reproduction.shared("paper") == ["2", "3"]
+    places = reproduction.shared("tables")
+    assert places[:4] == ["2", "3", "2", "3"], "the GPUs fill evenly"
+    with contextlib.ExitStack() as held:
+        used = []
+        for _ in places:
+            held.enter_context(reproduction.one_of(places))
+            used.append(os.environ["CUDA_VISIBLE_DEVICES"])
+        assert used.count("2") == used.count("3") == len(places) / 2 > 1
+        with pytest.raises(InputError, match="all GPUs are in use: 2, 3;"), reproduction.one_of(places):
+            pass
 
 
 def test_only_the_gpus_that_the_environment_names_count(monkeypatch: pytest.MonkeyPatch) -> None:
