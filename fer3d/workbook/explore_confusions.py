@@ -73,7 +73,7 @@ def confusions(
         saved = files.for_spreadsheets(chosen.reset_index()).to_csv(index=False, float_format="%.4f")
         content = base64.b64encode(saved.encode(errors="backslashreplace")).decode()
         name = f"{cell[0]}-as-{cell[1]}.csv"  # a class name has no characters that HTML or a folder would take
-        text = f"Download these {len(chosen)} clips as CSV"
+        text = f"Download {_clips(len(chosen))} as CSV"
         download.value = f'<a download="{name}" href="data:text/csv;base64,{content}">{text}</a>'
 
     def draw(
@@ -87,7 +87,7 @@ def confusions(
         filter: bool,
     ) -> np.ndarray:
         chosen = clips_of(variant, cell, subject, sort)
-        title = f"{cell[0]} predicted as {cell[1]} by {variant}: {len(chosen)} clips, {subject} ({data})"
+        title = f"{cell[0]} predicted as {cell[1]} by {variant}: {_clips(len(chosen))}, {subject} ({data})"
         bands = [_line(title, 0.55)]
         for number, name in enumerate(chosen.index[clip - 1 : clip - 1 + SHOWN], start=clip):
             k, row = int(row_of[name]), chosen.loc[name]
@@ -126,6 +126,10 @@ def confusions(
     return explorer
 
 
+def _clips(count: int) -> str:
+    return f"{count} clip{'s' * (count != 1)}"
+
+
 def _cells(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
     """The cells with clips, mistakes first, the fullest first."""
     counts = table[["label", "prediction"]].value_counts().reset_index()
@@ -157,7 +161,7 @@ class _Matrix(widgets.GridBox):
             share = count / max(int(totals.get(true, 0)), 1)
             pale = [round(255 - share * (255 - dark)) for dark in (8, 81, 156)]
             button.description, button.disabled = str(count) if count else "", not count
-            button.tooltip = f"{true} predicted as {predicted}: {count} clips"
+            button.tooltip = f"{true} predicted as {predicted}: {_clips(count)}"
             button.style.button_color = "#" + "".join(f"{value:02x}" for value in pale)
             button.style.text_color = "white" if share > 0.5 else "black"
 

@@ -57,7 +57,7 @@ def test_the_matrix_has_the_counts_and_a_button_chooses_its_cell(explorer: Explo
     counts = metrics.evaluate(ONE)["confusion"]
     assert [int(button.description or 0) for button in found.values()] == np.ravel(counts).tolist()
     assert all(button.disabled == (not button.description) for button in found.values())
-    assert found["fear", "anger"].tooltip == "fear predicted as anger: 1 clips"
+    assert found["fear", "anger"].tooltip == "fear predicted as anger: 1 clip"
     found["fear", "anger"].click()
     assert explorer.controls["cell"].value == ("fear", "anger")
     assert list(downloaded(explorer)["clip"]) == ["c4"]
