@@ -153,7 +153,8 @@ def section(folder: Path) -> str:
     lines += ["", f"Command: `{about['command']}`, then `fer3d publish reports/runs/{about['run']}`. "]
     lines[-1] += "[docs/results.md](docs/results.md) has all other figures with their commands; the [model card]"
     lines[-1] += "(fer3d/weights/synthetic/README.md) describes the shipped weights."
-    said = [*_claims(tested), *_among(tables[1]), *_below(tables)]
+    lines[-1] += _among(tables[1])
+    said = [*_claims(tested), *_below(tables)]
     lines += ["", *(f"- {sentence}" for sentence in said)] if said else []
     return "\n".join(lines)
 
@@ -195,18 +196,16 @@ def _claims(tested: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _among(across: pd.DataFrame) -> list[str]:
-    """How models do across databases where only the tested database's classes count as answers."""
-    if not len(across):
-        return []
+def _among(across: pd.DataFrame) -> str:
+    """How models do across databases where only the tested database's classes count as answers; empty without any."""
     rates = [
         f"{_COLUMNS[model]}: "
         + ", ".join(f"{rate:.1f}" for rate in across.loc[across["model"] == model, "among_labelled"])
         for model in ("3d+landmarks", models.FINETUNED, "linear")
-        if model in set(across["model"])
+        if len(across) and model in set(across["model"])
     ]
-    counted = "Across databases an answer that the tested database doesn't label counts as wrong, as in the paper"
-    return [f"{counted}; with the most probable of its own classes, row by row: {'; '.join(rates)}."] if rates else []
+    counted = " Across databases an answer that the tested database doesn't label counts as wrong, as in the paper"
+    return f"{counted}; with the most probable of its own classes, row by row: {'; '.join(rates)}." if rates else ""
 
 
 def _below(tables: list[pd.DataFrame]) -> list[str]:
