@@ -29,13 +29,17 @@ if TYPE_CHECKING:  # only the callers of `write_csv` need it
 def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
     """A temporary file (or folder) that takes the place of ``path`` when the block ends without an error.
 
-    Otherwise it is removed. The folder round ``path`` is created. Any `OSError` in the block becomes an
-    `InputError` that says that ``path`` cannot be written, and why.
+    Otherwise it is removed, and so are those of writers of ``path`` that were killed. The folder round ``path`` is
+    created. Any `OSError` in the block becomes an `InputError` that says that ``path`` cannot be written, and why.
     """
-    temporary = None
+    temporary = handle = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in _leftovers(path, "part"):
+            if not _is_held(leftover):
+                _remove(leftover)
         temporary = _temporary(path, "part", folder)
+        handle = _hold(temporary)
         yield temporary
         for written in [*sorted(temporary.rglob("*")), temporary]:
             _flush(written)
@@ -53,6 +57,8 @@ def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
     finally:
         if temporary is not None:
             _remove(temporary)
+        if handle is not None:
+            os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -134,8 +140,36 @@ def remove_leftovers(path: Path) -> None:
     Call it only while you hold the lock of ``path``.
     """
     for end in ("part", "old"):
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"):  # see `tempfile`
+        for leftover in _leftovers(path, end):
             _remove(leftover)
+
+
+def _leftovers(path: Path, end: str) -> list[Path]:
+    """What `_temporary` made for ``path`` and is still there."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"))  # see `tempfile`
+
+
+def _hold(temporary: Path) -> int:
+    """The descriptor by which its writer holds a temporary file or folder, which the system frees when it is killed."""
+    handle = os.open(temporary, os.O_RDONLY if temporary.is_dir() else os.O_RDWR)
+    with contextlib.suppress(OSError):  # a file system without such locks: what a killed writer left stays
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
+def _is_held(leftover: Path) -> bool:
+    """Whether a writer lives that holds it, as far as the system can tell."""
+    try:
+        handle = os.open(leftover, os.O_RDONLY if leftover.is_dir() else os.O_RDWR)
+    except OSError:  # it is another user's, or has just been renamed
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 _WHOLE, _BLOCK, _APART = 2**16, 2**12, 2**24

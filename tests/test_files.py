@@ -103,6 +103,28 @@ def test_the_process_that_inherits_a_lock_holds_it(tmp_path: Path) -> None:
     heir_ends.join()
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_one_is_left_alone(
+    folder: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "result"
+    code = "import sys, time; from pathlib import Path; from fer3d import files\n"
+    code += f"with files.atomic(Path(sys.argv[1]), folder={folder}): print(flush=True); time.sleep(99)"
+    writers = [subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) for _ in range(2)]
+    for writer in writers:
+        assert writer.stdout is not None and writer.stdout.readline() == b"\n"
+    assert len(list(tmp_path.iterdir())) == 2
+    writers[0].kill()
+    writers[0].communicate()
+    with files.atomic(path, folder=folder):
+        assert len(list(tmp_path.iterdir())) == 2, "the living writer's and this one's"
+    writers[1].kill()
+    writers[1].communicate()
+    with files.atomic(path, folder=folder):
+        pass
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_what_a_killed_writer_left_is_removed_with_the_next_lock(tmp_path: Path) -> None:
     theirs = [".store.csv.abcdefgh.part", ".other.abcdefgh.part", ".store.abcdefgh.partial", "store.abcdefgh.part"]
     for name in (".store.abcdefgh.part", ".store.abcd_fg1.old"):

@@ -149,7 +149,7 @@ def _run_all(page: Page) -> None:
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             page.wait_for_timeout(5000)
-        elif texts and all(map(NUMBERED.fullmatch, texts)) or page.locator(ERROR).count():
+        elif (texts and all(map(NUMBERED.fullmatch, texts))) or page.locator(ERROR).count():
             return
         assert time.monotonic() < end, f"not all cells were run: {texts}"
         page.wait_for_timeout(1000)
