@@ -356,7 +356,11 @@ def _images(path: Path) -> tuple[Path, ...]:
         return (path,) if path.suffix.lower() in IMAGE_SUFFIXES else ()
     found = tuple(file for file in Release(path).listing(path)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise VideoError("a folder without images", path.name, "the folder that holds the frames, or a video")
+        raise VideoError(
+            "a folder without images",
+            path.name,
+            "the folder that holds the frames as PNG, JPEG or BMP images, or a video",
+        )
     return found
 
 

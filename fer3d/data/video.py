@@ -7,6 +7,7 @@ its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not sq
 """
 
 import contextlib
+import math
 import os
 import shlex
 import stat
@@ -38,7 +39,7 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageOps  # noqa: E402
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -59,6 +60,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
+_PICTURES = tuple(f"a {name} picture" for name in _IMAGE_FORMATS)
 _TS = 188
 """Bytes of a packet of MPEG-TS; camcorders put four more in front of each."""
 _FLASH = "a Flash video"
@@ -92,6 +94,8 @@ _OTHERS = (
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (0, b"BM", "a BMP picture"),
+    (0, b"II*\0", "a TIFF picture"),
+    (0, b"MM\0*", "a TIFF picture"),
     (8, b"WEBP", "a WebP picture"),
     (8, b"WAVE", "a WAV sound"),
     (0, b"ID3", "an MP3 sound"),
@@ -203,7 +207,8 @@ def read_timed(
 ) -> Iterator[TimedFrame | Flaw]:
     """The frames in order, (H, W, 3) uint8 RGB, and where some are lost.
 
-    Grey is repeated, 16 bits are cut to 8, alpha is dropped, pixels are made square.
+    Grey is repeated, 16 bits are cut to 8, alpha is dropped, pixels are made square; a rotation in the metadata is
+    carried out.
 
     Args:
         source: a video file, or the folder of ``images``.
@@ -227,9 +232,13 @@ def read_timed(
             yield from _decoded(source, capture, start)
 
 
-def count_frames(source: Path, images: Sequence[Path] = ()) -> int:
-    """Frames up to the last that decodes, lost ones included, by going through them."""
-    return len(images) or _first_lost(source)
+def frame_times(source: Path, images: Sequence[Path] = ()) -> Iterator[tuple[int, float]]:
+    """The number of each frame that decodes, from 0, and its seconds, NaN for images; a break ends them."""
+    if images:
+        yield from ((number, math.nan) for number in range(len(images)))
+        return
+    with contextlib.suppress(VideoError), _opened(source) as capture:  # what comes behind a break is lost
+        yield from _grabs(source, capture)
 
 
 def decoder_complains(source: Path) -> bool:
@@ -248,9 +257,10 @@ def decoder_complains(source: Path) -> bool:
 
 _LISTENED_TO = """\
 import os, pathlib, sys
-from fer3d.data.video import count_frames
+from fer3d.data.video import frame_times
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "16"  # errors; read when the first video is opened
-count_frames(pathlib.Path(sys.argv[1]))
+for _ in frame_times(pathlib.Path(sys.argv[1])):
+    pass
 """
 
 
@@ -293,14 +303,8 @@ def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
 
 def _first_lost(path: Path) -> int:
     """The number behind that of the last frame that decodes."""
-    last = -1
-    try:
-        with _opened(path) as capture:
-            for number, _ in _grabs(path, capture):
-                last = number
-    except VideoError:
-        pass  # what comes behind this frame is lost
-    return last + 1
+    last = deque(frame_times(path), maxlen=1)
+    return last[0][0] + 1 if last else 0
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -311,6 +315,7 @@ def read_image(path: Path) -> np.ndarray:
             if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return np.repeat(grey[..., None], 3, axis=2)
+            ImageOps.exif_transpose(image, in_place=True)
             return np.array(image.convert("RGB"))
         except Exception as error:  # a decoder may raise anything on a damaged file
             raise VideoError(f"broken image, {_first_line(error)}", path.name) from error
@@ -327,7 +332,14 @@ def _open_image(path: Path) -> Image.Image:
         except Image.DecompressionBombError as error:  # beyond Pillow's own, larger bound
             raise VideoError(f"claims too many pixels; at most {MAX_PIXELS}", path.name) from error
         except Exception as error:  # a decoder may raise anything on a damaged file
-            raise VideoError("not a readable image", path.name) from error
+            kind = _kind(path)
+            other = kind not in (_UNKNOWN, *_PICTURES)
+            remedy = "git lfs pull" if "git" in kind else "a PNG, JPEG or BMP image"
+            raise VideoError(
+                f"{kind}, not a readable image" if other else "not a readable image",
+                path.name,
+                remedy if other else "a new copy of the file",
+            ) from error
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise VideoError(f"claims {image.width} x {image.height} pixels; at most {MAX_PIXELS}", path.name)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trees import LFS_POINTER, ravdess_take, read, write_text
+from trees import LFS_POINTER, ravdess_take, read, write_text, write_video
 
 from fer3d.data import databases
 from fer3d.data.databases.release import Release
@@ -35,6 +35,16 @@ def test_a_damaged_file_is_replaced_by_the_same_take_with_sound(tmp_path: Path) 
     write_text(tmp_path / "Actor_01/02-01-03-01-01-01-01.mp4", LFS_POINTER)
     sequences, _ = read("ravdess", tmp_path)
     assert sequences["02-01-03-01-01-01-01"].source.name == "01-01-03-01-01-01-01.mp4"
+
+
+def test_of_several_copies_of_a_take_the_fuller_and_larger_is_used(tmp_path: Path) -> None:
+    name = "02-01-03-01-01-01-01"
+    write_video(tmp_path / "Actor_01" / f"{name}.mp4", 20, codec="mp4v")
+    write_video(tmp_path / "Actor_01" / f"01{name[2:]}.mp4", 30, codec="mp4v")  # with sound: not compared
+    write_video(tmp_path / "A_crops" / f"{name}.mp4", 20, size=(32, 24), codec="mp4v")
+    sequences, skipped = read("ravdess", tmp_path)
+    assert {name: s.source.parent.name for name, s in sequences.items()} == {name: "Actor_01"}
+    assert set(skipped) == {"takes", f"A_crops/{name}.mp4"} and sequences[name].source.stem == name
 
 
 def test_codes_and_actors_that_do_not_exist_are_left_out(tmp_path: Path) -> None:

@@ -33,6 +33,16 @@ def test_colour_order(tmp_path: Path) -> None:
     assert (next(read_frames(tmp_path, [tmp_path / "red.png"])) == red).all()
 
 
+def test_the_rotation_of_a_photograph_is_honoured(tmp_path: Path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 200
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned by 90 degrees clockwise
+    Image.fromarray(picture).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    (frame,) = read_frames(tmp_path, [tmp_path / "a.jpg"])
+    assert frame.shape == picture.shape and np.abs(frame.astype(int) - picture).mean() < 3
+
+
 def test_images_come_in_the_order_given_with_their_own_sizes(tmp_path: Path) -> None:
     paths = [write_image(tmp_path / f"{n}.png", (10 + n, 20)) for n in (3, 1, 2)]
     assert [frame.shape[0] for frame in read_frames(tmp_path, paths)] == [13, 11, 12]
@@ -58,7 +68,12 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
     assert "No such file" in reason(tmp_path / "no.png")
     assert "zero bytes" in reason(write_text(tmp_path / "zero.png", ""))
-    assert "not a readable image" in reason(write_text(tmp_path / "text.png", "text"))
+    assert "a text file, not a readable image" in reason(write_text(tmp_path / "text.png", "text"))
+    assert reason(write_text(tmp_path / "cut.jpg", b"\xff\xd8\xff")) == "cut.jpg: not a readable image"
+    Image.new("L", (9, 9)).save(tmp_path / "a.webp")
+    assert "a WebP picture, not" in reason((tmp_path / "a.webp").rename(tmp_path / "webp.png"))
+    pointer = write_text(tmp_path / "lfs.png", "version https://git-lfs.github.com/spec/v1\n")
+    assert "a pointer of git LFS, not a readable image" in reason(pointer)
     Image.new("1", (5000, 5000)).save(tmp_path / "large.png")
     assert "claims 5000 x 5000" in reason(tmp_path / "large.png")
     cut = write_image(tmp_path / "cut.png", (100, 100))

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from tqdm import tqdm
+
 from fer3d.config import ClipSettings
 from fer3d.data.databases import ckplus, cremad, disfa, fera, lookalikes, mmi, ravdess, table
 from fer3d.data.databases.release import Published, Release
@@ -62,7 +64,8 @@ def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> 
             collection that is often taken for this one.
     """
     _check(database, root)
-    return _unique(READERS[database].scan(root, settings))
+    found = READERS[database].scan(root, settings)
+    return _unique(tqdm(found, database, unit="recording", disable=None, leave=False))
 
 
 def number_of_folds(database: str, root: Path, folds: int) -> int:

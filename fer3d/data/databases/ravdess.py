@@ -5,7 +5,7 @@ numbers, ``02-01-06-01-02-01-12.mp4``: modality, channel (speech, song), emotion
 actor. Files are known by their names alone, in whatever folders they lie.
 
 Modality 01 (with sound) and 02 (without) are the same take; each take counts once, 02 before 01. Modality 03 has no
-picture.
+picture. Of several files of one modality the fuller and larger one is used; those that differ from it are listed.
 """
 
 import re
@@ -62,26 +62,27 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
                 release.note(recording.source, "a video whose name is not seven numbers of two digits")
     yield from release.take_skipped()
     for take, files in sorted(takes.items()):
-        ordered = [file for modality, file in sorted(files, key=lambda one: one[0] != VIDEO_ONLY)]
+        silent = [recording for modality, recording in files if modality == VIDEO_ONLY]
+        copies = [same for same in (silent, [recording for _, recording in files if recording not in silent]) if same]
         try:
-            yield _sequence(release, take, ordered)
+            yield _sequence(release, take, copies)
         except UnusableFile as reason:
-            yield skipped(ordered[0].name, reason)
+            yield skipped(copies[0][0].name, reason)
         yield from release.take_skipped()
     if repeats := sum(map(len, takes.values())) - len(takes):
         yield Skipped("takes", f"{repeats} repeated: the same take with sound, or a second copy")
 
 
-def _sequence(release: Release, take: str, files: list[Recording]) -> Sequence:
+def _sequence(release: Release, take: str, copies: list[list[Recording]]) -> Sequence:
     _, emotion, *_, actor = take.split("-")
     if int(actor) not in _ACTORS or emotion not in RAVDESS_CODES:
         codes = f"actors are 01 to {_ACTORS[-1]}, emotions 01 to 08"
         raise UnusableFile(f"actor {actor}, emotion {emotion}: {codes}", remedy="")
-    chosen = release.first_usable(files)
+    chosen = release.first_usable(release.choose(same) for same in copies)
     return Sequence(
         database="ravdess",
         subject=f"Actor_{actor}",
-        name=files[0].name,
+        name=copies[0][0].name,
         source=chosen.source,
         images=chosen.images,
         label=RAVDESS_CODES[emotion],

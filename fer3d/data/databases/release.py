@@ -164,7 +164,7 @@ class Release:
     def take_skipped(self) -> Iterator[Skipped]:
         """What was recorded since the last call."""
         taken, self._skipped = self._skipped, []
-        yield from taken
+        yield from dict.fromkeys(taken)  # a folder that is listed twice says the same twice
 
     def listing(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The folders and the files in a folder, each in numeric order, without stray files and links that leave it."""

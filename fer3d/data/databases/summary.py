@@ -90,7 +90,7 @@ def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
                 if isinstance(item, Flaw):
                     flaws.append(Skipped(shown, item.why))
                     continue
-                if not sequence.first <= item.number < (sequence.last or math.inf):
+                if not sequence.holds(item.number, item.seconds):
                     continue
                 count, first, last = count + 1, first if count else item.seconds, item.seconds
                 bar.update()
