@@ -160,7 +160,7 @@ def _upright_frames(sequence: Sequence, settings: ClipSettings, flaws: list[Flaw
     for item in _chosen(sequence, settings):
         if isinstance(item, Flaw):
             flaws.append(item)
-            if item.first_frame is None and sequence.frame_labels is not None:
+            if sequence.frame_labels is not None and (item.first_frame is None or sequence.images):
                 raise VideoError(f"{item.why}, so that labels and frames do not match", sequence.source.name)
             continue
         if sequence.frame_labels is None:

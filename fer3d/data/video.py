@@ -7,8 +7,10 @@ its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not sq
 """
 
 import contextlib
+import itertools
 import math
 import os
+import re
 import shlex
 import stat
 import statistics
@@ -17,7 +19,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -120,6 +122,8 @@ _ATTEMPTS = 100
 """Damaged frames that are passed over until the next sound one."""
 _HOLE = 1.75
 """An interval of so many usual ones between two frames is a hole."""
+_REGULAR = 0.75
+"""Share of the intervals between the numbers of images that are alike, or holes can't be told."""
 _RECENT = 15
 """Intervals of which the median is the usual one."""
 _MAX_STRETCH = 4.0
@@ -221,7 +225,10 @@ def read_timed(
         VideoError: no frame at all, or an image that cannot be read.
     """
     if images:
+        holes = missing_images(images)
         for number, image in enumerate(images[start:], start):
+            if number in holes and number > start:
+                yield Flaw(number, holes[number])
             yield TimedFrame(number, number / frame_rate if frame_rate else float("nan"), read_image(image))
     elif source.is_dir():
         raise VideoError("no images", source.name)
@@ -230,6 +237,27 @@ def read_timed(
             if start:
                 capture.set(cv2.CAP_PROP_POS_FRAMES, start)
             yield from _decoded(source, capture, start)
+
+
+def missing_images(images: Sequence[Path]) -> dict[int, str]:
+    """What lacks before which image, counted from 0, by the last number in the names.
+
+    Only where nearly all numbers are at one distance, so that a larger one is a hole.
+    """
+    numbers = [int(digits[-1]) for image in images if (digits := re.findall(r"[0-9]{1,15}", image.stem))]
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    if len(numbers) < len(images) or not steps:
+        return {}
+    usual = statistics.mode(steps)
+    if usual < 1 or steps.count(usual) < _REGULAR * len(steps):
+        return {}
+    holes = {
+        at: (numbers[at - 1] + usual, numbers[at] - usual) for at, step in enumerate(steps, 1) if step > _HOLE * usual
+    }
+    return {
+        at: f"image {first} is missing" if last <= first else f"images {first} to {last} are missing"
+        for at, (first, last) in holes.items()
+    }
 
 
 def frame_times(source: Path, images: Sequence[Path] = ()) -> Iterator[tuple[int, float]]:
@@ -241,18 +269,24 @@ def frame_times(source: Path, images: Sequence[Path] = ()) -> Iterator[tuple[int
         yield from _grabs(source, capture)
 
 
-def decoder_complains(source: Path) -> bool:
-    """Whether FFmpeg reports an error while it decodes a video to its end, where it may conceal damage.
+CONCEALED = "the decoder reports errors: frames may be grey or smeared, not known which"
+"""What `listening` finds."""
+
+
+@contextlib.contextmanager
+def listening(source: Path) -> Iterator[Callable[[], bool]]:
+    """A call that says, at the end, whether FFmpeg reports an error in a video, where it may conceal damage.
 
     Frames may be grey or smeared then, with no error in reading them. The decoder tells by messages alone, which OpenCV
-    prints: so the video is decoded once more, in a process of its own. VP8's decoder notices no damage.
+    prints: so the video is decoded once more, in a process of its own, beside what the caller does. VP8's decoder
+    notices no damage.
     """
     command = [sys.executable, "-c", _LISTENED_TO, str(source.resolve())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as decoding:
-        assert decoding.stdout is not None
-        complains = bool(decoding.stdout.read(1))
-        decoding.kill()  # the first message is enough
-    return complains
+        try:
+            yield lambda: bool(decoding.stdout and decoding.stdout.read(1))
+        finally:
+            decoding.kill()  # the first message is enough
 
 
 _LISTENED_TO = """\

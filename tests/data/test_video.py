@@ -113,6 +113,26 @@ def test_an_animation_is_a_video(tmp_path: Path) -> None:
     assert len(list(read_frames(tmp_path / "a.gif"))) == 6
 
 
+@pytest.mark.parametrize(
+    ("numbers", "missing"),
+    [
+        ([1, 2, 3, 4, 5, 9, 10, 11, 12], {5: "images 6 to 8 are missing"}),
+        ([0, 10, 20, 30, 50, 60], {4: "image 40 is missing"}),
+        ([100, 133, 167, 200, 233, 267], {}),  # times, not counted
+        ([1, 2, 10, 40], {}),  # chosen images
+        ([1, 1, 2, 2, 3, 3], {}),
+        ([7], {}),
+    ],
+)
+def test_images_that_are_missing_are_a_hole(numbers: list[int], missing: dict[int, str], tmp_path: Path) -> None:
+    paths = [write_image(tmp_path / f"s1_{place}_{number:04d}.png") for place, number in enumerate(numbers)]
+    items = list(read_timed(tmp_path, paths))
+    assert {item.first_frame: item.why for item in items if isinstance(item, Flaw)} == missing
+    assert sum(isinstance(item, TimedFrame) for item in items) == len(numbers)
+    named = [Path("a.png"), *paths]
+    assert video.missing_images(named) == {}, "not all have a number"
+
+
 def y4m(path: Path, frames: int = 4, aspect: str = "1:1", rate: str = "25:1") -> Path:
     """An uncompressed video of 64 x 48 pixels of that aspect ratio."""
     header = f"YUV4MPEG2 W64 H48 F{rate} Ip A{aspect} C420jpeg\n".encode()
@@ -189,13 +209,15 @@ def test_a_hole_in_a_file_without_time_stamps_is_said(tmp_path: Path) -> None:
 def test_damage_that_a_decoder_conceals_is_in_its_messages(codec: str, tmp_path: Path) -> None:
     """Every frame decodes, so that reading alone notices nothing."""
     sound = noisy(tmp_path / "a.avi", 20, codec)
-    assert not video.decoder_complains(sound)
+    with video.listening(sound) as complains:
+        assert not complains()
     content = bytearray(sound.read_bytes())
     for start in range(len(content) // 3, 2 * len(content) // 3, len(content) // 12):
         content[start : start + 40] = np.random.default_rng(start).bytes(40)
     damaged = write_text(tmp_path / "b.avi", bytes(content))
     assert len(list(read_frames(damaged))) == 20
-    assert video.decoder_complains(damaged)
+    with video.listening(damaged) as complains:
+        assert complains()
 
 
 def test_where_a_file_breaks_off_is_said(tmp_path: Path) -> None:

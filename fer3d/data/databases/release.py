@@ -29,6 +29,7 @@ from fer3d.data.video import (
     check_image,
     check_video,
     image_size,
+    missing_images,
     printable,
 )
 from fer3d.errors import InputError
@@ -126,6 +127,8 @@ class Release:
         if recording.images:
             for image in recording.images:
                 check_image(image)
+            for why in missing_images(recording.images).values():
+                self.note(recording.source, why)
             width, height = image_size(recording.images[0])
             count = len(recording.images)
             return VideoFacts(height, width, count, count, "", math.nan)
