@@ -51,7 +51,12 @@ def test_codes_and_actors_that_do_not_exist_are_left_out(tmp_path: Path) -> None
     for actor, code in ((1, "01-03"), (1, "01-09"), (25, "01-03"), (0, "02-03")):
         ravdess_take(tmp_path, actor, code)
     ravdess_take(tmp_path, 7, "01-03", "03")  # sound only
+    ravdess_take(tmp_path, 8, "03-03")
+    for place in range(3):
+        ravdess_take(tmp_path, 9, "01-03", take="-".join("03" if k == place else "01" for k in range(3)))
+    ravdess_take(tmp_path, 10, "01-03", "04")
     assert list(databases.READERS["ravdess"].people(Release(tmp_path))) == ["Actor_01"]
     sequences, skipped = read("ravdess", tmp_path)
-    assert len(sequences) == 1 and len(skipped) == 3
+    assert len(sequences) == 1 and len(skipped) == 8
+    assert skipped.pop("Actor_10/04-01-03-01-01-01-10.mp4") == "a video whose name is not seven numbers as in RAVDESS"
     assert all("actors are 01 to 24, emotions 01 to 08" in why for why in skipped.values())
