@@ -38,6 +38,17 @@ def test_the_owners_faulty_clips_are_left_out_by_name(tmp_path: Path) -> None:
     assert all(why.startswith("faulty in the release: ") for why in skipped.values())
 
 
+def test_a_clip_under_a_second_name_is_left_out(tmp_path: Path) -> None:
+    """A copy with a wrong name has a wrong label, or its person would be in two folds."""
+    original = cremad_clip(tmp_path, "1001_DFA_ANG_XX")
+    for name in ("1001_DFA_HAP_XX", "1002_DFA_ANG_XX"):
+        shutil.copy(original, original.with_stem(name))
+    sequences, skipped = read("cremad", tmp_path)
+    assert list(sequences) == ["1001_DFA_ANG_XX"]
+    why = "the same file as 1001_DFA_ANG_XX, with another name"
+    assert skipped == {"1001_DFA_HAP_XX": why, "1002_DFA_ANG_XX": why}
+
+
 def test_a_pointer_of_git_lfs_says_what_to_do(tmp_path: Path) -> None:
     cremad_clip(tmp_path, "1001_DFA_ANG_XX")
     write_text(tmp_path / "VideoFlash" / "1002_DFA_ANG_XX.flv", LFS_POINTER)

@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import ElementTree
 
+from fer3d import files
 from fer3d.data.databases.sequence import Skipped
 from fer3d.data.video import (
     IMAGE_SUFFIXES,
@@ -93,6 +94,23 @@ def recordings(level: Level) -> list[Recording]:
     images = tuple(file for file in level.files if file.suffix.lower() in IMAGE_SUFFIXES)
     videos = [Recording(file) for file in level.files if file.suffix.lower() in VIDEO_SUFFIXES]
     return [*videos, *([Recording(level.folder, images)] if len(images) > 1 else [])]
+
+
+class Copies:
+    """Recordings by the contents of their files, which tell that one is there twice under two names."""
+
+    def __init__(self) -> None:
+        self._alike: dict[str, list[Recording]] = {}
+
+    def original(self, recording: Recording) -> Recording:
+        """The recording itself, or the first one of which it is a copy or a link."""
+        sampled = files.fingerprint([files.state(file)[::2] for file in recording.files])  # size and contents
+        alike = self._alike.setdefault(sampled, [])
+        for other in alike:
+            if all(filecmp.cmp(*pair, shallow=False) for pair in zip(other.files, recording.files, strict=True)):
+                return other
+        alike.append(recording)
+        return recording
 
 
 class Release:

@@ -18,7 +18,6 @@ tabs; letter case does not matter, not for people either.
 """
 
 import csv
-import filecmp
 import io
 import math
 import re
@@ -27,9 +26,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fer3d import files
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Recording, Release, read_bytes, skipped
+from fer3d.data.databases.release import Copies, Published, Recording, Release, read_bytes, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, VideoFacts, printable
 from fer3d.errors import InputError
@@ -63,7 +61,7 @@ class _Files:
         self._release = release
         self._names: dict[Path, dict[str, Path]] = {}
         self._found: dict[Path, _Found | UnusableFile] = {}
-        self._alike: dict[str, list[Recording]] = {}
+        self._copies = Copies()
 
     def recording(self, path: str) -> _Found:
         """The recording of that path; raises `UnusableFile`."""
@@ -88,13 +86,7 @@ class _Files:
                 )
         recording = Recording(source, images)
         facts = self._release.check(recording)
-        sampled = files.fingerprint([files.state(file)[::2] for file in recording.files])  # size and contents
-        alike = self._alike.setdefault(sampled, [])
-        copied = (other for other in alike if all(map(_same_file, other.files, recording.files)))
-        original = next(copied, recording)
-        if original is recording:
-            alike.append(recording)
-        return _Found(recording, facts, original.source)
+        return _Found(recording, facts, self._copies.original(recording).source)
 
     def find(self, path: str) -> Path:
         """The file or folder of that path; raises `UnusableFile` where there is none, as for one outside."""
@@ -302,10 +294,6 @@ def _rows(release: Release) -> Iterator[dict[str, str]]:
         raise InputError(
             f"{printable(str(path))} is not a table that can be read ({error}): expected {wanted}"
         ) from error
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return filecmp.cmp(one, other, shallow=False)
 
 
 def _table_path(release: Release) -> Path | None:
