@@ -32,7 +32,19 @@ from fer3d.data import tracks
 from fer3d.data.databases.release import Release
 from fer3d.data.faces import choose_view, detect
 from fer3d.data.tracks import Gap, Step, Window
-from fer3d.data.video import IMAGE_SUFFIXES, TURNS, Flaw, TimedFrame, VideoError, View, read_frames, read_timed, upright
+from fer3d.data.video import (
+    CONCEALED,
+    IMAGE_SUFFIXES,
+    TURNS,
+    Flaw,
+    TimedFrame,
+    VideoError,
+    View,
+    listening,
+    read_frames,
+    read_timed,
+    upright,
+)
 from fer3d.errors import InputError
 from fer3d.training.batches import to_device
 from fer3d.training.inference import Predictor
@@ -157,6 +169,8 @@ class Recording:
     frames: int = 0
     seconds: float = 0.0
     """Time of the last frame."""
+    source: Path = Path()
+    """The file that `video.listening` decodes once more, of a video."""
     took: float = 0.0
     """Seconds that reading and predicting took."""
 
@@ -219,7 +233,7 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
         item._replace(picture=upright(item.picture, view)) if isinstance(item, TimedFrame) else item
         for item in itertools.chain([first], items)
     )
-    return Recording(path.name or source, kind, turned, view.rotation, settings.min_face)
+    return Recording(path.name or source, kind, turned, view.rotation, settings.min_face, source=path)
 
 
 def check(source: str, options: Options) -> None:
@@ -264,23 +278,31 @@ def watch(
     bar: dict[str, Any] = {"unit": "frame", "disable": None if progress else True, "leave": False}
     wanted = int(options.person) if options.person.isdecimal() else None
     same = {"weights": weights.short, "note": NOTE}
-    try:
-        for step in tqdm(steps, recording.name, **bar):
-            if step.frame is not None:
-                recording.frames, recording.seconds = step.frame.number + 1, step.frame.seconds
-            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
-            if wanted is not None:
-                recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
-            windows = [each for each in done if isinstance(each, Window)]
-            probabilities = iter(_probabilities(predictor, windows) if windows else ())
-            rows = [
-                _window_row(each, weights.classes, next(probabilities)) if isinstance(each, Window) else _gap_row(each)
-                for each in done
-            ]
-            recording.took = time.monotonic() - began
-            yield step, [{"file": recording.name, **row, **same} for row in rows]
-    except VideoError as error:
-        raise _unreadable(error, recording.name) from error
+    flawed = False
+    with contextlib.ExitStack() as beside:
+        try:
+            damaged = beside.enter_context(listening(recording.source)) if recording.kind == "video" else bool
+            for step in tqdm(steps, recording.name, **bar):
+                flawed = flawed or any(math.isnan(each.start) for each in step.done if isinstance(each, Gap))
+                if step.frame is not None:
+                    recording.frames, recording.seconds = step.frame.number + 1, step.frame.seconds
+                elif not flawed and damaged():
+                    step.done.append(Gap(None, None, None, math.nan, math.nan, CONCEALED))
+                done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
+                if wanted is not None:
+                    recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
+                windows = [each for each in done if isinstance(each, Window)]
+                probabilities = iter(_probabilities(predictor, windows) if windows else ())
+                rows = [
+                    _window_row(each, weights.classes, next(probabilities))
+                    if isinstance(each, Window)
+                    else _gap_row(each)
+                    for each in done
+                ]
+                recording.took = time.monotonic() - began
+                yield step, [{"file": recording.name, **row, **same} for row in rows]
+        except VideoError as error:
+            raise _unreadable(error, recording.name) from error
 
 
 def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[str, Any]:
@@ -356,7 +378,11 @@ def _images(path: Path) -> tuple[Path, ...]:
         return (path,) if path.suffix.lower() in IMAGE_SUFFIXES else ()
     found = tuple(file for file in Release(path).listing(path)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise VideoError("a folder without images", path.name, "the folder that holds the frames, or a video")
+        raise VideoError(
+            "a folder without images",
+            path.name,
+            "the folder that holds the frames as PNG, JPEG or BMP images, or a video",
+        )
     return found
 
 

@@ -161,13 +161,13 @@ def test_index_fits_on_a_screen_beside_the_published_counts(call, ckplus: Path, 
 def test_index_frames_counts_what_decodes_and_finds_the_flaws(call, tmp_path: Path) -> None:
     trees.BUILD["table"](tmp_path)
     whole = (tmp_path / "Anna.avi").read_bytes()
-    (tmp_path / "Anna.avi").write_bytes(whole[: len(whole) * 2 // 3])
+    (tmp_path / "Anna.avi").write_bytes(whole[: len(whole) * 5 // 6])
     status, out, _ = call("index", "table", tmp_path, "--frames", "--csv", tmp_path / "index.csv", "--json")
     found, table = json.loads(out), pd.read_csv(tmp_path / "index.csv")
     rows = table.set_index("sequence").query("left_out.isna()")
     assert status == 0 and rows.loc["more/ben.mp4", ["frames", "seconds"]].tolist() == [3, pytest.approx(2 / 25)]
     assert rows.loc["stills", "frames"] == 2 and np.isnan(rows.loc["stills", "seconds"])
-    parts = rows.loc[["Anna.avi 5-15", "Anna.avi 15-"], "frames"]
+    parts = rows.loc[["Anna.avi 0.2-0.6 s", "Anna.avi 0.6- s"], "frames"]
     assert 0 < parts.iloc[0] <= 10 and parts.sum() < 25, "each line's part of the file"
     assert (found["frames"], found["seconds"]) == (rows["frames"].sum(), pytest.approx(rows["seconds"].sum(), abs=0.1))
     assert any("of 30: the file breaks off" in entry["why"] for entry in found["skipped"])

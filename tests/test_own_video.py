@@ -70,6 +70,27 @@ def test_a_single_image_is_said_to_be_one(run: Path, tmp_path: Path) -> None:
     assert own_video.open_recording(str(tmp_path), weights, Options()).kind == "image", "the only one of its folder"
 
 
+def test_damage_that_the_decoder_conceals_is_noted(run: Path, tmp_path: Path) -> None:
+    """Every frame decodes and has its prediction; that some may be smeared is a row of its own."""
+    path = video(tmp_path / "own.avi", scenes.walk(8))
+    sound = own_video.predict(path, run)
+    content = bytearray(path.read_bytes())
+    for start in range(len(content) // 2, 3 * len(content) // 4, 2000):
+        content[start : start + 4] = b"\xff\xff\x00\x7f"
+    path.write_bytes(content)
+    *predicted, note = own_video.predict(path, run).itertuples()
+    assert "the decoder reports errors" in str(note.reason) and math.isnan(note.start)
+    assert sound["reason"].isna().all() and len(predicted) >= 1
+
+
+def test_missing_images_are_a_gap_that_no_window_spans(run: Path, tmp_path: Path) -> None:
+    for number, picture in enumerate(scenes.walk(9)):
+        Image.fromarray(picture).save(tmp_path / f"frame{number + 10 * (number > 5)}.png")
+    table = own_video.predict(tmp_path, run)
+    assert table["first_frame"].tolist() == [0, 6, 6]
+    assert table["reason"].tolist()[1:] == ["images 6 to 15 are missing", "seen for less than a window"]
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_lying_recording_is_set_upright(run: Path, tmp_path: Path, turns: int) -> None:
     lying = video(tmp_path / "lying.avi", [np.rot90(picture, turns).copy() for picture in scenes.walk(4)])

@@ -40,7 +40,7 @@ from fer3d.data.video import (
     TimedFrame,
     VideoError,
     View,
-    count_frames,
+    frame_times,
     read_frames,
     read_timed,
     upright,
@@ -160,7 +160,7 @@ def _upright_frames(sequence: Sequence, settings: ClipSettings, flaws: list[Flaw
     for item in _chosen(sequence, settings):
         if isinstance(item, Flaw):
             flaws.append(item)
-            if item.first_frame is None and sequence.frame_labels is not None:
+            if sequence.frame_labels is not None and (item.first_frame is None or sequence.images):
                 raise VideoError(f"{item.why}, so that labels and frames do not match", sequence.source.name)
             continue
         if sequence.frame_labels is None:
@@ -185,12 +185,15 @@ def _chosen(sequence: Sequence, settings: ClipSettings) -> Iterator[TimedFrame |
 
 def _part(items: Iterable[TimedFrame | Flaw], sequence: Sequence) -> Iterator[TimedFrame | Flaw]:
     """Those of the part of the recording that the sequence is."""
+    began, seconds = False, 0.0
     for item in items:
         number = item.number if isinstance(item, TimedFrame) else item.first_frame
-        if number is not None and sequence.last is not None and number >= sequence.last:
-            return
-        if number is None or number >= sequence.first:
+        seconds = item.seconds if isinstance(item, TimedFrame) else seconds
+        if number is None or sequence.holds(number, seconds):
+            began = began or isinstance(item, TimedFrame)
             yield item
+        elif began:
+            return
 
 
 def _last_frames(sequence: Sequence, settings: ClipSettings) -> Iterator[TimedFrame | Flaw]:
@@ -231,7 +234,8 @@ def spread_frames(sequence: Sequence, settings: ClipSettings) -> list[int] | Non
     """
     if sequence.database not in SPREAD or settings.sampling != "whole":
         return None
-    frames = range(count_frames(sequence.source, sequence.images))[sequence.first : sequence.last]
+    numbers = [number for number, at in frame_times(sequence.source, sequence.images) if sequence.holds(number, at)]
+    frames = range(numbers[0], numbers[-1] + 1) if numbers else range(0)
     if len(frames) <= settings.num_frames:
         return list(frames)
     return [frames[i] for i in np.linspace(0, len(frames) - 1, settings.num_frames).round().astype(int)]

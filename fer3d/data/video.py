@@ -7,7 +7,10 @@ its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not sq
 """
 
 import contextlib
+import itertools
+import math
 import os
+import re
 import shlex
 import stat
 import statistics
@@ -16,7 +19,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -38,7 +41,7 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageOps  # noqa: E402
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -59,6 +62,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
+_PICTURES = tuple(f"a {name} picture" for name in _IMAGE_FORMATS)
 _TS = 188
 """Bytes of a packet of MPEG-TS; camcorders put four more in front of each."""
 _FLASH = "a Flash video"
@@ -92,6 +96,8 @@ _OTHERS = (
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (0, b"BM", "a BMP picture"),
+    (0, b"II*\0", "a TIFF picture"),
+    (0, b"MM\0*", "a TIFF picture"),
     (8, b"WEBP", "a WebP picture"),
     (8, b"WAVE", "a WAV sound"),
     (0, b"ID3", "an MP3 sound"),
@@ -116,6 +122,8 @@ _ATTEMPTS = 100
 """Damaged frames that are passed over until the next sound one."""
 _HOLE = 1.75
 """An interval of so many usual ones between two frames is a hole."""
+_REGULAR = 0.75
+"""Share of the intervals between the numbers of images that are alike, or holes can't be told."""
 _RECENT = 15
 """Intervals of which the median is the usual one."""
 _MAX_STRETCH = 4.0
@@ -203,7 +211,8 @@ def read_timed(
 ) -> Iterator[TimedFrame | Flaw]:
     """The frames in order, (H, W, 3) uint8 RGB, and where some are lost.
 
-    Grey is repeated, 16 bits are cut to 8, alpha is dropped, pixels are made square.
+    Grey is repeated, 16 bits are cut to 8, alpha is dropped, pixels are made square; a rotation in the metadata is
+    carried out.
 
     Args:
         source: a video file, or the folder of ``images``.
@@ -216,7 +225,10 @@ def read_timed(
         VideoError: no frame at all, or an image that cannot be read.
     """
     if images:
+        holes = missing_images(images)
         for number, image in enumerate(images[start:], start):
+            if number in holes and number > start:
+                yield Flaw(number, holes[number])
             yield TimedFrame(number, number / frame_rate if frame_rate else float("nan"), read_image(image))
     elif source.is_dir():
         raise VideoError("no images", source.name)
@@ -227,30 +239,62 @@ def read_timed(
             yield from _decoded(source, capture, start)
 
 
-def count_frames(source: Path, images: Sequence[Path] = ()) -> int:
-    """Frames up to the last that decodes, lost ones included, by going through them."""
-    return len(images) or _first_lost(source)
+def missing_images(images: Sequence[Path]) -> dict[int, str]:
+    """What lacks before which image, counted from 0, by the last number in the names.
+
+    Only where nearly all numbers are at one distance, so that a larger one is a hole.
+    """
+    numbers = [int(digits[-1]) for image in images if (digits := re.findall(r"[0-9]{1,15}", image.stem))]
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    if len(numbers) < len(images) or not steps:
+        return {}
+    usual = statistics.mode(steps)
+    if usual < 1 or steps.count(usual) < _REGULAR * len(steps):
+        return {}
+    holes = {
+        at: (numbers[at - 1] + usual, numbers[at] - usual) for at, step in enumerate(steps, 1) if step > _HOLE * usual
+    }
+    return {
+        at: f"image {first} is missing" if last <= first else f"images {first} to {last} are missing"
+        for at, (first, last) in holes.items()
+    }
 
 
-def decoder_complains(source: Path) -> bool:
-    """Whether FFmpeg reports an error while it decodes a video to its end, where it may conceal damage.
+def frame_times(source: Path, images: Sequence[Path] = ()) -> Iterator[tuple[int, float]]:
+    """The number of each frame that decodes, from 0, and its seconds, NaN for images; a break ends them."""
+    if images:
+        yield from ((number, math.nan) for number in range(len(images)))
+        return
+    with contextlib.suppress(VideoError), _opened(source) as capture:  # what comes behind a break is lost
+        yield from _grabs(source, capture)
+
+
+CONCEALED = "the decoder reports errors: frames may be grey or smeared, not known which"
+"""What `listening` finds."""
+
+
+@contextlib.contextmanager
+def listening(source: Path) -> Iterator[Callable[[], bool]]:
+    """A call that says, at the end, whether FFmpeg reports an error in a video, where it may conceal damage.
 
     Frames may be grey or smeared then, with no error in reading them. The decoder tells by messages alone, which OpenCV
-    prints: so the video is decoded once more, in a process of its own. VP8's decoder notices no damage.
+    prints: so the video is decoded once more, in a process of its own, beside what the caller does. VP8's decoder
+    notices no damage.
     """
     command = [sys.executable, "-c", _LISTENED_TO, str(source.resolve())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as decoding:
-        assert decoding.stdout is not None
-        complains = bool(decoding.stdout.read(1))
-        decoding.kill()  # the first message is enough
-    return complains
+        try:
+            yield lambda: bool(decoding.stdout and decoding.stdout.read(1))
+        finally:
+            decoding.kill()  # the first message is enough
 
 
 _LISTENED_TO = """\
 import os, pathlib, sys
-from fer3d.data.video import count_frames
+from fer3d.data.video import frame_times
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "16"  # errors; read when the first video is opened
-count_frames(pathlib.Path(sys.argv[1]))
+for _ in frame_times(pathlib.Path(sys.argv[1])):
+    pass
 """
 
 
@@ -293,14 +337,8 @@ def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
 
 def _first_lost(path: Path) -> int:
     """The number behind that of the last frame that decodes."""
-    last = -1
-    try:
-        with _opened(path) as capture:
-            for number, _ in _grabs(path, capture):
-                last = number
-    except VideoError:
-        pass  # what comes behind this frame is lost
-    return last + 1
+    last = deque(frame_times(path), maxlen=1)
+    return last[0][0] + 1 if last else 0
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -311,6 +349,7 @@ def read_image(path: Path) -> np.ndarray:
             if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return np.repeat(grey[..., None], 3, axis=2)
+            ImageOps.exif_transpose(image, in_place=True)
             return np.array(image.convert("RGB"))
         except Exception as error:  # a decoder may raise anything on a damaged file
             raise VideoError(f"broken image, {_first_line(error)}", path.name) from error
@@ -327,7 +366,14 @@ def _open_image(path: Path) -> Image.Image:
         except Image.DecompressionBombError as error:  # beyond Pillow's own, larger bound
             raise VideoError(f"claims too many pixels; at most {MAX_PIXELS}", path.name) from error
         except Exception as error:  # a decoder may raise anything on a damaged file
-            raise VideoError("not a readable image", path.name) from error
+            kind = _kind(path)
+            other = kind not in (_UNKNOWN, *_PICTURES)
+            remedy = "git lfs pull" if "git" in kind else "a PNG, JPEG or BMP image"
+            raise VideoError(
+                f"{kind}, not a readable image" if other else "not a readable image",
+                path.name,
+                remedy if other else "a new copy of the file",
+            ) from error
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise VideoError(f"claims {image.width} x {image.height} pixels; at most {MAX_PIXELS}", path.name)

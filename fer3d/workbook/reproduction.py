@@ -85,7 +85,7 @@ def run(
     # Of one text each: by the copies in the user's cache, Snakemake would run the workflow of last time.
     sources = state() / "sources" / files.fingerprint(snakefile.read_text(encoding="utf-8"))
     command += ["--runtime-source-cache-path", str(sources)]
-    settings: dict[str, object] = {"profile": profile, "run": name, "full": full, "seeds": seeds}
+    settings: dict[str, object] = {"profile": profile, "run": [name], "full": full, "seeds": seeds}
     if cluster:
         settings |= {"gpus": cluster.gpus, "runtime": cluster.runtime}
         chosen = {"slurm_partition": cluster.partition, "slurm_account": cluster.account}
@@ -94,7 +94,7 @@ def run(
     else:
         command += ["--resources", f"gpu={max(1, len(shared(profile)))}"]
     command += ["--dry-run"] if dry_run else []
-    # JSON: Snakemake would read 1.10 as a number.
+    # JSON, in which a list keeps 1.10 a text: Snakemake strips the quotes of a text by itself.
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in settings.items())]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
     return subprocess.run(command, env={**environment, **places()}).returncode

@@ -125,6 +125,13 @@ def test_a_clip_shows_one_person_in_one_scene(reason: str, monkeypatch: pytest.M
     assert [piece.reason if isinstance(piece, clips.DroppedClip) else "" for piece in pieces] == [reason, ""]  # type: ignore[union-attr]
 
 
+def test_labels_of_frames_do_not_fit_images_of_which_some_are_missing(tmp_path: Path) -> None:
+    images = tuple(write_image(tmp_path / f"{number}.png") for number in (1, 2, 3, 4, 5, 8, 9))
+    labelled = Sequence("disfa", "S1", "1", tmp_path, images, frame_labels=7 * ("fear",))
+    with pytest.raises(VideoError, match="images 6 to 7 are missing, so that labels and frames do not match"):
+        cut(labelled)
+
+
 def test_no_clip_spans_lost_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     frames: list = walk(25)
     frames[13] = Flaw(13, "frame 13 is lost: the file has a hole")

@@ -1,18 +1,21 @@
 """Own videos: a folder with a table of paths, labels and subjects."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from trees import build_table, read, write_image, write_text, write_video
 
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, splits
-from fer3d.data.databases import Skipped
+from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.release import Release
 from fer3d.data.faces import FaceTracker
+from fer3d.data.video import frame_times
 from fer3d.errors import InputError
 
 Table = Callable[..., Path]
@@ -38,16 +41,24 @@ def left_out(root: Path) -> dict[str, tuple[str, str]]:
     return {entry.what: (entry.why, entry.file) for entry in found}
 
 
+def counted(sequence: Sequence) -> list[int]:
+    """The numbers of the frames that count."""
+    return [
+        number for number, seconds in frame_times(sequence.source, sequence.images) if sequence.holds(number, seconds)
+    ]
+
+
 def test_a_line_is_a_recording_or_a_part_of_one(tmp_path: Path) -> None:
     build_table(tmp_path)
     sequences, skipped = read("table", tmp_path)
-    found = {name: (s.subject, s.label, s.first, s.last, len(s.images)) for name, s in sequences.items()}
+    found = {name: (s.subject, s.label, s.last, len(s.images)) for name, s in sequences.items()}
     assert found == {
-        "Anna.avi 5-15": ("anna", "happiness", 5, 15, 0),  # 0.2 to 0.6 s at 25 frames/s
-        "Anna.avi 15-": ("anna", "bored", 15, None, 0),
-        "more/ben.mp4": ("ben", "anger", 0, None, 0),
-        "stills": ("carla", "neutral", 0, None, 2),
+        "Anna.avi 0.2-0.6 s": ("anna", "happiness", None, 0),
+        "Anna.avi 0.6- s": ("anna", "bored", None, 0),
+        "more/ben.mp4": ("ben", "anger", None, 0),
+        "stills": ("carla", "neutral", None, 2),
     }
+    assert counted(sequences["Anna.avi 0.2-0.6 s"]) == list(range(5, 15))  # at 25 frames/s
     assert [image.name for image in sequences["stills"].images] == ["2.png", "10.png"]
     assert skipped == {}
 
@@ -76,8 +87,8 @@ def test_unknown_labels_missing_files_and_subjects_are_listed_by_line(table: Tab
 
 def test_files_that_differ_in_letter_case_alone_are_told_apart(table: Table) -> None:
     root = table("b.avi,happy,ben", "B.avi,sad,bea", "A.AVI,fear,anna")
-    for name in ("b.avi", "B.avi"):
-        write_video(root / name)
+    for frames, name in enumerate(("b.avi", "B.avi"), start=2):
+        write_video(root / name, frames)
     sequences, skipped = read("table", root)
     found = {s.subject: s.source.name for s in sequences.values()}
     assert found == {"ben": "b.avi", "bea": "B.avi", "anna": "a.avi"} and not skipped
@@ -108,7 +119,7 @@ def test_a_declared_class_is_known_wherever_the_line_stands(table: Table) -> Non
 def test_parts_are_in_seconds_or_in_frames(columns: str, values: str, first: int, last: int, table: Table) -> None:
     sequences, _ = read("table", table(f"a.avi,fear,anna,{values}", columns=f"path,label,subject,{columns}"))
     (sequence,) = sequences.values()
-    assert (sequence.first, sequence.last) == (first, last)
+    assert counted(sequence) == list(range(first, last or 30))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +128,8 @@ def test_parts_are_in_seconds_or_in_frames(columns: str, values: str, first: int
         ("a.avi", "start,end", "2,1", "no frame from 2 to 1"),
         ("a.avi", "start,end", "-1,1", "no frame from -1 to 1"),
         ("a.avi", "start,end", "nan,1", "no frame from nan to 1"),
+        ("a.avi", "start,end", "1.2,9", "no frame from 1.2 to 9: it has 30 frames"),
+        ("a.avi", "start_frame", "30", "no frame from 30 to the end: it has 30 frames"),
         ("a.avi", "start_frame,end_frame", "1e9,", "no frame from 1e9 to the end"),
         ("a.avi", "start,end", "now,", "start or end is not a number"),
         ("stills", "start,end", "1,2", "seconds need a frame rate, which it has not"),
@@ -137,15 +150,98 @@ def test_the_same_recording_twice_and_a_subject_in_two_folds_are_listed(table: T
     }
 
 
+def test_frames_with_two_labels_or_two_people_are_listed(table: Table) -> None:
+    root = table(
+        *("a.avi,fear,anna,0,20", "a.avi,anger,anna,19,", "a.avi,fear,ben,10,12", "a.avi,fear,anna,10,30"),
+        *("a.avi,,anna,0,30", "a.avi,anger,ben,20,30", "stills,fear,ben,0,1", "stills,anger,carl,1,"),
+        columns="path,label,subject,start_frame,end_frame",
+    )
+    assert {line: why for line, (why, _) in left_out(root).items()} == {
+        "line 3": "some of its frames have another label in line 2",
+        "line 4": "some of its frames have another subject in line 2",
+        "line 7": "some of its frames have another label in line 5",
+    }
+
+
+def test_a_copy_or_a_link_is_the_same_recording(table: Table) -> None:
+    root = table("a.avi,fear,anna", "copy.avi,anger,ben", "link.avi,fear,carl", "stills,fear,ben", "more,fear,dora")
+    shutil.copy(root / "a.avi", root / "copy.avi")
+    (root / "link.avi").symlink_to("a.avi")
+    shutil.copytree(root / "stills", root / "more")
+    assert {line: why for line, (why, _) in left_out(root).items()} == {
+        "line 3": "the same recording as in line 2",
+        "line 4": "the same recording as in line 2",
+        "line 6": "the same recording as in line 5",
+    }
+
+
+def test_a_recording_is_opened_once_and_its_flaw_said_once(table: Table) -> None:
+    root = table(
+        *(f"a.avi,fear,anna,{n},{n + 1}" for n in range(5)), columns="path,label,subject,start_frame,end_frame"
+    )
+    content = (root / "a.avi").read_bytes()
+    (root / "a.avi").write_bytes(content[: len(content) * 3 // 4])
+    found = list(databases.scan("table", root))
+    assert [entry.why for entry in found if isinstance(entry, Skipped)] == ["frame 18 of 30: the file breaks off"]
+
+
+def test_a_part_that_ends_behind_the_recording_is_noted(table: Table) -> None:
+    root = table("a.avi,fear,anna,0,2.1", "a.avi,fear,anna,0.1,2.3", columns="path,label,subject,start,end")
+    sequences, skipped = read("table", root)
+    assert len(sequences) == 2 and skipped == {"a.avi": "line 3 ends behind the last of the 30 frames"}
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [("a.avi,fear,Smith, John", "path,label,subject"), ("a.avi,fear,anna,0,5,1,5", "path,label,subject,start,end")],
+)
+def test_a_value_that_is_cut_in_two_is_listed(line: str, columns: str, table: Table) -> None:
+    root = table(line, "stills,fear,ben,,,,,", columns=columns)
+    assert left_out(root) == {"line 2": ("more values than columns", "a.avi")}
+
+
+def test_a_line_without_a_path_is_listed(table: Table) -> None:
+    root = table(",fear,anna")
+    for number in (1, 2):
+        write_image(root / f"{number}.png")
+    assert left_out(root) == {"line 2": ("no path", "")}
+    assert databases.READERS["table"].people(Release(root)) == {}
+
+
+def test_a_person_is_one_however_the_name_is_spelt(table: Table) -> None:
+    """Or he would be in the training set and in the test set."""
+    root = table("a.avi,fear,Zo\u00eb", "stills,fear,zoe\u0308", "*,gl\u00fcck,", "b.avi,Glu\u0308ck,ZO\u00cb ")
+    write_video(root / "b.avi")
+    sequences, skipped = read("table", root)
+    assert [s.subject for s in sequences.values()] == 3 * ["Zo\u00eb"] and not skipped
+    assert databases.READERS["table"].people(Release(root)) == {"Zo\u00eb": None}
+
+
+def test_seconds_are_those_of_the_frames_where_their_rate_varies(tmp_path: Path) -> None:
+    """Thirty frames in the first 0.9 s, then ten in 2 s: by the mean rate, 0.9 s would be frame 12."""
+    pictures = [Image.fromarray(np.full((48, 64, 3), 6 * number, np.uint8)) for number in range(40)]
+    times = {"duration": [30] * 30 + [200] * 10}
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], **times)
+    write_text(tmp_path / "labels.csv", "path,label,subject,start,end\na.gif,fear,anna,,0.9\na.gif,anger,anna,0.9,\n")
+    early, late = read("table", tmp_path)[0].values()
+    assert abs(len(counted(early)) - 30) <= 1 and len(counted(early)) + len(counted(late)) == 40
+    settings = ClipSettings.from_params({"sampling": "tens"})
+    dropped = [clip for clip in clips.cut(late, FaceTracker(settings)) if isinstance(clip, clips.DroppedClip)]
+    assert dropped[0].first_frame == counted(late)[0] and clips.spread_frames(early, settings) is None
+    spread = clips.spread_frames(early, ClipSettings())
+    assert spread is not None and (spread[0], spread[-1]) == (0, counted(early)[-1])
+
+
 @pytest.mark.parametrize(
     "content",
     [
         "path;label;subject\na.avi;fear;anna\n",
+        'path,label,subject\na.avi,fear,"anna\n"\n',
         "PATH\tLabel\tsubject\r\nA.AVI\tFEAR\tanna\r\n\r\n",
         "\ufeffpath,label,subject\n.\\a.avi,fear,anna\n,,\n",
         "path,label,subject\na.avi,fear,anna\n".encode("utf-16"),
     ],
-    ids=["semicolons", "tabs", "Windows", "UTF-16"],
+    ids=["semicolons", "a line break in a value", "tabs", "Windows", "UTF-16"],
 )
 def test_tables_are_read_as_spreadsheets_write_them(content: str | bytes, table: Table) -> None:
     root = table()

@@ -33,6 +33,16 @@ def test_colour_order(tmp_path: Path) -> None:
     assert (next(read_frames(tmp_path, [tmp_path / "red.png"])) == red).all()
 
 
+def test_the_rotation_of_a_photograph_is_honoured(tmp_path: Path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 200
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned by 90 degrees clockwise
+    Image.fromarray(picture).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    (frame,) = read_frames(tmp_path, [tmp_path / "a.jpg"])
+    assert frame.shape == picture.shape and np.abs(frame.astype(int) - picture).mean() < 3
+
+
 def test_images_come_in_the_order_given_with_their_own_sizes(tmp_path: Path) -> None:
     paths = [write_image(tmp_path / f"{n}.png", (10 + n, 20)) for n in (3, 1, 2)]
     assert [frame.shape[0] for frame in read_frames(tmp_path, paths)] == [13, 11, 12]
@@ -58,7 +68,12 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
     assert "No such file" in reason(tmp_path / "no.png")
     assert "zero bytes" in reason(write_text(tmp_path / "zero.png", ""))
-    assert "not a readable image" in reason(write_text(tmp_path / "text.png", "text"))
+    assert "a text file, not a readable image" in reason(write_text(tmp_path / "text.png", "text"))
+    assert reason(write_text(tmp_path / "cut.jpg", b"\xff\xd8\xff")) == "cut.jpg: not a readable image"
+    Image.new("L", (9, 9)).save(tmp_path / "a.webp")
+    assert "a WebP picture, not" in reason((tmp_path / "a.webp").rename(tmp_path / "webp.png"))
+    pointer = write_text(tmp_path / "lfs.png", "version https://git-lfs.github.com/spec/v1\n")
+    assert "a pointer of git LFS, not a readable image" in reason(pointer)
     Image.new("1", (5000, 5000)).save(tmp_path / "large.png")
     assert "claims 5000 x 5000" in reason(tmp_path / "large.png")
     cut = write_image(tmp_path / "cut.png", (100, 100))
@@ -96,6 +111,26 @@ def test_an_animation_is_a_video(tmp_path: Path) -> None:
     pictures = [Image.fromarray(np.full((48, 64, 3), 20 * number, np.uint8)) for number in range(6)]
     pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40)
     assert len(list(read_frames(tmp_path / "a.gif"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("numbers", "missing"),
+    [
+        ([1, 2, 3, 4, 5, 9, 10, 11, 12], {5: "images 6 to 8 are missing"}),
+        ([0, 10, 20, 30, 50, 60], {4: "image 40 is missing"}),
+        ([100, 133, 167, 200, 233, 267], {}),  # times, not counted
+        ([1, 2, 10, 40], {}),  # chosen images
+        ([1, 1, 2, 2, 3, 3], {}),
+        ([7], {}),
+    ],
+)
+def test_images_that_are_missing_are_a_hole(numbers: list[int], missing: dict[int, str], tmp_path: Path) -> None:
+    paths = [write_image(tmp_path / f"s1_{place}_{number:04d}.png") for place, number in enumerate(numbers)]
+    items = list(read_timed(tmp_path, paths))
+    assert {item.first_frame: item.why for item in items if isinstance(item, Flaw)} == missing
+    assert sum(isinstance(item, TimedFrame) for item in items) == len(numbers)
+    named = [Path("a.png"), *paths]
+    assert video.missing_images(named) == {}, "not all have a number"
 
 
 def y4m(path: Path, frames: int = 4, aspect: str = "1:1", rate: str = "25:1") -> Path:
@@ -174,13 +209,15 @@ def test_a_hole_in_a_file_without_time_stamps_is_said(tmp_path: Path) -> None:
 def test_damage_that_a_decoder_conceals_is_in_its_messages(codec: str, tmp_path: Path) -> None:
     """Every frame decodes, so that reading alone notices nothing."""
     sound = noisy(tmp_path / "a.avi", 20, codec)
-    assert not video.decoder_complains(sound)
+    with video.listening(sound) as complains:
+        assert not complains()
     content = bytearray(sound.read_bytes())
     for start in range(len(content) // 3, 2 * len(content) // 3, len(content) // 12):
         content[start : start + 40] = np.random.default_rng(start).bytes(40)
     damaged = write_text(tmp_path / "b.avi", bytes(content))
     assert len(list(read_frames(damaged))) == 20
-    assert video.decoder_complains(damaged)
+    with video.listening(damaged) as complains:
+        assert complains()
 
 
 def test_where_a_file_breaks_off_is_said(tmp_path: Path) -> None:

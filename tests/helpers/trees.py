@@ -1,5 +1,6 @@
 """Miniature releases for the readers' tests: noise for faces, the owners' layout round it."""
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -34,11 +35,15 @@ def write_image(
 
 
 def write_video(path: Path, frames: int = 3, size: tuple[int, int] = (64, 48), codec: str = "MJPG") -> Path:
-    """A video of grey frames, brighter and brighter; ``size`` is (W, H)."""
+    """A video of grey frames, brighter and brighter, with a mark that its name decides; ``size`` is (W, H)."""
+    mark = zlib.crc32(path.stem.encode())
+    left = mark % max(size[0] - 8, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, size)
     for number in range(frames):
-        writer.write(np.full((size[1], size[0], 3), min(20 + 10 * number, 250), np.uint8))
+        picture = np.full((size[1], size[0], 3), min(20 + 10 * number, 250), np.uint8)
+        picture[:8, left : left + 8] = mark // 2**16 % 250
+        writer.write(picture)
     writer.release()
     return path
 

@@ -55,6 +55,11 @@ def test_a_changed_workflow_takes_effect(write_workflow: Callable[[str, str], Pa
         assert made.exists()
 
 
+def test_a_name_that_is_a_number_stays_a_name() -> None:
+    """Snakemake strips the quotes of a text, and reads 1.10 as 1.1."""
+    assert reproduction.run("tiny", "1.10", 1, full=False, dry_run=True) == 0
+
+
 def test_nothing_is_written_but_in_the_places_for_it(
     write_workflow: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

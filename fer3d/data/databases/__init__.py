@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from tqdm import tqdm
+
 from fer3d.config import ClipSettings
 from fer3d.data.databases import ckplus, cremad, disfa, fera, lookalikes, mmi, ravdess, table
-from fer3d.data.databases.release import Published, Release
+from fer3d.data.databases.release import Copies, Published, Recording, Release
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.video import printable
 from fer3d.errors import InputError
@@ -62,7 +64,8 @@ def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> 
             collection that is often taken for this one.
     """
     _check(database, root)
-    return _unique(READERS[database].scan(root, settings))
+    found = READERS[database].scan(root, settings)
+    return _unique(tqdm(found, database, unit="recording", disable=None, leave=False))
 
 
 def number_of_folds(database: str, root: Path, folds: int) -> int:
@@ -96,14 +99,24 @@ def classes(database: str, root: Path) -> tuple[str, ...]:
 
 
 def _unique(found: Iterator[Sequence | Skipped]) -> Iterator[Sequence | Skipped]:
-    """Each name once. (Only the names are kept, 100 bytes per sequence.)"""
-    names = set()
+    """Each name once, and each labelled video. (Only names and paths are kept, some hundred bytes per sequence.)
+
+    A table may name several parts of one video. FERA's two challenges share some, with an emotion in only one.
+    """
+    names, copies, sources = set(), Copies(), dict[Path, str]()
     for entry in found:
         if isinstance(entry, Sequence):
             if entry.name in names:
                 yield Skipped(entry.name, "a second recording of this name", remedy="one copy of the release")
                 continue
             names.add(entry.name)
+            if entry.database != "table" and entry.label is not None and not entry.images:
+                original = copies.original(Recording(entry.source)).source
+                if (name := sources.setdefault(original, entry.name)) != entry.name:
+                    yield Skipped(
+                        entry.name, f"the same file as {name}, with another name", remedy="the right name alone"
+                    )
+                    continue
         yield entry
 
 

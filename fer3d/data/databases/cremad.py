@@ -6,7 +6,8 @@ names alone, in whatever folders they lie. The label is the emotion that the act
 the face alone named it in 58 % of the clips.
 
 Four clips are faulty, as the owners say; they are left out by name. The repository keeps its videos in git LFS:
-without it a clone holds pointers, which are recognised.
+without it a clone holds pointers, which are recognised. Of several files of one clip the fuller and larger one is used;
+those that differ from it are listed.
 """
 
 import re
@@ -41,7 +42,9 @@ FAULTY: Final[Mapping[str, str]] = {
 """Clips that do not show what their names say (the repository's read-me)."""
 
 _ACTORS = range(1001, 1092)
-_CLIP = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(?:XX|LO|MD|HI)")
+_CLIP = re.compile(
+    r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(?:XX?|LO|MD|HI)"
+)  # one name of the release is said to end in a single X
 
 
 def looks_like(release: Release) -> bool:
@@ -84,7 +87,8 @@ def _sequence(release: Release, name: str, files: list[Recording]) -> Sequence:
         raise UnusableFile(f"faulty in the release: {FAULTY[name]}", remedy="")
     if emotion not in CREMAD_CODES:
         raise UnusableFile(f"emotion {emotion} is not one of {', '.join(CREMAD_CODES)}", remedy="")
-    chosen = release.first_usable(files)
+    chosen = release.choose(files)
+    release.check(chosen)
     return Sequence(
         database="cremad",
         subject=actor,

@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import ElementTree
 
+from fer3d import files
 from fer3d.data.databases.sequence import Skipped
 from fer3d.data.video import (
     IMAGE_SUFFIXES,
@@ -29,6 +30,7 @@ from fer3d.data.video import (
     check_image,
     check_video,
     image_size,
+    missing_images,
     printable,
 )
 from fer3d.errors import InputError
@@ -94,6 +96,23 @@ def recordings(level: Level) -> list[Recording]:
     return [*videos, *([Recording(level.folder, images)] if len(images) > 1 else [])]
 
 
+class Copies:
+    """Recordings by the contents of their files, which tell that one is there twice under two names."""
+
+    def __init__(self) -> None:
+        self._alike: dict[str, list[Recording]] = {}
+
+    def original(self, recording: Recording) -> Recording:
+        """The recording itself, or the first one of which it is a copy or a link."""
+        sampled = files.fingerprint([files.state(file)[::2] for file in recording.files])  # size and contents
+        alike = self._alike.setdefault(sampled, [])
+        for other in alike:
+            if all(filecmp.cmp(*pair, shallow=False) for pair in zip(other.files, recording.files, strict=True)):
+                return other
+        alike.append(recording)
+        return recording
+
+
 class Release:
     """An unpacked release. It collects what is skipped; `take_skipped` returns it."""
 
@@ -126,6 +145,8 @@ class Release:
         if recording.images:
             for image in recording.images:
                 check_image(image)
+            for why in missing_images(recording.images).values():
+                self.note(recording.source, why)
             width, height = image_size(recording.images[0])
             count = len(recording.images)
             return VideoFacts(height, width, count, count, "", math.nan)
@@ -164,7 +185,7 @@ class Release:
     def take_skipped(self) -> Iterator[Skipped]:
         """What was recorded since the last call."""
         taken, self._skipped = self._skipped, []
-        yield from taken
+        yield from dict.fromkeys(taken)  # a folder that is listed twice says the same twice
 
     def listing(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The folders and the files in a folder, each in numeric order, without stray files and links that leave it."""

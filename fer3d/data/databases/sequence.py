@@ -1,5 +1,6 @@
 """What a reader yields: a sequence, or what it skipped and why."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,16 @@ class Sequence:
     """The first frame that counts, from 0."""
     last: int | None = None
     """The frame before which the sequence ends; None: at the recording's end."""
+    seconds: tuple[float, float] | None = None
+    """In place of both: from when, and before when, by the frames' own times."""
     fold: int | None = None
     """The fold in which the user's table tests the subject, from 0; None: none is given."""
+
+    def holds(self, number: int, seconds: float) -> bool:
+        """Whether a frame of the recording, by its number and its time, counts."""
+        if self.seconds is not None:
+            return self.seconds[0] <= seconds < self.seconds[1]
+        return self.first <= number < (self.last or math.inf)
 
 
 @dataclass(frozen=True)

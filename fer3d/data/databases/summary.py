@@ -14,7 +14,7 @@ from tqdm import tqdm
 from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, scan
 from fer3d.data.databases.release import Release, skipped
-from fer3d.data.video import Flaw, UnusableFile, decoder_complains, read_timed
+from fer3d.data.video import CONCEALED, Flaw, UnusableFile, listening, read_timed
 
 _WIDTH = 100
 """Characters of the names to which one reason applies, on the page."""
@@ -90,20 +90,21 @@ def _decoded(sequence: Sequence, shown: str) -> tuple[_Length, list[Skipped]]:
                 if isinstance(item, Flaw):
                     flaws.append(Skipped(shown, item.why))
                     continue
-                if not sequence.first <= item.number < (sequence.last or math.inf):
+                if not sequence.holds(item.number, item.seconds):
                     continue
                 count, first, last = count + 1, first if count else item.seconds, item.seconds
                 bar.update()
         except UnusableFile as reason:
             flaws.append(skipped(shown, reason))
     if not flaws and not sequence.images and _complaints(sequence.source):  # a file that breaks off ends with an error
-        flaws.append(Skipped(shown, "the decoder reports errors: frames may be grey or smeared, not known which"))
+        flaws.append(Skipped(shown, CONCEALED))
     return _Length(count, round(last - first, 3)), flaws
 
 
 @functools.lru_cache(maxsize=1)  # lines of a table that are parts of one recording follow each other
 def _complaints(source: Path) -> bool:
-    return decoder_complains(source)
+    with listening(source) as complains:
+        return complains()
 
 
 def _total(lengths: dict[str, _Length]) -> dict[str, Any]:

@@ -12,20 +12,24 @@ that a line with the path ``*`` declares. ``subject`` names the person: no perso
 ``start`` and ``end`` in seconds (or ``start_frame`` and ``end_frame``, from 0, the end not included), and ``fold``, a
 whole number that is the same in all lines of a subject.
 
-A line that cannot be used is left out, with its number and the reason. Columns may be separated by commas,
-semicolons or tabs; letter case does not matter.
+A line that cannot be used is left out, with its number and the reason. So is one that gives frames of an earlier
+line another label or subject, also where the recording is a copy. Columns may be separated by commas, semicolons or
+tabs; letter case does not matter, not for people either.
 """
 
 import csv
+import io
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from fer3d.config import ClipSettings
-from fer3d.data.databases.release import Published, Recording, Release, read_bytes, skipped
+from fer3d.data.databases.release import Copies, Published, Recording, Release, read_bytes, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, printable
+from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, VideoFacts, printable
 from fer3d.errors import InputError
 from fer3d.labels import EMOTIONS, WORDS
 
@@ -41,12 +45,48 @@ _CLASS = re.compile(r"\w[\w -]{0,39}")
 _FOLD = re.compile(r"[0-9]{1,3}")
 
 
+class _Found(NamedTuple):
+    """A recording, which several lines may have parts of."""
+
+    recording: Recording
+    facts: VideoFacts
+    original: Path
+    """The recording itself, or the first found of which it is a copy."""
+
+
 class _Files:
-    """The recordings below a folder, by their paths in any letter case and Unicode form."""
+    """The recordings below a folder, by their paths in any letter case and Unicode form; each is opened once."""
 
     def __init__(self, release: Release) -> None:
         self._release = release
         self._names: dict[Path, dict[str, Path]] = {}
+        self._found: dict[Path, _Found | UnusableFile] = {}
+        self._copies = Copies()
+
+    def recording(self, path: str) -> _Found:
+        """The recording of that path; raises `UnusableFile`."""
+        source = self.find(path)
+        if source not in self._found:
+            try:
+                self._found[source] = self._look(source, path)
+            except UnusableFile as reason:
+                self._found[source] = reason
+        found = self._found[source]
+        if isinstance(found, UnusableFile):
+            raise found
+        return found
+
+    def _look(self, source: Path, path: str) -> _Found:
+        images: tuple[Path, ...] = ()
+        if source.is_dir():
+            images = tuple(file for file in self._release.listing(source)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
+            if not images:
+                raise UnusableFile(
+                    "a folder without images", path, remedy="a folder of PNG, JPEG or BMP images, or a video"
+                )
+        recording = Recording(source, images)
+        facts = self._release.check(recording)
+        return _Found(recording, facts, self._copies.original(recording).source)
 
     def find(self, path: str) -> Path:
         """The file or folder of that path; raises `UnusableFile` where there is none, as for one outside."""
@@ -70,7 +110,7 @@ def looks_like(release: Release) -> bool:
 
 def people(release: Release) -> dict[str, int | None]:
     """The subjects of the labelled recordings, and the fold of each."""
-    rows = [row for row in _rows(release) if row["subject"] and row["label"] and row["path"] != "*"]
+    rows = [row for row in _rows(release) if row["subject"] and row["label"] and row["path"] not in ("", "*")]
     return {row["subject"]: int(row["fold"]) if _FOLD.fullmatch(row["fold"]) else None for row in rows}
 
 
@@ -90,17 +130,26 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
         InputError: a table that cannot be read, or has other columns.
     """
     release = Release(root)
-    rows, files, known = list(_rows(release)), _Files(release), _Known()
+    rows, found, known = list(_rows(release)), _Files(release), _Known()
     for row in rows:
         known.declare(row)
     for row in rows:
         if row["path"] == "*":
             continue
         try:
-            yield _sequence(release, files, known, row)
+            yield _sequence(release, found, known, row)
         except UnusableFile as reason:
             yield skipped(f"line {row['line']}", reason)
         yield from release.take_skipped()
+
+
+class _Part(NamedTuple):
+    """What a line takes of a recording."""
+
+    first: int
+    last: int | None
+    seconds: tuple[float, float] | None
+    """See `Sequence`. The first two are by the header's frame rate then."""
 
 
 class _Known:
@@ -109,7 +158,7 @@ class _Known:
     def __init__(self) -> None:
         self.words = dict(WORDS)
         self.folds: dict[str, tuple[str, str]] = {}
-        self.recordings: dict[str, str] = {}
+        self.parts: dict[Path, list[tuple[_Part, str | None, Mapping[str, str]]]] = {}
         self.has_folds = False
 
     def declare(self, row: Mapping[str, str]) -> None:
@@ -142,43 +191,57 @@ class _Known:
             raise UnusableFile(why, row["path"], "one fold for each subject")
         return int(row["fold"])
 
-    def once(self, name: str, row: Mapping[str, str]) -> str:
-        """The name of a recording or a part of one that no line before has."""
-        line = self.recordings.setdefault(name, row["line"])
-        if line != row["line"]:
-            raise UnusableFile(f"the same recording as in line {line}", row["path"], remedy="one line for it")
-        return name
+    def take(self, original: Path, part: _Part, label: str | None, row: Mapping[str, str]) -> None:
+        """Note a part; raises for one that an earlier line has, or whose frames it names otherwise."""
+        earlier = self.parts.setdefault(original, [])
+        for other, its_label, before in earlier:
+            if other == part:
+                raise UnusableFile(f"the same recording as in line {before['line']}", row["path"], "one line for it")
+            if other.first < (part.last or math.inf) and part.first < (other.last or math.inf):
+                differs = "label" if label and its_label and label != its_label else ""
+                if differs := differs or ("subject" if row["subject"] != before["subject"] else ""):
+                    why = f"some of its frames have another {differs} in line {before['line']}"
+                    raise UnusableFile(why, row["path"], "parts that do not overlap")
+        earlier.append((part, label, row))
 
 
-def _sequence(release: Release, files: _Files, known: _Known, row: Mapping[str, str]) -> Sequence:
-    label, path = known.label(row), row["path"]
+def _sequence(release: Release, found: _Files, known: _Known, row: Mapping[str, str]) -> Sequence:
+    path = row["path"]
+    if row["surplus"]:
+        raise UnusableFile("more values than columns", path, remedy="quotes round a value with the separator in it")
+    if not path:
+        raise UnusableFile("no path", path, remedy=f"the recording's path from the folder of {FILE}")
+    label = known.label(row)
     if not row["subject"]:
         raise UnusableFile("no subject", path, remedy="the person's name in the column subject")
-    source = files.find(path)
-    images: tuple[Path, ...] = ()
-    if source.is_dir():
-        images = tuple(file for file in release.listing(source)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
-        if not images:
-            raise UnusableFile("a folder without images", path, remedy="a folder of images, or a video")
-    first, last = _part(row, release.check(Recording(source, images)).frame_rate)
-    shown = release.shown(source)
-    name = shown if (first, last) == (0, None) else f"{shown} {first}-{'' if last is None else last}"
+    recording, facts, original = found.recording(path)
+    part, fold = _part(row, facts), known.fold(row)
+    known.take(original, part, label, row)
+    if part.last is not None and part.last > facts.decodable + max(1.0, facts.frame_rate):
+        release.note(recording.source, f"line {row['line']} ends behind the last of the {facts.decodable} frames")
+    shown = release.shown(recording.source)
+    if part.seconds is not None:
+        name = f"{shown} {row['start']}-{row['end']} s"
+    else:
+        name = shown if part[:2] == (0, None) else f"{shown} {part.first}-{'' if part.last is None else part.last}"
     return Sequence(
         database="table",
         subject=row["subject"],
-        name=known.once(name, row),
-        source=source,
-        images=images,
+        name=name,
+        source=recording.source,
+        images=recording.images,
         label=label,
         origin=f"{FILE}, line {row['line']}",
-        first=first,
-        last=last,
-        fold=known.fold(row),
+        first=part.first if part.seconds is None else 0,
+        last=part.last if part.seconds is None else None,
+        seconds=part.seconds,
+        fold=fold,
     )
 
 
-def _part(row: Mapping[str, str], rate: float) -> tuple[int, int | None]:
-    """The first frame of a line's part, and the frame before which it ends (None: all that follow)."""
+def _part(row: Mapping[str, str], facts: VideoFacts) -> _Part:
+    """The part of a recording that a line names."""
+    rate = facts.frame_rate
     seconds, frames = (row["start"], row["end"]), (row["start_frame"], row["end_frame"])
     if any(seconds) and any(frames):
         raise UnusableFile("start or end both in seconds and in frames", row["path"], "one of the two")
@@ -190,27 +253,42 @@ def _part(row: Mapping[str, str], rate: float) -> tuple[int, int | None]:
     except ValueError as error:
         raise UnusableFile("start or end is not a number", row["path"], "a number, or nothing") from error
     first, last = (bound * rate for bound in bounds) if any(seconds) else bounds
+    named = f"no frame from {start or 'the start'} to {end or 'the end'}"
     if not (0 <= first <= MAX_FRAMES and round(first) < last):  # NaN too
-        raise UnusableFile(f"no frame from {start or 'the start'} to {end or 'the end'}", row["path"], "another part")
-    return round(first), None if last > MAX_FRAMES else max(round(last), round(first) + 1)
+        raise UnusableFile(named, row["path"], "another part")
+    if round(first) >= facts.decodable:
+        raise UnusableFile(f"{named}: it has {facts.decodable} frames", row["path"], "another part")
+    whole = round(first), None if last == math.inf else max(round(min(last, MAX_FRAMES)), round(first) + 1)
+    if not any(seconds):
+        return _Part(*whole, None)
+    half = 0.5 / rate  # times of frames and of a table are rounded differently
+    return _Part(*whole, (bounds[0] - half, max(bounds[1], bounds[0] + 1 / rate) - half))
 
 
 def _rows(release: Release) -> Iterator[dict[str, str]]:
-    """The lines of the table that are not empty: values by column, empty where missing, and the number ``line``."""
+    """The lines of the table that are not empty: values by column, empty where missing, and the number ``line``.
+
+    ``surplus`` is what stands behind the last column. A subject is spelt as in the first line that names it.
+    """
     path = _table_path(release) or release.root / FILE
     try:
         content = read_bytes(path, MAX_BYTES)
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        lines = text.splitlines() or [""]
-        delimiter = max(",;\t", key=lines[0].count)
-        table = csv.reader(lines, delimiter=delimiter, strict=True)
-        columns = [column.strip().lower() for column in next(table)]
+        delimiter = max(",;\t", key=(text.splitlines() or [""])[0].count)
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = [column.strip().lower() for column in next(table, [])]
         if not set(_REQUIRED) <= set(columns) <= _COLUMNS or len(columns) != len(set(columns)):
             raise ValueError(f"its columns are {', '.join(map(printable, columns))}")
+        spelt: dict[str, str] = {}
         for values in table:
             row = dict(zip(columns, (value.strip() for value in values), strict=False))
+            row["surplus"] = "".join(values[len(columns) :]).strip()
             if any(row.values()):
-                yield {**dict.fromkeys(_COLUMNS, ""), **row, "line": str(table.line_num)}
+                row = {**dict.fromkeys(_COLUMNS, ""), **row, "line": str(table.line_num)}
+                row["label"] = unicodedata.normalize("NFC", row["label"])
+                subject = unicodedata.normalize("NFC", printable(" ".join(row["subject"].split())))
+                row["subject"] = spelt.setdefault(subject.casefold(), subject)
+                yield row
     except (UnusableFile, ValueError, csv.Error) as error:
         wanted = "path,label,subject and optionally start,end or start_frame,end_frame, and fold, saved as CSV in UTF-8"
         raise InputError(
