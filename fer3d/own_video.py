@@ -156,7 +156,7 @@ class Recording:
     """People with windows whom `Options.person` leaves out."""
     frames: int = 0
     seconds: float = 0.0
-    """Time of the last frame."""
+    """When the last frame ends, which lasts as long as the one before."""
     took: float = 0.0
     """Seconds that reading and predicting took."""
 
@@ -267,7 +267,7 @@ def watch(
     try:
         for step in tqdm(steps, recording.name, **bar):
             if step.frame is not None:
-                recording.frames, recording.seconds = step.frame.number + 1, step.frame.seconds
+                recording.frames, recording.seconds = step.frame.number + 1, step.end
             done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
             if wanted is not None:
                 recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
