@@ -30,7 +30,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.clips import pad_to_length
 from fer3d.data.continuity import FACE, SUDDEN
 from fer3d.data.crop import Box, crop_box, crop_face, cut_out
-from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, predictor_box, refit
+from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, count_faces, predictor_box, refit
 from fer3d.data.video import Flaw, TimedFrame
 
 PEOPLE = 6
@@ -148,7 +148,8 @@ class Tracker:
                 self._take(grey, face, seconds, {person: track})
         self._frames += 1
         self._since_search += 1
-        if self._since_search >= (PATIENCE if self._lost or not self._seen else RECOUNT):
+        awaited = self._lost and len(self._seen) < self._most
+        if self._since_search >= (PATIENCE if awaited or not self._seen else RECOUNT):
             self._search(grey, seconds)
         return {person: track.face for person, track in self._seen.items()}
 
@@ -160,14 +161,18 @@ class Tracker:
 
     def _search(self, grey: np.ndarray, seconds: float) -> None:
         self._since_search = 0
-        found = self._whole(grey, self._frames)
-        for face in found:
-            if len(self._seen) < self._most and not self._take(grey, face, seconds, self._lost) and self._is_new(face):
-                self._known += 1
-                self._seen[self._known] = _Track(face, _patch(grey, face), seconds)
-        count = max(sum(face.box.side >= self._settings.min_face for face in found), len(self._seen))
+        if len(self._seen) == self._most:
+            count = count_faces(grey, self._settings)
+        else:
+            known = [track.face.box for track in self._seen.values()]
+            found, others = self._whole(grey, self._frames, known, self._most - len(known))
+            for face in found:
+                if not self._take(grey, face, seconds, self._lost) and self._is_new(face):
+                    self._known += 1
+                    self._seen[self._known] = _Track(face, _patch(grey, face), seconds)
+            count = len(self._seen) + sum(box.side >= self._settings.min_face for box in others)
         for track in self._seen.values():
-            track.face = dataclasses.replace(track.face, n_faces=count)
+            track.face = dataclasses.replace(track.face, n_faces=max(count, len(self._seen)))
 
     def _take(self, grey: np.ndarray, face: Face, seconds: float, lost: "dict[int, _Track]") -> bool:
         """Whether a face is that of somebody who was lost; he is followed again."""

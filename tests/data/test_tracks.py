@@ -154,6 +154,16 @@ def test_where_somebody_is_lost_again_and_again_the_search_is_bounded(monkeypatc
     assert len(searched) <= 20 / tracks.PATIENCE
 
 
+def test_who_is_followed_is_not_fitted_again_by_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted, predictor = [], faces.load_predictor()
+    monkeypatch.setattr(faces, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
+    searched = count_searches(monkeypatch)
+    items = timed([two(0)] * (2 + tracks.RECOUNT))
+    so_far = [(len(fitted), len(searched)) for _ in tracks.follow(items, SETTINGS, 10 / 30)]
+    assert so_far[-1][1] == 2
+    assert len(set(np.diff([fits for fits, _ in so_far[1:-1]]))) == 1, "a frame with a search has no more fits"
+
+
 def test_frames_are_settled_when_no_open_window_holds_them() -> None:
     pending = [step.pending for step in tracks.follow(timed(scenes.walk(12)), SETTINGS, 10 / 30)]
     assert pending == [0] * 9 + [10, 10, 10, 12]
