@@ -168,7 +168,7 @@ class Recording:
     """People with windows whom `Options.person` leaves out."""
     frames: int = 0
     seconds: float = 0.0
-    """Time of the last frame."""
+    """When the last frame ends, which lasts as long as the one before."""
     source: Path = Path()
     """The file that `video.listening` decodes once more, of a video."""
     took: float = 0.0
@@ -285,7 +285,7 @@ def watch(
             for step in tqdm(steps, recording.name, **bar):
                 flawed = flawed or any(math.isnan(each.start) for each in step.done if isinstance(each, Gap))
                 if step.frame is not None:
-                    recording.frames, recording.seconds = step.frame.number + 1, step.frame.seconds
+                    recording.frames, recording.seconds = step.frame.number + 1, step.end
                 elif not flawed and damaged():
                     step.done.append(Gap(None, None, None, math.nan, math.nan, CONCEALED))
                 done = [each for each in step.done if wanted in (None, each.person) or each.person is None]

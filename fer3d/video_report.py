@@ -213,8 +213,7 @@ def timeline(recording: Recording, rows: list[Row], weights: Weights) -> tuple["
     columns = ["person", "start", "end", *(f"p_{name}" for name in weights.classes)]
     predicted = pd.DataFrame([row for row in rows if "label" in row], columns=columns)
     people = {f"person {number}": own for number, own in predicted.groupby("person")}
-    lasting = max([recording.seconds, *predicted["end"]])
-    figure = plots.timeline(people, weights.classes, lasting, f"{recording.name}: predicted expressions")
+    figure = plots.timeline(people, weights.classes, recording.seconds, f"{recording.name}: predicted expressions")
     figure.supxlabel(f"Weights: {weights.short}. {NOTE}", fontsize=7)
     return figure, predicted
 

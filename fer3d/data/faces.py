@@ -17,16 +17,16 @@ One path for every frame:
 
 Rules. Of several faces the tracked one is kept: after a new detection the nearest, if it
 lies within one box side of the last. Otherwise (in the first frame, and after any frame without
-a face) the largest central one: the largest ``side * (1 - d)``, with ``d`` the distance of
-the box's centre from the frame's, as a share of half the diagonal. A face whose box is smaller than
-``settings.min_face`` is rejected: its landmarks would be guesses. A frame without a face
-becomes a `Rejected`, and never gets landmarks. ``n_faces`` is the number of faces in the last
-search of a whole frame; a frame is searched for it at least every `RECOUNT` frames, so that people
-who enter later count.
+a face) the largest central one: the first candidate that passes, in the order of ``side * (1 - d)``, with
+``d`` the distance of the box's centre from the frame's, as a share of half the diagonal. A face whose box is
+smaller than ``settings.min_face`` is rejected: its landmarks would be guesses. A frame without a face becomes
+a `Rejected`, and never gets landmarks. ``n_faces`` is the number of faces in the last search of a whole frame;
+a frame is searched for it at least every `RECOUNT` frames, so that people who enter later count.
 
 A thorough search of a whole frame takes up to seventy times as long as tracking. Its cost is bounded:
 
-- only the `CANDIDATES` most promising faces are fitted;
+- only the `CANDIDATES` most promising faces are verified, and of these no more are fitted than are wanted: a fit
+  takes eight times as long;
 - while no face is found, every `PATIENCE`-th frame is searched, and a face that is found is
   followed back through the frames between (`FaceTracker.follow`);
 - every frame pays for the thorough search of `SHARE` pixels, and `SAVED` pixels may be saved up (`Search`).
@@ -64,7 +64,7 @@ RECOUNT = 10
 """Frames after which the whole frame is searched although a face is tracked."""
 PATIENCE = 5
 """While no face is found, one frame of so many is searched at last; at first every one."""
-SHARE = 12_000
+SHARE = 8_000
 """Pixels of a reduced frame that may be searched thoroughly for every frame of a recording."""
 SAVED = 1_200_000
 """As many may be saved up, and are at the start: two frames of 1920 x 1080, three of 640 x 480 pixels."""
@@ -124,11 +124,10 @@ class FaceTracker:
         if tracked is None or self._since_search >= RECOUNT:
             self._since_search = 0
             if tracked is not None and tracked.box.side >= self.settings.min_face:
-                self.face = dataclasses.replace(tracked, n_faces=max(1, _counted(grey, self.settings)))
+                self.face = dataclasses.replace(tracked, n_faces=max(1, count_faces(grey, self.settings)))
             else:
-                found = self._search(grey, self.frames)
                 last = self.face if self._usable(self.face) else None
-                self.face = _choose(found, frame.shape, last) or tracked
+                self.face = self._search.one(grey, self.frames, last) or tracked
         else:
             self.face = tracked
         self._failures = self._failures + 1 if self.face is None else 0
@@ -165,7 +164,7 @@ class FaceTracker:
                 frame = picture(item)
                 grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
                 face = refit(grey, near)
-                face = face or _choose(self._search(grey, self.frames), frame.shape, near)
+                face = face or self._search.one(grey, self.frames, near)
             earlier.append((item, self._result(face)))
         yield from reversed(earlier)
         yield last, result
@@ -211,28 +210,87 @@ class Search:
         self._settings = settings
         self._frames, self._saved = 0, SAVED
 
-    def __call__(self, grey: np.ndarray, frames: int) -> list[Face]:
-        """The faces of a grey frame (H, W) uint8, as `search` gives them, after so many frames of the recording."""
+    def __call__(
+        self, grey: np.ndarray, frames: int, known: Sequence[Box] = (), room: int = CANDIDATES
+    ) -> tuple[list[Face], list[Box]]:
+        """The faces of a grey frame (H, W) uint8, as `search` gives them, after so many frames of the recording.
+
+        Args:
+            grey: the frame.
+            frames: how many frames of the recording have come.
+            known: boxes of faces that need not be found.
+            room: how many faces of a usable size are fitted; the others are counted.
+        """
+
+        def enough(faces: list[Face]) -> bool:
+            return sum(face.box.side >= self._settings.min_face for face in faces) >= room
+
+        return search(grey, self._settings, not self._paid(grey, frames), enough, known)
+
+    def one(self, grey: np.ndarray, frames: int, last: Face | None) -> Face | None:
+        """The face near the last one; where there is none or no last one, the largest central one."""
+        near = last.box if last else None
+
+        def is_near(face: Face) -> bool:
+            return near is None or _distance(face.box, near) < near.side
+
+        def enough(faces: list[Face]) -> bool:
+            return any(map(is_near, faces))
+
+        faces, _ = search(grey, self._settings, not self._paid(grey, frames), enough, near=near)
+        return next(
+            filter(is_near, faces), max(faces, key=lambda face: _prominence(face.box, grey.shape), default=None)
+        )
+
+    def _paid(self, grey: np.ndarray, frames: int) -> bool:
+        """Whether a thorough search is paid for."""
         self._saved = min(self._saved + (frames - self._frames) * SHARE, SAVED)
         self._frames = frames
         price = math.ceil(grey.size * min(1.0, SEARCH_SIDE / max(grey.shape)) ** 2)
         thorough = price <= self._saved or not self._settings.track
         self._saved -= price if thorough else 0
-        return search(grey, self._settings, not thorough)
+        return thorough
 
 
-def search(grey: np.ndarray, settings: ClipSettings, quick: bool = False) -> list[Face]:
-    """The faces of a grey frame that pass fit and verification, each once; at most `CANDIDATES` are fitted."""
+def search(
+    grey: np.ndarray,
+    settings: ClipSettings,
+    quick: bool,
+    enough: Callable[[list[Face]], bool],
+    known: Sequence[Box] = (),
+    near: Box | None = None,
+) -> tuple[list[Face], list[Box]]:
+    """The faces of a grey frame that pass verification and fit, each once, and the boxes of those that are not fitted.
+
+    Args:
+        grey: the frame, (H, W) uint8.
+        settings: the detector and the smallest face.
+        quick: whether the search is a quick one.
+        enough: whether the faces that are fitted so far are all that are wanted; the others are verified alone.
+        known: boxes of faces that need not be found; they are not fitted again.
+        near: where the wanted face is expected. The faces come in the order of their distance from it, else the
+            largest central one first.
+    """
     for candidates in _detectors(settings, quick):
         boxes = list(candidates(grey, settings.min_face * _SEARCH_MARGIN))
+        boxes = sorted(boxes, key=lambda box: -_prominence(box, grey.shape))[:CANDIDATES]
+        if near is not None:
+            boxes.sort(key=lambda box: _distance(box, near))
         faces: list[Face] = []
-        for box in sorted(boxes, key=lambda box: -_prominence(box, grey.shape))[:CANDIDATES]:
-            face = _fit(grey, box)
-            if face is not None and not any(_overlap(face.box, other.box) for other in faces):
+        others: list[Box] = []
+        for box in boxes:
+            seen = [*known, *(face.box for face in faces), *others]
+            if _is_among(box, seen):
+                continue
+            if enough(faces):
+                verified = _verify(grey, box)
+                others += [verified[0]] if verified and not _is_among(verified[0], seen) else []
+            elif (face := _fit(grey, box)) and not _is_among(face.box, seen):
                 faces.append(face)
-        if faces:
-            return [dataclasses.replace(face, n_faces=len(faces)) for face in faces]
-    return []
+        if faces or others or any(_is_among(box, known) for box in boxes):
+            number = len(known) + len(faces) + len(others)
+            return [dataclasses.replace(face, n_faces=number) for face in faces], others
+    return [], []
 
 
 def refit(grey: np.ndarray, face: Face) -> Face | None:
@@ -240,12 +298,12 @@ def refit(grey: np.ndarray, face: Face) -> Face | None:
     return _fit(grey, predictor_box(face.landmarks), face.n_faces)
 
 
-def _counted(grey: np.ndarray, settings: ClipSettings) -> int:
+def count_faces(grey: np.ndarray, settings: ClipSettings) -> int:
     """The number of faces in a grey frame: candidates that are verified, and not fitted."""
     seen: list[Box] = []
     for box in list(_detectors(settings, quick=True)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]:
         verified = _verify(grey, box)
-        if verified and not any(_overlap(verified[0], other) for other in seen):
+        if verified and not _is_among(verified[0], seen):
             seen.append(verified[0])
     return len(seen)
 
@@ -406,17 +464,6 @@ def _landmarks(picture: np.ndarray, up: int = 0) -> np.ndarray:
     return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)[KEPT]
 
 
-def _choose(faces: list[Face], shape: tuple[int, ...], last: Face | None) -> Face | None:
-    """The tracked face if one is near the last, else the largest central one (see the module's rules)."""
-    if not faces:
-        return None
-    if last is not None:
-        nearest = min(faces, key=lambda face: _distance(face.box, last.box))
-        if _distance(nearest.box, last.box) < last.box.side:
-            return nearest
-    return max(faces, key=lambda face: _prominence(face.box, shape))
-
-
 def _prominence(box: Box, shape: tuple[int, ...]) -> float:
     """How large and central a box is in a frame of that shape."""
     middle = Box((shape[1] - 1) / 2, (shape[0] - 1) / 2, 0)
@@ -470,9 +517,9 @@ def _difference(one: Box, other: Box) -> float:
     return max(_distance(one, other) / other.side, growth / other.side, abs(one.angle - other.angle))
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    """Whether two boxes are of one face."""
-    return _distance(one, other) <= min(one.side, other.side) / 2
+def _is_among(box: Box, others: Iterable[Box]) -> bool:
+    """Whether one of the others is of the same face."""
+    return any(_distance(box, other) <= min(box.side, other.side) / 2 for other in others)
 
 
 def _distance(one: Box, other: Box) -> float:

@@ -30,7 +30,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.clips import pad_to_length
 from fer3d.data.continuity import FACE, SUDDEN
 from fer3d.data.crop import Box, crop_box, crop_face, cut_out
-from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, predictor_box, refit
+from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, count_faces, predictor_box, refit
 from fer3d.data.video import Flaw, TimedFrame
 
 PEOPLE = 6
@@ -47,6 +47,8 @@ class Sighting:
 
     frame: int
     seconds: float
+    end: float
+    """When the frame ends: it lasts as long as the one before, the first of a recording not at all."""
     face: Face
     picture: np.ndarray
     """The surroundings of the face, (h, w, 3) uint8 RGB."""
@@ -79,9 +81,8 @@ class Window:
 
     @property
     def end(self) -> float:
-        """When the last frame ends: it lasts as long as the others."""
-        others = len(self.frames) - self.padded - 1
-        return self.last.seconds + ((self.last.seconds - self.first.seconds) / others if others else 0.0)
+        """When the last frame ends."""
+        return self.last.end
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Step:
 
     frame: TimedFrame | None
     """Upright; None behind the last frame."""
+    end: float
+    """When the frame ends; of the last step when the recording ends."""
     people: dict[int, Face]
     done: list[Window | Gap]
     pending: int
@@ -120,10 +123,13 @@ class Tracker:
         self._frames = 0
         self._whole = Search(settings)
         self._since_search = math.inf
+        self.too_small = False
+        """Whether a face below the smallest size was seen in the last frame."""
 
     def step(self, seconds: float, picture: np.ndarray) -> dict[int, Face]:
         """The people of the next frame (H, W, 3) uint8 RGB: at most ``most``, the largest central ones."""
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        self.too_small = False
         before, self._seen = self._seen, {}
         for person, track in before.items():
             face = refit(grey, track.face)
@@ -142,7 +148,8 @@ class Tracker:
                 self._take(grey, face, seconds, {person: track})
         self._frames += 1
         self._since_search += 1
-        if self._since_search >= (PATIENCE if self._lost or not self._seen else RECOUNT):
+        awaited = self._lost and len(self._seen) < self._most
+        if self._since_search >= (PATIENCE if awaited or not self._seen else RECOUNT):
             self._search(grey, seconds)
         return {person: track.face for person, track in self._seen.items()}
 
@@ -154,14 +161,18 @@ class Tracker:
 
     def _search(self, grey: np.ndarray, seconds: float) -> None:
         self._since_search = 0
-        found = self._whole(grey, self._frames)
-        for face in found:
-            if len(self._seen) < self._most and not self._take(grey, face, seconds, self._lost) and self._is_new(face):
-                self._known += 1
-                self._seen[self._known] = _Track(face, _patch(grey, face), seconds)
-        count = max(sum(face.box.side >= self._settings.min_face for face in found), len(self._seen))
+        if len(self._seen) == self._most:
+            count = count_faces(grey, self._settings)
+        else:
+            known = [track.face.box for track in self._seen.values()]
+            found, others = self._whole(grey, self._frames, known, self._most - len(known))
+            for face in found:
+                if not self._take(grey, face, seconds, self._lost) and self._is_new(face):
+                    self._known += 1
+                    self._seen[self._known] = _Track(face, _patch(grey, face), seconds)
+            count = len(self._seen) + sum(box.side >= self._settings.min_face for box in others)
         for track in self._seen.values():
-            track.face = dataclasses.replace(track.face, n_faces=count)
+            track.face = dataclasses.replace(track.face, n_faces=max(count, len(self._seen)))
 
     def _take(self, grey: np.ndarray, face: Face, seconds: float, lost: "dict[int, _Track]") -> bool:
         """Whether a face is that of somebody who was lost; he is followed again."""
@@ -174,10 +185,11 @@ class Tracker:
         return True
 
     def _is_new(self, face: Face) -> bool:
-        """Whether a face is large enough, and not followed already."""
+        """Whether a face is large enough, which is noted, and not followed already."""
+        small = face.box.side < self._settings.min_face
+        self.too_small |= small
         others = (track.face.box for track in self._seen.values())
-        apart = all(_distance(face.box, box) >= min(face.box.side, box.side) / 2 for box in others)
-        return apart and face.box.side >= self._settings.min_face
+        return not small and all(_distance(face.box, box) >= min(face.box.side, box.side) / 2 for box in others)
 
 
 @dataclass
@@ -268,8 +280,9 @@ def follow(
         step: seconds from the beginning of one window to that of the next; None: windows follow each other.
         most: how many people are followed at once.
     """
-    tracker, cutters, nobody = Tracker(settings, most), dict[int, _Cutter](), _Nobody()
+    tracker, cutters, nobody = Tracker(settings, most), dict[int, _Cutter](), _Nobody(settings.min_face)
     frames, last = 0, 0
+    before, end = math.inf, 0.0
     done: list[Window | Gap] = []
     for item in items:
         if isinstance(item, Flaw):
@@ -279,48 +292,52 @@ def follow(
             tracker.end_stretch()
             continue
         frames, last = frames + 1, item.number
+        before, end = item.seconds, item.seconds + max(0.0, item.seconds - before)
         people = tracker.step(item.seconds, item.picture)
         for person in [person for person in cutters if person not in people]:
             done += cutters.pop(person).end()
         for person, face in people.items():
             cutter = cutters.setdefault(person, _Cutter(person, seconds, step, settings))
-            done += cutter.add(_sighting(item, face))
-        done += nobody.add(item, bool(people))
+            done += cutter.add(_sighting(item, end, face))
+        done += nobody.add(item, bool(people), tracker.too_small)
         pending = min((cutter.pending for cutter in cutters.values()), default=math.inf)
-        yield Step(item, people, done, int(min(pending, item.number + 1)))
+        yield Step(item, end, people, done, int(min(pending, item.number + 1)))
         done = []
     for cutter in cutters.values():
         done += cutter.end(frames)
-    yield Step(None, {}, [*done, *nobody.end()], last + 1)
+    yield Step(None, end, {}, [*done, *nobody.end()], last + 1)
 
 
 class _Nobody:
-    """The stretches in which no face is seen."""
+    """The stretches in which nobody is followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, min_face: int) -> None:
+        self._min_face, self._too_small = min_face, False
         self._first: TimedFrame | None = None
         self._last: tuple[int, float] = 0, 0.0
 
-    def add(self, frame: TimedFrame, seen: bool) -> Iterator[Gap]:
+    def add(self, frame: TimedFrame, seen: bool, too_small: bool) -> Iterator[Gap]:
         if seen:
             yield from self.end()
         else:
+            self._too_small |= too_small
             self._first = self._first or frame._replace(picture=frame.picture[:0])
             self._last = frame.number, frame.seconds
 
     def end(self) -> Iterator[Gap]:
         if self._first is not None:
-            yield Gap(None, self._first.number, self._last[0], self._first.seconds, self._last[1], "no face found")
-        self._first = None
+            reason = f"only faces smaller than {self._min_face} px found" if self._too_small else "no face found"
+            yield Gap(None, self._first.number, self._last[0], self._first.seconds, self._last[1], reason)
+        self._first, self._too_small = None, False
 
 
-def _sighting(frame: TimedFrame, face: Face) -> Sighting:
+def _sighting(frame: TimedFrame, end: float, face: Face) -> Sighting:
     """What is kept of a frame: the surroundings of one face, so that memory stays small for large pictures."""
     height, width = frame.picture.shape[:2]
     reach = _MARGIN * face.box.side
     left, right = (int(np.clip(face.box.x + side * reach, 0, width)) for side in (-1, 1))
     top, bottom = (int(np.clip(face.box.y + side * reach, 0, height)) for side in (-1, 1))
-    return Sighting(frame.number, frame.seconds, face, frame.picture[top:bottom, left:right].copy(), (left, top))
+    return Sighting(frame.number, frame.seconds, end, face, frame.picture[top:bottom, left:right].copy(), (left, top))
 
 
 def _window(person: int, sightings: list[Sighting], padded: int, settings: ClipSettings) -> Window:

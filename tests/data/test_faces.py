@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from typing import Any
 
 import cv2
 import numpy as np
@@ -169,9 +170,9 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     quick: list[bool] = []
     search = faces.search
 
-    def counted(grey: np.ndarray, settings: ClipSettings, quick_one: bool = False) -> list[Face]:
+    def counted(grey: np.ndarray, settings: ClipSettings, quick_one: bool, *wanted: Any, **near: Any) -> Any:
         quick.append(quick_one)
-        return search(grey, settings, quick_one)
+        return search(grey, settings, quick_one, *wanted, **near)
 
     monkeypatch.setattr(faces, "search", counted)
     return quick
@@ -201,9 +202,28 @@ def test_a_face_that_is_too_small_is_followed_and_seldom_searched_thoroughly(mon
 def test_a_quick_search_finds_what_is_upright() -> None:
     search = faces.Search(SETTINGS)
     grey = cv2.cvtColor(scenes.head(300, 220), cv2.COLOR_RGB2GRAY)
-    spent = [search(grey, 0) for _ in range(5)]  # the last one is quick
+    spent = [search(grey, 0)[0] for _ in range(5)]  # the last one is quick
     assert [len(found) for found in spent] == [1] * 5
     assert apart(spent[-1][0].landmarks, spent[0][0].landmarks) < 0.03
+
+
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets an item for each fit of landmarks from now on."""
+    fitted: list[int] = []
+    predictor = faces.load_predictor()
+    monkeypatch.setattr(faces, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
+    return fitted
+
+
+def test_of_several_faces_only_the_wanted_one_is_fitted_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = scenes.head(300, 230, 1.4)
+    fitted = fits(monkeypatch)
+    (one, number), (two, of_two) = (
+        (FaceTracker(SETTINGS).step(picture), len(fitted)) for picture in (alone, scenes.head(530, 230, 1.0, on=alone))
+    )
+    assert isinstance(one, Face) and isinstance(two, Face)
+    assert (one.n_faces, two.n_faces) == (1, 2) and np.array_equal(one.landmarks, two.landmarks)
+    assert of_two == 2 * number
 
 
 def test_landmarks_behind_a_hand_and_on_a_turned_head_are_doubtful(astronaut: Face) -> None:

@@ -97,6 +97,32 @@ def test_a_recording_shorter_than_a_window_is_filled_up_and_marked(short: str) -
     assert isinstance(single, Window) and (single.padded, single.end) == (9, 0)
 
 
+@pytest.mark.parametrize(("count", "rate"), [(7, 30), (11, 60), (12, 60), (19, 60), (25, 60), (13, 25)])
+def test_a_window_ends_with_its_last_frame_and_never_past_the_recording(count: int, rate: int) -> None:
+    still = timed([scenes.head(300, 220)] * count, rate)
+    windows = [each for each in ended(still) if isinstance(each, Window)]
+    assert [window.end for window in windows] == pytest.approx([(window.last.frame + 1) / rate for window in windows])
+    *_, last = tracks.follow(still, SETTINGS, 10 / 30)
+    assert windows and max(window.end for window in windows) <= last.end == pytest.approx(count / rate)
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_a_face_that_is_too_small_is_said_to_be_so(count: int) -> None:
+    small = [scenes.head(300, 220, 0.7)] * count
+    assert [(gap.first_frame, gap.last_frame, gap.reason) for gap in ended(timed(small)) if isinstance(gap, Gap)] == [
+        (0, count - 1, "only faces smaller than 80 px found")
+    ]
+
+
+def test_a_face_that_becomes_too_small_is_said_to_be_so_until_it_is_large_again() -> None:
+    sizes = [1.2] * 10 + [0.7] * 6 + [1.2] * 10
+    gaps = ended(timed([*(scenes.head(300, 220, size) for size in sizes), *[scenes.COFFEE] * 20]))
+    assert [gap.reason for gap in gaps if isinstance(gap, Gap)] == [
+        "only faces smaller than 80 px found",
+        "no face found",
+    ]
+
+
 def test_who_is_seen_for_less_than_a_window_has_no_prediction() -> None:
     found = ended(timed(scenes.walk(20, blank=tuple(range(6, 20)))))
     assert [(gap.person, gap.reason) for gap in found if isinstance(gap, Gap)] == [
@@ -126,6 +152,16 @@ def test_where_somebody_is_lost_again_and_again_the_search_is_bounded(monkeypatc
     steps = list(tracks.follow(timed([there, gone] * 10), SETTINGS, 10 / 30))
     assert [len(step.people) for step in steps[:-1]] == [2, 1] * 10
     assert len(searched) <= 20 / tracks.PATIENCE
+
+
+def test_who_is_followed_is_not_fitted_again_by_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted, predictor = [], faces.load_predictor()
+    monkeypatch.setattr(faces, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
+    searched = count_searches(monkeypatch)
+    items = timed([two(0)] * (2 + tracks.RECOUNT))
+    so_far = [(len(fitted), len(searched)) for _ in tracks.follow(items, SETTINGS, 10 / 30)]
+    assert so_far[-1][1] == 2
+    assert len(set(np.diff([fits for fits, _ in so_far[1:-1]]))) == 1, "a frame with a search has no more fits"
 
 
 def test_frames_are_settled_when_no_open_window_holds_them() -> None:
