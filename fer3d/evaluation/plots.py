@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import lazy_loader
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
@@ -26,6 +26,9 @@ from fer3d.evaluation.canvas import cells as _cells
 from fer3d.evaluation.canvas import empty as _empty
 from fer3d.evaluation.canvas import face as _face
 from fer3d.evaluation.canvas import new as _new
+
+seaborn = lazy_loader.load("seaborn")
+"""Takes a second, and a third of the figures do without it: imported by the first that needs it."""
 
 
 def save(figure: Figure, stem: Path, numbers: pd.DataFrame) -> None:
@@ -61,7 +64,7 @@ def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
     letters = 0 if rotated else max(len(line) for name in table.columns for line in str(name).split("\n"))
     names = max(len(str(name)) for name in table.index)
     figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
-    _cells(axes, table.astype(float), "Blues", fmt=".0f")
+    _cells(axes, table.to_numpy(float), "Blues", "{:.0f}", list(table.index), list(table.columns))
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
     if unit:
         figure.colorbar(axes.collections[0], ax=axes, label=unit)
@@ -159,8 +162,8 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
 def weights(grid: np.ndarray, title: str) -> Figure:
     """A small landmark filter (G, G), each weight written in its cell."""
     figure, (axes,) = _new(5.6, 5, title)
-    _cells(axes, grid, SEQUENTIAL, fmt=".1f", vmin=0, vmax=1, square=True)
-    axes.set(xlabel="column of the grid", ylabel="row of the grid")
+    _cells(axes, grid, SEQUENTIAL, "{:.1f}", vmin=0, vmax=1)
+    axes.set(aspect="equal", xlabel="column of the grid", ylabel="row of the grid")
     return figure
 
 
@@ -361,7 +364,7 @@ def _confusion(axes: Axes, matrix: np.ndarray, labels: Sequence[str], written: s
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     cells = np.vectorize(lambda share, n: written.format(share=share, n=n) if n else "")(shares, matrix)
     true = [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)]
-    _cells(axes, shares, "Blues", annot=cells, fmt="", vmin=0, vmax=1, xticklabels=labels, yticklabels=true)
+    _cells(axes, shares, "Blues", cells, true, labels, vmin=0, vmax=1)
     axes.set(xlabel="predicted class", ylabel="true class (clips)")
     axes.tick_params(axis="x", labelrotation=35)
 
