@@ -68,7 +68,7 @@ def test_cells_are_short_hold_no_class_cannot_block_papermill_and_assert_the_ide
     for cell in cells(path, "code"):
         assert not re.search(r"\binteract\(|\bwidgets\.Output\(", cell.source), cell.source
         assert len(cell.source.splitlines()) <= 20, cell.source
-        tree = ast.parse(cell.source.replace("%matplotlib inline\n", ""))
+        tree = ast.parse(cell.source)
         assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), cell.source
 
 
