@@ -4,6 +4,7 @@ A source gives the result of one job, or None. `SOURCES` are tried in order, and
 gives them all, so that no table mixes two sources.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from fer3d.data import splits
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.training.inference import predict
-from fer3d.training.run import SHIPPED, is_finished, load_model
+from fer3d.training.run import SHIPPED, TrainedModel, is_finished, load_model
 from fer3d.training.task import Task
 from fer3d.workbook import pipeline
 from fer3d.workbook.pipeline import Job
@@ -52,7 +53,7 @@ def trained(job: Job, profile: str, run: Path) -> Result | None:
 
 def shipped(job: Job, profile: str, run: Path) -> Result | None:
     """The shipped weights on the job's test clips. They have learned from rendered people that are in no database."""
-    model = load_model(SHIPPED[0])
+    model = _shipped()
     if job.model != model.network.settings.variant or config.profile(profile).clips.size != model.network.size:
         return None
     store = pipeline.store(job.database, profile)
@@ -64,6 +65,12 @@ def shipped(job: Job, profile: str, run: Path) -> Result | None:
         _, rows = splits.fold_split(store.manifest, job.fold, folds)
     known = rows[np.isin(store.labels[rows], model.network.classes)]
     return Result(predict(model, store, known), SHIPPED[0], f"shipped weights {SHIPPED[0]!r}") if len(known) else None
+
+
+@functools.cache
+def _shipped() -> TrainedModel:
+    """Loaded once for all jobs."""
+    return load_model(SHIPPED[0])
 
 
 SOURCES: tuple[Callable[[Job, str, Path], Result | None], ...] = (trained, shipped)
