@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
@@ -56,7 +55,6 @@ def empty(width: float, height: float, title: str) -> Picture:
     lines = [part for line in title.split("\n") for part in textwrap.wrap(line, int(_LETTERS * width)) or [line]]
     more = len(lines) - len(title.split("\n"))
     figure = Picture(figsize=(width, height + _LINE * more), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)  # seaborn's heatmap draws the figure once to measure its labels
     figure.suptitle("\n".join(lines), fontsize=11, weight="bold")
     return figure
 
