@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from fer3d import labels
 from fer3d.errors import InputError
@@ -63,6 +62,8 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool =
         if len(kept) < 2:
             raise InputError("all clips are in one fold: expected two folds or more", "another fold for some subjects")
         return fold
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # takes a second, which only this needs
+
     subjects = subjects_of(manifest)
     if not 2 <= folds <= subjects.nunique():
         raise InputError(

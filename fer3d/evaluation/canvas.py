@@ -3,18 +3,18 @@
 import base64
 import io
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
-import seaborn
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, _, _, GREY, YELLOW, SKY = seaborn.color_palette("colorblind").as_hex()
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"
+GREY, YELLOW, SKY = "#949494", "#ece133", "#56b4e9"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 SEQUENTIAL = "cividis"
 
@@ -55,7 +55,6 @@ def empty(width: float, height: float, title: str) -> Picture:
     lines = [part for line in title.split("\n") for part in textwrap.wrap(line, int(_LETTERS * width)) or [line]]
     more = len(lines) - len(title.split("\n"))
     figure = Picture(figsize=(width, height + _LINE * more), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)  # seaborn's heatmap draws the figure once to measure its labels
     figure.suptitle("\n".join(lines), fontsize=11, weight="bold")
     return figure
 
@@ -77,15 +76,38 @@ def face(axes: Axes, image: np.ndarray, landmarks: np.ndarray | None, size: floa
         axes.scatter(landmarks[:, 0], landmarks[:, 1], s=size, color=YELLOW, edgecolors="black", linewidths=0.25)
 
 
-def cells(axes: Axes, values: Any, cmap: str, **more: Any) -> None:
-    """``values`` as coloured cells with their numbers, or ``annot``, written in them in black or white."""
-    usual = {"annot": True, "annot_kws": {"fontsize": 9}, "cbar": False, "linewidths": 0.5, "linecolor": "#DDDDDD"}
-    seaborn.heatmap(values, ax=axes, cmap=cmap, **(usual | more))
-    axes.tick_params(length=3, labelrotation=0)
-    drawn: Any = axes.collections[0]
-    present = ~np.ma.getmaskarray(drawn.get_array()).ravel()
-    for text, colour in zip(axes.texts, drawn.get_facecolors()[present], strict=True):
-        text.set_color("black" if _luminance(colour[:3]) > 0.179 else "white")
+def cells(
+    axes: Axes,
+    values: np.ndarray,
+    cmap: str,
+    written: str | np.ndarray,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    **scale: Any,
+) -> None:
+    """Coloured cells in which a text stands in black or white.
+
+    Args:
+        axes: where they are drawn.
+        values: (H, W) numbers; the cell of a NaN stays empty.
+        cmap: the colours.
+        written: how the numbers are written, such as "{:.1f}", or texts (H, W).
+        rows: names of the H rows; their numbers from 0 where they have none.
+        columns: names of the W columns, likewise.
+        scale: ``vmin`` and ``vmax``, the values of the first and the last colour; else those that occur.
+    """
+    height, width = values.shape
+    texts: np.ndarray = written if isinstance(written, np.ndarray) else np.vectorize(written.format)(values)
+    drawn = axes.pcolormesh(np.ma.masked_invalid(values), cmap=cmap, linewidths=0.5, edgecolors="#DDDDDD", **scale)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_xticks(np.arange(width) + 0.5, columns or list(map(str, range(width))))
+    axes.set_yticks(np.arange(height) + 0.5, rows or list(map(str, range(height))), va="center")
+    axes.tick_params(length=3)
+    axes.spines[:].set_visible(False)
+    for (y, x), colour in zip(np.ndindex(height, width), drawn.to_rgba(values).reshape(-1, 4), strict=True):
+        if not np.isnan(values[y, x]):
+            readable = "black" if _luminance(colour[:3]) > 0.179 else "white"
+            axes.text(x + 0.5, y + 0.5, str(texts[y, x]), color=readable, ha="center", va="center", fontsize=9)
 
 
 def _luminance(colour: np.ndarray) -> float:

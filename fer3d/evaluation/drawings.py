@@ -174,9 +174,9 @@ def convolution(clip: np.ndarray, kernel: np.ndarray, at: tuple[int, int], title
         drawn = (frame, weights, window * weights + 0.0)  # no negative zero
         heads = f"frame {name}", f"kernel, slice {t}", f"product, sum {np.sum(window * weights):g}"
         for axes, values, head in zip(panels[3 * t : 3 * t + 3], drawn, heads, strict=True):
-            canvas.cells(axes, values, _SIGNED, fmt="g", vmin=-limit, vmax=limit, square=True)
+            canvas.cells(axes, values, _SIGNED, "{:g}", vmin=-limit, vmax=limit)
             axes.set_title(head, fontsize=10)
-            axes.set(xticks=[], yticks=[])
+            axes.set(xticks=[], yticks=[], aspect="equal")
         corner = (column - half, row - half)
         panels[3 * t].add_patch(
             Rectangle(corner, 2 * half + 1, 2 * half + 1, fill=False, linewidth=2.5, edgecolor="black")

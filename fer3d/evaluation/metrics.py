@@ -15,10 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from fer3d import files, labels
 from fer3d.data.splits import subjects_of
@@ -127,6 +123,8 @@ def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
         ``uar_interval``, their 95 % intervals over subjects (`intervals.rate_interval`);
         ``labels``; ``confusion``, clips by true class (rows) and predicted class (columns).
     """
+    from sklearn.metrics import confusion_matrix  # takes a second, which reading predictions does without
+
     classes, subjects = classes_of(predictions), subjects_of(predictions).to_numpy()
     confusion = confusion_matrix(predictions["label"], predictions["prediction"], labels=list(classes))
     hits = (predictions["prediction"] == predictions["label"]).to_numpy(float)
@@ -195,7 +193,11 @@ def linear_baseline(
         train: row numbers to fit on.
         test: row numbers to predict.
     """
-    import torch  # takes two seconds, and nothing else here needs it
+    # Each takes a second or two, and nothing else here needs them.
+    import torch
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     from fer3d.data.landmarks import displacement
 

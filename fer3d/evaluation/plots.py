@@ -14,7 +14,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
@@ -50,7 +49,7 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     _label_bars(axes, fmt=lambda count: f"{count:.0f}" if count else "", fontsize=8)
     axes.set(xlabel="number", ylabel="", xlim=(0, counts.to_numpy().max() * 1.12 + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -61,7 +60,7 @@ def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
     letters = 0 if rotated else max(len(line) for name in table.columns for line in str(name).split("\n"))
     names = max(len(str(name)) for name in table.index)
     figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
-    _cells(axes, table.astype(float), "Blues", fmt=".0f")
+    _cells(axes, table.to_numpy(float), "Blues", "{:.0f}", list(table.index), list(table.columns))
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
     if unit:
         figure.colorbar(axes.collections[0], ax=axes, label=unit)
@@ -124,6 +123,8 @@ def crop(
 
 def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -> Figure:
     """Detection scores per frame (NaN: no face found) with the boundary at 0, and how often each reason to reject."""
+    import seaborn  # takes a second, which most figures do without
+
     figure, (left, right) = _new(9, 3, title, 1, 2)
     seaborn.histplot(np.asarray(scores, float), bins=20, color=BLUE, alpha=1, edgecolor="white", ax=left)
     left.axvline(0, color=VERMILION, linewidth=1.5, label="0: no face below")
@@ -135,7 +136,7 @@ def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -
     _label_bars(right)
     right.set(xlabel="rejected", xlim=(0, max([1, *reasons.values()]) * 1.15))
     right.set_title(f"n = {sum(reasons.values())} rejected", fontsize=10)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -149,7 +150,7 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
     axes.set(xlabel="frame", yticks=range(len(lengths)), yticklabels=list(lengths))
     axes.tick_params(axis="y", labelsize=8)
     axes.invert_yaxis()
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -159,8 +160,8 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
 def weights(grid: np.ndarray, title: str) -> Figure:
     """A small landmark filter (G, G), each weight written in its cell."""
     figure, (axes,) = _new(5.6, 5, title)
-    _cells(axes, grid, SEQUENTIAL, fmt=".1f", vmin=0, vmax=1, square=True)
-    axes.set(xlabel="column of the grid", ylabel="row of the grid")
+    _cells(axes, grid, SEQUENTIAL, "{:.1f}", vmin=0, vmax=1)
+    axes.set(aspect="equal", xlabel="column of the grid", ylabel="row of the grid")
     return figure
 
 
@@ -213,6 +214,8 @@ STAGE_TITLES = {
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
+    import seaborn
+
     figure, panels = _new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
     names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
@@ -223,7 +226,7 @@ def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.xaxis.set_major_locator(MaxNLocator(5))
     panels[1].set_yticklabels([])
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -258,7 +261,7 @@ def class_bars(values: pd.DataFrame, title: str, unit: str) -> Figure:
     _grouped_bars(axes, values, x="class", y="value")
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="", ylabel=unit)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -288,7 +291,7 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
         axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(highest, 1e-9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[1].legend(**_BESIDE)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -361,7 +364,7 @@ def _confusion(axes: Axes, matrix: np.ndarray, labels: Sequence[str], written: s
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     cells = np.vectorize(lambda share, n: written.format(share=share, n=n) if n else "")(shares, matrix)
     true = [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)]
-    _cells(axes, shares, "Blues", annot=cells, fmt="", vmin=0, vmax=1, xticklabels=labels, yticklabels=true)
+    _cells(axes, shares, "Blues", cells, true, labels, vmin=0, vmax=1)
     axes.set(xlabel="predicted class", ylabel="true class (clips)")
     axes.tick_params(axis="x", labelrotation=35)
 
@@ -383,7 +386,7 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
     axes.set_yticks(rows, names)
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="share of clips")
     axes.legend(handles=[intervals, *uar, *majority, *paper], **_BESIDE)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -416,7 +419,7 @@ def inflation(table: pd.DataFrame, title: str) -> Figure:
     axes.set_yticks(rows, list(table["name"]))
     axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="accuracy")
     axes.legend(**_BESIDE)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -433,7 +436,7 @@ def resampled(draws: Mapping[str, np.ndarray], estimate: float, title: str) -> F
         axes.set_title(name, fontsize=10, loc="left")
     panels[0].legend(**_BESIDE)
     panels[-1].set_xlabel("accuracy")
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -448,12 +451,14 @@ def scatter(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, title: str) 
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel=x_name, ylabel=y_name)
     axes.legend(**_BESIDE)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
 def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Figure:
     """Violin plots: measure to (group to values). One panel per measure, one violin per group, with its n."""
+    import seaborn
+
     figure, panels = _new(3.1 * len(values), 3.2, title, 1, len(values))
     for axes, (measure, groups) in zip(panels, values.items(), strict=True):
         seaborn.violinplot(groups, palette=PALETTE[: len(groups)], saturation=1, cut=0, inner="quart", ax=axes)
@@ -461,7 +466,7 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
         axes.set_xticks(range(len(groups)), names)
         axes.set_ylabel(measure)
         axes.tick_params(axis="x", labelsize=8)
-    seaborn.despine(figure)
+    _hide_frame(figure)
     return figure
 
 
@@ -482,8 +487,16 @@ def _label_edges(panels: Sequence[Axes], rows: Sequence[str], columns: Sequence[
         axes.set_ylabel(name, fontsize=9)
 
 
+def _hide_frame(figure: Figure) -> None:
+    """Leave only the lines with ticks, at the left and below."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+
+
 def _grouped_bars(axes: Axes, table: pd.DataFrame, x: str, y: str) -> None:
     """Bars of a table (classes x groups): one colour per group. ``x``, ``y``: "class" and "value" or the reverse."""
+    import seaborn
+
     long = table.melt(var_name="group", ignore_index=False).reset_index(names="class")
     seaborn.barplot(long, x=x, y=y, hue="group", palette=PALETTE[: table.shape[1]], saturation=1, ax=axes)
     seaborn.move_legend(axes, title=None, **_BESIDE)

@@ -16,11 +16,10 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
@@ -32,9 +31,12 @@ from fer3d.training.batches import Clips, Location
 from fer3d.training.checkpoint import Checkpoint, state
 from fer3d.training.schedule import derive_seed, epochs
 
+if TYPE_CHECKING:  # see `devices`
+    from lightning_fabric import Fabric
+
 
 def fit(
-    fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint_file: Path, run_id: str
+    fabric: "Fabric", network: Network, clips: Clips, settings: TrainingSettings, checkpoint_file: Path, run_id: str
 ) -> pd.DataFrame:
     """As `loop.fit`, by ``settings.async_workers`` processes on the CPU.
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from fer3d.data.store import Store
 from fer3d.errors import InputError
+from fer3d.evaluation import metrics
 from fer3d.model.layers import fuse_batchnorm
 from fer3d.training import devices
 from fer3d.training.batches import Clips, batches, network_input, normalise_clips
@@ -59,8 +60,6 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
     Raises:
         InputError: a store of another size, or a label that the network has not learned.
     """
-    from fer3d.evaluation import metrics  # scikit-learn takes a second, which `own_video` need not wait for
-
     network, settings = model.network, model.training
     if store.settings.size != network.size:
         raise InputError(

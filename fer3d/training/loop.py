@@ -21,11 +21,11 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -38,9 +38,12 @@ from fer3d.training.batches import Clips, batches, network_input, normalise_clip
 from fer3d.training.checkpoint import Checkpoint, Log
 from fer3d.training.schedule import Epoch, derive_seed, epochs
 
+if TYPE_CHECKING:  # see `devices`
+    from lightning_fabric import Fabric
+
 
 def fit(
-    fabric: Fabric, network: Network, clips: Clips, settings: TrainingSettings, checkpoint_file: Path, run_id: str
+    fabric: "Fabric", network: Network, clips: Clips, settings: TrainingSettings, checkpoint_file: Path, run_id: str
 ) -> pd.DataFrame:
     """Train in place, from the checkpoint where there is one; returns the log, one row per epoch."""
     _check_shares(fabric, clips, settings)
@@ -66,7 +69,7 @@ class Trainer:
     """What every step of a training uses: network and optimiser, wrapped by Fabric, the clips and the settings."""
 
     def __init__(
-        self, fabric: Fabric, network: Network, sgd: torch.optim.SGD, clips: Clips, settings: TrainingSettings
+        self, fabric: "Fabric", network: Network, sgd: torch.optim.SGD, clips: Clips, settings: TrainingSettings
     ) -> None:
         self.fabric, self.network, self.clips, self.settings = fabric, network, clips, settings
         module = StreamLogits(network, settings.clip_norm)
@@ -187,7 +190,7 @@ def log_row(epoch: Epoch, totals: Tensor, started: float) -> dict[str, float]:
     }
 
 
-def _check_shares(fabric: Fabric, clips: Clips, settings: TrainingSettings) -> None:
+def _check_shares(fabric: "Fabric", clips: Clips, settings: TrainingSettings) -> None:
     smallest = min(len(batch) for batch in batches(np.arange(len(clips)), settings.batch_size))
     if smallest < fabric.world_size:
         raise InputError(

@@ -15,11 +15,10 @@ import contextlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from torch import distributed
 
 from fer3d import files, labels
@@ -36,6 +35,9 @@ from fer3d.training.run import CHECKPOINT, TrainedModel, begin, is_finished, rea
 from fer3d.training.schedule import derive_seed
 from fer3d.training.task import Task
 from fer3d.workers import processor_name
+
+if TYPE_CHECKING:  # see `devices`
+    from lightning_fabric import Fabric
 
 
 def train(
@@ -126,7 +128,7 @@ def _in_memory(settings: TrainingSettings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(fabric: Fabric, out: Path) -> Iterator[None]:
+def _locked(fabric: "Fabric", out: Path) -> Iterator[None]:
     """One training at a time in a folder: its first process holds the lock, and the others wait for that one."""
     with files.lock(out) if fabric.is_global_zero else contextlib.nullcontext():
         try:
@@ -139,7 +141,7 @@ def _locked(fabric: Fabric, out: Path) -> Iterator[None]:
             raise InputError("another process of this training died", hint) from error
 
 
-def _made_with(fabric: Fabric, settings: TrainingSettings, stores: Sequence[Store]) -> dict[str, Any]:
+def _made_with(fabric: "Fabric", settings: TrainingSettings, stores: Sequence[Store]) -> dict[str, Any]:
     """Libraries, machine and the clips' frame rate, for ``model.json``."""
     rates = pd.concat([store.manifest["frame_rate"] for store in stores]).dropna()
     return {

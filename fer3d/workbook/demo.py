@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fer3d import files
+from fer3d import files, program
 from fer3d.standins.people.expression import ExpressionStyle, animate, sample_apex
 from fer3d.standins.people.person import make_person, random_stream
 from fer3d.standins.picture.render import Renderer
@@ -20,12 +20,18 @@ _TIMES, _COURSE = (0.0, 0.7, 1.1, 2.1, 2.5, 3.2), (0, 0, 1, 1, 0, 0)
 def render_person(path: Path, emotion: str = "happiness", who: int = 0, progress: bool = False) -> Path:
     """Write a video of 3.2 s in which a person shows an emotion, holds it and returns to rest; returns its path.
 
+    Beside it a ``.json`` file says of what it was made. While that is the same, the video is left as it is.
+
     Args:
         path: an ``.avi`` file; 640 x 480 pixels, 30 frames a second.
         emotion: one of `labels.EMOTIONS`.
         who: the same number gives the same person and the same bytes.
         progress: whether to show a progress bar on a terminal.
     """
+    made_of, note = {"emotion": emotion, "who": who, "program": program.digest(__name__)}, path.with_suffix(".json")
+    if path.exists() and note.exists() and files.read_json(note) == made_of:
+        return path
+    note.unlink(missing_ok=True)
     rng, person = random_stream("demo", emotion, who), make_person("demo", who)
     lights = three_point_lights(rng, 0.75, 0.3, 0.25)
     scene = Scene(
@@ -47,4 +53,5 @@ def render_person(path: Path, emotion: str = "happiness", who: int = 0, progress
         whole = temporary.with_name(f"{temporary.name}.avi")  # OpenCV takes the container from the suffix
         write_video(whole, (renderer.frame(pose)[0] for pose in shown), FRAME_RATE)
         whole.replace(temporary)
+    files.write_json(note, made_of)
     return path

@@ -22,7 +22,6 @@ import cv2
 import ipywidgets as widgets
 import matplotlib
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from fer3d import labels
@@ -32,7 +31,6 @@ from fer3d.data.crop import Box
 from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store
 from fer3d.evaluation import canvas
-from fer3d.model import filters
 from fer3d.standins.people.expression import PROTOTYPES
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
@@ -138,8 +136,7 @@ def landmark_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explor
 
     def draw(frame: int, grid: int, distance: Distance, overlap: Overlap, window: int, slope: float) -> np.ndarray:
         t = frame - 1
-        one_frame = torch.from_numpy(np.ascontiguousarray(points[None, t : t + 1]))
-        weights = filters.landmark_filter(one_frame, size, grid, window, slope, distance, overlap)[0, 0, 0].numpy()
+        weights = _weights(points[t], size, grid, window, slope, distance, overlap)
         face = _enlarged(frames[t])
         kept = _enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
         panels = (
@@ -273,7 +270,7 @@ def action_units() -> Explorer:
     def draw(person: int, dots: bool, pitch: int, yaw: int, roll: int, light: int, **levels: float) -> np.ndarray:
         units = {unit: levels[f"AU{unit}"] for unit in UNITS}
         picture, points = render_face(person - 1, units, (pitch, yaw, roll), light, _SIDE)
-        weights = filters.landmark_filter(torch.from_numpy(points[None, None]), _SIDE, 38)[0, 0, 0].numpy()
+        weights = _weights(points, _SIDE, 38)
         active = [unit for unit in UNITS if units[unit]]
         shown = " + ".join(f"AU{unit}" for unit in active) + (f" {UNITS[active[0]]}" if len(active) == 1 else "")
         covered = "no face found" if np.isnan(points).any() else f"filter 38 x 38, {np.mean(weights > 0):.0%} covered"
@@ -313,6 +310,15 @@ without a face."""
 
 _SIDE = 400
 """Height of a panel in pixels."""
+
+
+def _weights(points: np.ndarray, *settings: Any) -> np.ndarray:
+    """The landmark filter (G, G) of one frame's landmarks (66, 2), with settings as `filters` takes them."""
+    import torch  # takes two seconds, and notebook 01 does without it
+
+    from fer3d.model.filters import landmark_filter
+
+    return landmark_filter(torch.from_numpy(np.array(points[None, None])), *settings)[0, 0, 0].numpy()
 
 
 def with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:

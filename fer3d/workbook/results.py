@@ -1,10 +1,10 @@
 """Where notebooks 05 and 06 find the predictions that they examine; they train nothing themselves.
 
-A source gives the result of one job, or None. `SOURCES` are tried in order, and the first that has any of the jobs
-gives them all, so that no table mixes two sources.
+The finished trainings of the run come first, then the shipped weights. The first source that has any of the jobs gives
+them all, so that no table mixes two sources.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from fer3d import config
 from fer3d.data import splits
+from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.training.inference import predict
@@ -50,24 +51,36 @@ def trained(job: Job, profile: str, run: Path) -> Result | None:
     return Result(metrics.read_predictions(folder), folder, f"trainings of the run {run.name}")
 
 
-def shipped(job: Job, profile: str, run: Path) -> Result | None:
-    """The shipped weights on the job's test clips. They have learned from rendered people that are in no database."""
+def shipped(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
+    """The shipped weights on the jobs' test clips. They have learned from rendered people that are in no database."""
     model = load_model(SHIPPED[0])
-    if job.model != model.network.settings.variant or config.profile(profile).clips.size != model.network.size:
-        return None
-    store = pipeline.store(job.database, profile)
+    if config.profile(profile).clips.size != model.network.size:
+        return {}
+    found = {}
+    suitable = [job for job in jobs if job.model == model.network.settings.variant]
+    for database in dict.fromkeys(job.database for job in suitable):
+        store = pipeline.store(database, profile)
+        known = np.isin(store.labels, model.network.classes)
+        tested = {job: _held_out(job, profile, store) & known for job in suitable if job.database == database}
+        rows = np.flatnonzero(np.any([*tested.values()], axis=0))  # all jobs' clips at once
+        if len(rows):
+            predictions = predict(model, store, rows)
+            for job, held_out in tested.items():
+                if held_out.any():
+                    own = predictions[held_out[rows]].reset_index(drop=True)
+                    found[job] = Result(own, SHIPPED[0], f"shipped weights {SHIPPED[0]!r}")
+    return found
+
+
+def _held_out(job: Job, profile: str, store: Store) -> np.ndarray:
+    """Which clips of the store the job tests on, (N,) bool."""
     if job.trained_on:  # the clips that count are those of the training in whose place this is
         learned = [pipeline.store(name, profile).manifest for name in job.trained_on]
         _, rows, _ = splits.cross_split(learned, store.manifest)
     else:
         folds = splits.number_of_folds(store.manifest, config.profile(profile).folds)
         _, rows = splits.fold_split(store.manifest, job.fold, folds)
-    known = rows[np.isin(store.labels[rows], model.network.classes)]
-    return Result(predict(model, store, known), SHIPPED[0], f"shipped weights {SHIPPED[0]!r}") if len(known) else None
-
-
-SOURCES: tuple[Callable[[Job, str, Path], Result | None], ...] = (trained, shipped)
-"""Where results are looked for, in this order."""
+    return np.isin(np.arange(len(store)), rows)
 
 
 def find(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
@@ -81,9 +94,8 @@ def find(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     Raises:
         InputError: no source has one of them.
     """
-    for source in SOURCES:
-        found = {job: result for job in jobs if (result := source(job, profile, run)) is not None}
-        if found:
-            return found
+    found = {job: result for job in jobs if (result := trained(job, profile, run)) is not None}
+    if found := found or shipped(jobs, profile, run):
+        return found
     names = ", ".join(dict.fromkeys(pipeline.title(job.database) for job in jobs))
     raise InputError(f"{run} holds no finished training on {names}", f"make tables PROFILE={profile} RUN={run.name}")

@@ -195,8 +195,9 @@ def test_a_figure_in_a_notebook_has_an_alternative_text_of_its_own_or_made_of_wh
 
 def test_numbers_in_cells_are_black_or_white_whichever_has_more_contrast():
     _, (axes,) = canvas.new(3, 3, "title")
-    canvas.cells(axes, np.array([[0.0, 0.55], [1.0, np.nan]]), canvas.SEQUENTIAL, vmin=0, vmax=1)
+    canvas.cells(axes, np.array([[0.0, 0.55], [1.0, np.nan]]), canvas.SEQUENTIAL, "{:.1f}", vmin=0, vmax=1)
     assert [text.get_color() for text in axes.texts] == ["white", "black", "black"]
+    assert [text.get_text() for text in axes.texts] == ["0.0", "0.6", "1.0"], "no number where there is none"
 
 
 def test_a_block_is_drawn_with_every_layer_its_channels_and_its_shortcut():

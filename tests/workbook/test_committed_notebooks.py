@@ -68,8 +68,23 @@ def test_cells_are_short_hold_no_class_cannot_block_papermill_and_assert_the_ide
     for cell in cells(path, "code"):
         assert not re.search(r"\binteract\(|\bwidgets\.Output\(", cell.source), cell.source
         assert len(cell.source.splitlines()) <= 20, cell.source
-        tree = ast.parse(cell.source.replace("%matplotlib inline\n", ""))
+        tree = ast.parse(cell.source)  # and no "%matplotlib inline", which would draw each figure a second time
         assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), cell.source
+
+
+@pytest.mark.parametrize(
+    ("modules", "slow"),
+    [
+        ("data.splits evaluation.plots workbook.explore workbook.pipeline", "torch sklearn scipy.stats"),
+        ("evaluation.plots training.train", "lightning_fabric sklearn scipy.stats"),
+    ],
+)
+def test_a_first_figure_waits_for_no_library_that_only_later_ones_need(modules: str, slow: str) -> None:
+    imports = "; ".join(f"import fer3d.{module}" for module in modules.split())
+    slow += " matplotlib.pyplot"  # which seaborn imports
+    program = f"import sys; {imports}; print([name for name in {slow.split()} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @each_notebook
