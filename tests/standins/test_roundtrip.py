@@ -3,6 +3,7 @@
 The renderer has its own tests; here a fast stub replaces it, except in the last test.
 """
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,17 @@ each_database = pytest.mark.parametrize("database", writer.LAYOUTS)
 
 
 class StubRenderer:
-    """Small grey frames without a face; their landmarks count the frames."""
+    """Small frames without a face, half of them in a grey of the pose; their landmarks count the frames."""
 
     def __init__(self, _person: Person, scene: Scene) -> None:
         self.scene, self.count = scene, 0
 
-    def frame(self, _pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    def frame(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         self.count += 1
         shape = (self.scene.height // 5, self.scene.width // 5, 3)
-        return np.full(shape, self.count % 256, np.uint8), np.full((68, 2), self.count, np.float32)
+        picture = np.full(shape, self.count % 256, np.uint8)
+        picture[:, : shape[1] // 2] = zlib.crc32(repr(pose).encode()) % 256
+        return picture, np.full((68, 2), self.count, np.float32)
 
 
 def write(database: str, out: Path, seed: int = 11) -> dict[str, Any]:
