@@ -7,10 +7,12 @@ other times follow from the laptop profile's and the numbers of people; the tiny
 estimates. The plan, the time left and a cluster's limits follow from them.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from fer3d import config, files
+from fer3d.errors import InputError
 from fer3d.workbook import models, pipeline
 from fer3d.workbook.pipeline import Job
 
@@ -80,9 +82,8 @@ def _training(job: Job, profile: str) -> float:
 
 def _clips(database: str, profile: str) -> float:
     """The clips of a prepared store, or about how many it will have."""
-    prepared = pipeline.store_folder(database, profile) / "prepared.json"
-    if prepared.is_file():
-        return float(files.read_json(prepared).get("clips", 0))
+    with contextlib.suppress(InputError, KeyError, TypeError, ValueError):  # none is there, or a damaged one: made anew
+        return float(files.read_json(pipeline.store_folder(database, profile) / "prepared.json")["clips"])
     settings = config.profile(profile).standins
     people = settings.subjects(database) if database in settings.names() else settings.ckplus
     return CLIPS.get(database, 1.0) * people * (1 if database == "ckplus" else settings.recordings)

@@ -97,7 +97,12 @@ def test_a_training_takes_as_long_as_its_clips_and_epochs(monkeypatch: pytest.Mo
     for name, clips in (("mmi", 0), ("ckplus", 0), ("fera", 0)):
         files.write_json(paths.store(name, "tables") / "prepared.json", {"clips": clips})
     empty = estimates.of_trainings(jobs, "tables")
-    files.write_json(paths.store("mmi", "tables") / "prepared.json", {"clips": 1000})
+    for damaged in ('{"clips": 10', "[]", "{}", '{"clips": null}', '{"clips": "many"}'):
+        for name in ("mmi", "ckplus", "fera"):
+            (paths.store(name, "tables") / "prepared.json").write_text(damaged)
+        assert estimates.of_trainings(jobs, "tables") == before, "a damaged store stops no plan: it is made anew"
+    for name, clips in (("mmi", 1000), ("ckplus", 0)):
+        files.write_json(paths.store(name, "tables") / "prepared.json", {"clips": clips})
     files.write_json(paths.store("fera", "tables") / "prepared.json", {"clips": 800})
     after = estimates.of_trainings(jobs, "tables")
     assert before["within"] > empty["within"] == empty["across"], "stand-ins have clips before they are prepared"
