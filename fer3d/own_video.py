@@ -279,9 +279,9 @@ def watch(
     wanted = int(options.person) if options.person.isdecimal() else None
     same = {"weights": weights.short, "note": NOTE}
     flawed = False
-    with contextlib.ExitStack() as beside:
-        try:
-            damaged = beside.enter_context(listening(recording.source)) if recording.kind == "video" else bool
+    beside = listening(recording.source) if recording.kind == "video" else contextlib.nullcontext(lambda: False)
+    try:
+        with beside as damaged:
             for step in tqdm(steps, recording.name, **bar):
                 flawed = flawed or any(math.isnan(each.start) for each in step.done if isinstance(each, Gap))
                 if step.frame is not None:
@@ -301,8 +301,8 @@ def watch(
                 ]
                 recording.took = time.monotonic() - began
                 yield step, [{"file": recording.name, **row, **same} for row in rows]
-        except VideoError as error:
-            raise _unreadable(error, recording.name) from error
+    except VideoError as error:
+        raise _unreadable(error, recording.name) from error
 
 
 def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[str, Any]:

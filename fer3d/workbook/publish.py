@@ -17,7 +17,7 @@ from fer3d import config, files, labels
 from fer3d.errors import InputError
 from fer3d.evaluation import hypotheses, metrics
 from fer3d.workbook import claims, models, pipeline, report
-from fer3d.workers import processor_name, processors
+from fer3d.workers import processor_name
 
 BEGIN, END = "<!-- results: made by fer3d publish -->", "<!-- end of results -->"
 """The README's lines round what is made."""
@@ -116,7 +116,6 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
         "run": run.name,
         "versions": {"fer3d": first["fer3d"], **first["made_with"]},
         "processor": first["made_with"].get("processor", processor_name()),
-        "cores": processors(),
         "seeds": seeds,
         "trainings": len(trained),
         "training_seconds": round(seconds),
@@ -134,8 +133,8 @@ def section(folder: Path) -> str:
     tested = pd.read_csv(folder / "hypotheses.csv") if _filled(folder / "hypotheses.csv") else pd.DataFrame()
     precision = about["versions"].get("precision", "fp32")
     trainings = "one training per fold"
-    if about.get("seeds", 1) > 1:
-        trainings = f"that with seed 0 of {about['seeds']} trainings per fold; the claims below count all of them"
+    if about["seeds"] > 1:
+        trainings += ", seed 0; the claims below say how many they count"
     lines = [
         f"**Synthetic data**, profile `{about['settings']['name']}`: {about['settings']['clips']['size']} x "
         f"{about['settings']['clips']['size']} pixels, {about['settings']['network']['width']:g} of the channels, "

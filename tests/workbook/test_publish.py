@@ -82,7 +82,7 @@ def test_the_readme_says_of_which_of_several_trainings_the_table_is(tmp_path: Pa
     report.write(run)
     publish.publish(run, tmp_path / "synthetic", readme)
     shown = publish.current(readme)
-    assert "that with seed 0 of 2 trainings per fold; the claims below count all of them" in shown
+    assert "one training per fold, seed 0; the claims below say how many they count" in shown
     assert "2 trainings each" in shown and "SEEDS=2" in shown
 
 

@@ -197,11 +197,16 @@ class _Known:
         for other, its_label, before in earlier:
             if other == part:
                 raise UnusableFile(f"the same recording as in line {before['line']}", row["path"], "one line for it")
-            if other.first < (part.last or math.inf) and part.first < (other.last or math.inf):
-                differs = "label" if label and its_label and label != its_label else ""
-                if differs := differs or ("subject" if row["subject"] != before["subject"] else ""):
-                    why = f"some of its frames have another {differs} in line {before['line']}"
-                    raise UnusableFile(why, row["path"], "parts that do not overlap")
+            if other.first >= (part.last or math.inf) or part.first >= (other.last or math.inf):
+                continue  # they share no frame
+            if label and its_label and label != its_label:
+                differs = "label"
+            elif row["subject"] != before["subject"]:
+                differs = "subject"
+            else:
+                continue
+            why = f"some of its frames have another {differs} in line {before['line']}"
+            raise UnusableFile(why, row["path"], "parts that do not overlap")
         earlier.append((part, label, row))
 
 
