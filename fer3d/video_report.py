@@ -9,6 +9,7 @@ there it is VP8 in WebM (``overlay.webm``), which browsers play, too: their VP9 
 
 import contextlib
 import itertools
+import math
 import os
 import statistics
 import sys
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 _LARGEST, _PANEL, _FOOT, _LINE = (854, 480), 224, 40, 17
 """Width and height of the picture in an overlay at most; width of the panel beside it, height of the text below, and
 of a line of text."""
-_MOST_RATE = 30.0
-"""Frames a second of an overlay at most."""
+_MOST_RATE = 15.0
+"""Frames a second of an overlay at most (and a tenth more): writing one takes as long as finding a face. Of a
+faster recording every second frame is shown, or every third."""
 _CODECS = (("avc1", ".mp4"), ("VP80", ".webm"))
 _INK, _FAINT, _BAR, _TOP, _MARK = (40, 40, 40), (130, 130, 130), (178, 114, 0), (0, 94, 213), (115, 158, 0)
 """Colours as OpenCV takes them: blue, green, red."""
@@ -86,13 +88,14 @@ class Overlay:
         if self._video is None:
             times = [seconds for _, seconds, _, _ in self._waiting]
             intervals = [after - before for before, after in itertools.pairwise(times) if after > before]
-            rate = min(_MOST_RATE, 1 / statistics.median(intervals)) if intervals else 1.0
-            self._video = _Video(self._folder, rate)
+            rate = 1 / statistics.median(intervals) if intervals else 1.0
+            self._video = _Video(self._folder, rate / max(1, math.ceil(rate / _MOST_RATE - 0.1)))
         number, seconds, people, small = self._waiting.popleft()
         while self._rows and self._rows[0]["last_frame"] < number - 1000:
             self._rows.popleft()
-        current = {row["person"]: row for row in self._rows if row["first_frame"] <= number <= row["last_frame"]}
-        self._video.write(seconds, _canvas(small, people, current, self._weights, seconds))
+        if self._video.wants(seconds):
+            current = {row["person"]: row for row in self._rows if row["first_frame"] <= number <= row["last_frame"]}
+            self._video.write(seconds, _canvas(small, people, current, self._weights, seconds))
 
 
 class _Video:
@@ -104,12 +107,16 @@ class _Video:
         self._temporary = folder
         self._writer: cv2.VideoWriter | None = None
 
+    def wants(self, seconds: float) -> bool:
+        """Whether a frame of that time is shown."""
+        return self._count <= seconds * self._rate + 1e-6
+
     def write(self, seconds: float, picture: np.ndarray) -> None:
         """The frame that is shown from that time on; (H, W, 3) RGB of one size."""
         if self._writer is None:
             self._writer = self._opened(picture.shape[1::-1])
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        while self._count <= seconds * self._rate + 1e-6:
+        while self.wants(seconds):
             self._writer.write(picture)
             self._count += 1
 

@@ -91,6 +91,15 @@ def test_missing_images_are_a_gap_that_no_window_spans(run: Path, tmp_path: Path
     assert table["reason"].tolist()[1:] == ["images 6 to 15 are missing", "seen for less than a window"]
 
 
+def test_a_broken_image_is_a_gap_and_reading_goes_on(run: Path, tmp_path: Path) -> None:
+    for number, picture in enumerate(scenes.walk(9)):
+        Image.fromarray(picture).save(tmp_path / f"frame{number}.png")
+    (tmp_path / "frame4.png").write_bytes((tmp_path / "frame4.png").read_bytes()[:500])
+    table = own_video.predict(tmp_path, run)
+    assert table["first_frame"].tolist() == [0, 4, 5] and table["label"].notna().tolist() == [True, False, True]
+    assert table["reason"][1].startswith("frame4.png: ")
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_lying_recording_is_set_upright(run: Path, tmp_path: Path, turns: int) -> None:
     lying = video(tmp_path / "lying.avi", [np.rot90(picture, turns).copy() for picture in scenes.walk(4)])

@@ -42,6 +42,7 @@ from fer3d.data.video import (
     View,
     frame_times,
     read_frames,
+    read_image,
     read_timed,
     upright,
 )
@@ -205,10 +206,8 @@ def _last_frames(sequence: Sequence, settings: ClipSettings) -> Iterator[TimedFr
     stride = max(1, round(settings.frame_step * rate)) if rate else 1
     first = (len(images) - 1) % stride
     start = max(first, len(images) - 1 - stride * (settings.num_frames - 1))
-    for item in read_timed(sequence.source, images[start::stride]):
-        if isinstance(item, TimedFrame):
-            number = start + stride * item.number
-            yield TimedFrame(number, number / rate if rate else math.nan, item.picture)
+    for number in range(start, len(images), stride):
+        yield TimedFrame(number, number / rate if rate else math.nan, read_image(images[number]))
 
 
 def _sampled(items: Iterable[TimedFrame | Flaw], step: float) -> Iterator[TimedFrame | Flaw]:

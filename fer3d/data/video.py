@@ -222,14 +222,10 @@ def read_timed(
         frame_rate: of ``images``, in frames per second, where it is known. A video has time stamps.
 
     Raises:
-        VideoError: no frame at all, or an image that cannot be read.
+        VideoError: no frame at all.
     """
     if images:
-        holes = missing_images(images)
-        for number, image in enumerate(images[start:], start):
-            if number in holes and number > start:
-                yield Flaw(number, holes[number])
-            yield TimedFrame(number, number / frame_rate if frame_rate else float("nan"), read_image(image))
+        yield from _images(images, start, frame_rate)
     elif source.is_dir():
         raise VideoError("no images", source.name)
     else:
@@ -237,6 +233,28 @@ def read_timed(
             if start:
                 capture.set(cv2.CAP_PROP_POS_FRAMES, start)
             yield from _decoded(source, capture, start)
+
+
+def _images(images: Sequence[Path], start: int, frame_rate: float | None) -> Iterator[TimedFrame | Flaw]:
+    """The images from ``start`` on; one that is missing or can't be read is a flaw, if any can be read."""
+    holes = missing_images(images)
+    lost: list[Flaw] = []
+    errors: list[VideoError] = []
+    for number, image in enumerate(images[start:], start):
+        if number in holes and number > start:
+            lost.append(Flaw(number, holes[number]))
+        try:
+            picture = read_image(image)
+        except VideoError as error:
+            errors.append(error)
+            lost.append(Flaw(number, str(error)))
+            continue
+        yield from lost
+        lost = []
+        yield TimedFrame(number, number / frame_rate if frame_rate else math.nan, picture)
+    if errors and len(errors) == len(images) - start:
+        raise errors[0]
+    yield from lost
 
 
 def missing_images(images: Sequence[Path]) -> dict[int, str]:

@@ -133,6 +133,18 @@ def test_images_that_are_missing_are_a_hole(numbers: list[int], missing: dict[in
     assert video.missing_images(named) == {}, "not all have a number"
 
 
+def test_images_that_cannot_be_read_are_a_hole_unless_all_are(tmp_path: Path) -> None:
+    paths = [write_image(tmp_path / f"{number}.png") for number in range(5)]
+    whole = paths[2].read_bytes()
+    for number, content in ((0, b"text"), (2, whole[: len(whole) // 2]), (4, b"")):
+        paths[number].write_bytes(content)
+    items = list(read_timed(tmp_path, paths, frame_rate=10))
+    told = [item.first_frame if isinstance(item, Flaw) else (item.number, item.seconds) for item in items]
+    assert told == [0, (1, 0.1), 2, (3, pytest.approx(0.3)), 4]
+    with pytest.raises(VideoError, match=r"0\.png: a text file"):
+        list(read_timed(tmp_path, paths[::2]))
+
+
 def y4m(path: Path, frames: int = 4, aspect: str = "1:1", rate: str = "25:1") -> Path:
     """An uncompressed video of 64 x 48 pixels of that aspect ratio."""
     header = f"YUV4MPEG2 W64 H48 F{rate} Ip A{aspect} C420jpeg\n".encode()
