@@ -65,10 +65,10 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool =
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # takes a second, which only this needs
 
     subjects = subjects_of(manifest)
-    if not 2 <= folds <= subjects.nunique():
-        raise InputError(
-            f"{folds} folds cannot be made of {subjects.nunique()} subjects: expected 2 or more, and a subject for each"
-        )
+    if (most := subjects.nunique()) < 2:
+        raise InputError("all clips are of one subject: folds need two or more")
+    if not 2 <= folds <= most:
+        raise InputError(f"{folds} folds of {most} subjects: expected 2 to {most}, so that each fold has a subject")
     fold = np.full(len(manifest), -1)
     classes = manifest["label"].astype(str)
     # Where no class has a clip for each fold, there is nothing to balance but the number of clips.
@@ -79,7 +79,7 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool =
         parts = list(kind(folds, shuffle=True, random_state=seed).split(manifest, classes, subjects))
     for number, (_, test) in enumerate(parts):
         if not len(test):
-            raise InputError(f"{folds} folds cannot be made of so few subjects: fold {number} would be empty")
+            raise InputError(f"{folds} folds of {most} subjects: fold {number} would be empty")
         fold[test] = number
     return fold
 

@@ -63,6 +63,12 @@ def test_a_line_is_a_recording_or_a_part_of_one(tmp_path: Path) -> None:
     assert skipped == {}
 
 
+def test_a_line_that_names_the_separator_is_passed_over(table: Table) -> None:
+    root = table("path;label;subject", "a.avi;joy;anna", "a.avi;glee;anna", columns="sep=;")
+    sequences, _ = read("table", root)
+    assert [s.subject for s in sequences.values()] == ["anna"] and "line 4" in str(left_out(root))
+
+
 @pytest.mark.parametrize("words", ["joy,HAPPY,Happiness", "Angry,anger,ANGER", "sad,sadness,Sad", "calm,CALM,Calm"])
 def test_labels_are_mapped_by_name(words: str, table: Table) -> None:
     parts = [f"a.avi,{word},anna,{k}" for k, word in enumerate(words.split(","))]

@@ -55,9 +55,11 @@ def test_a_class_may_be_missing_from_a_fold():
     assert len(splits.fold_split(table, int(splits.fold_of(table, 3)[0]), 3)[1])
 
 
-@pytest.mark.parametrize(("subjects", "folds"), [(4, 5), (4, 1), (1, 2)])
-def test_too_few_subjects_for_the_folds(subjects, folds):
-    with pytest.raises(InputError, match="folds"):
+@pytest.mark.parametrize(
+    ("subjects", "folds", "told"), [(4, 5, "expected 2 to 4"), (4, 1, "expected 2 to 4"), (1, 2, "of one subject")]
+)
+def test_too_few_subjects_for_the_folds(subjects, folds, told):
+    with pytest.raises(InputError, match=told):
         splits.fold_of(manifest(subjects=subjects), folds)
 
 

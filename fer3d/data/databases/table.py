@@ -281,7 +281,10 @@ def _rows(release: Release) -> Iterator[dict[str, str]]:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         delimiter = max(",;\t", key=(text.splitlines() or [""])[0].count)
         table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = [column.strip().lower() for column in next(table, [])]
+        first = next(table, [])
+        if first == ["sep=", ""]:  # by which spreadsheet programs name the separator, in front of the columns
+            first = next(table, [])
+        columns = [column.strip().lower() for column in first]
         if not set(_REQUIRED) <= set(columns) <= _COLUMNS or len(columns) != len(set(columns)):
             raise ValueError(f"its columns are {', '.join(map(printable, columns))}")
         spelt: dict[str, str] = {}
