@@ -104,7 +104,8 @@ $(VENV)/.base: constraints.txt
 		{ echo "$(PYTHON) has no venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@df -Pk . | awk 'NR == 2 && $$4 < $(NEED_GB) * 1048576 { \
 		print "the installation needs $(NEED_GB) GB, free here: " int($$4 / 1048576) " GB; free some space or set NEED_GB"; exit 1 }'
-	@echo "== 1 of 3: virtual environment in $(VENV)" && $(PYTHON) -m venv $(VENV)
+	@echo "== 1 of 3: virtual environment in $(VENV)" && \
+		$(PYTHON) -m venv $$($(BIN)/python -c '' 2>/dev/null || echo --clear) $(VENV)
 	@echo "== 2 of 3: torch (the largest download)" && $(PIP) torch
 	@touch $@
 

@@ -133,6 +133,17 @@ def test_a_virtual_environment_whose_python_is_gone_is_one_clear_line(bare: Path
     assert done.returncode != 0 and "try make clean" in done.stdout
 
 
+def test_such_an_environment_is_made_anew_where_its_installation_never_ended(bare: Path) -> None:
+    (bare / ".venv" / "bin").mkdir(parents=True)
+    (bare / ".venv" / "bin" / "python").symlink_to("/nonexistent/python3")
+    (bare / "python").write_text('#!/bin/sh\n[ "$1" = -c ] || { echo "$@"; exit 1; }\n')
+    (bare / "python").chmod(0o755)
+    done = subprocess.run(
+        ["make", "usable", f"PYTHON={bare / 'python'}"], cwd=bare, capture_output=True, text=True, check=False
+    )
+    assert "-m venv --clear .venv" in done.stdout
+
+
 @pytest.mark.parametrize(("asked", "message"), [("", "no browser found (chromium,"), ("/none", "CHROMIUM=/none is no")])
 def test_a_missing_browser_is_one_clear_line(asked: str, message: str) -> None:
     done = subprocess.run(
