@@ -39,7 +39,7 @@ def broken(pictures: Sequence[np.ndarray], faces: Sequence[Face]) -> tuple[int, 
     """
     whole, patches = zip(*map(_thumbnails, pictures, faces), strict=True)
     for i, (one, other) in enumerate(itertools.pairwise(faces), start=1):
-        shift = np.hypot(one.box.x - other.box.x, one.box.y - other.box.y) / max(one.box.side, other.box.side)
+        shift = one.box.distance(other.box) / max(one.box.side, other.box.side)
         sides = sorted((one.box.side, other.box.side))
         if shift > JUMP or sides[1] / sides[0] > GROWTH:
             return i, "the face jumps, a scene cut or another person"

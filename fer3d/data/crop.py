@@ -36,6 +36,10 @@ class Box:
         offsets = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
         return offsets @ rotation(self.angle) + (self.x, self.y)
 
+    def distance(self, other: "Box") -> float:
+        """Between the centres, in pixels."""
+        return math.hypot(self.x - other.x, self.y - other.y)
+
 
 def crop_box(landmarks: np.ndarray, settings: ClipSettings) -> Box:
     """The square to cut out: round the landmarks (..., 66, 2) of one frame or of all frames of a clip, with margin.

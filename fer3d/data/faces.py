@@ -232,7 +232,7 @@ class Search:
         near = last.box if last else None
 
         def is_near(face: Face) -> bool:
-            return near is None or _distance(face.box, near) < near.side
+            return near is None or face.box.distance(near) < near.side
 
         def enough(faces: list[Face]) -> bool:
             return any(map(is_near, faces))
@@ -275,19 +275,19 @@ def search(
         boxes = list(candidates(grey, settings.min_face * _SEARCH_MARGIN))
         boxes = sorted(boxes, key=lambda box: -_prominence(box, grey.shape))[:CANDIDATES]
         if near is not None:
-            boxes.sort(key=lambda box: _distance(box, near))
+            boxes.sort(key=lambda box: box.distance(near))
         faces: list[Face] = []
         others: list[Box] = []
         for box in boxes:
             seen = [*known, *(face.box for face in faces), *others]
-            if _is_among(box, seen):
+            if is_among(box, seen):
                 continue
             if enough(faces):
                 verified = _verify(grey, box)
-                others += [verified[0]] if verified and not _is_among(verified[0], seen) else []
-            elif (face := _fit(grey, box)) and not _is_among(face.box, seen):
+                others += [verified[0]] if verified and not is_among(verified[0], seen) else []
+            elif (face := _fit(grey, box)) and not is_among(face.box, seen):
                 faces.append(face)
-        if faces or others or any(_is_among(box, known) for box in boxes):
+        if faces or others or any(is_among(box, known) for box in boxes):
             number = len(known) + len(faces) + len(others)
             return [dataclasses.replace(face, n_faces=number) for face in faces], others
     return [], []
@@ -303,7 +303,7 @@ def count_faces(grey: np.ndarray, settings: ClipSettings) -> int:
     seen: list[Box] = []
     for box in list(_detectors(settings, quick=True)[0](grey, settings.min_face * _SEARCH_MARGIN))[: 2 * CANDIDATES]:
         verified = _verify(grey, box)
-        if verified and not _is_among(verified[0], seen):
+        if verified and not is_among(verified[0], seen):
             seen.append(verified[0])
     return len(seen)
 
@@ -467,7 +467,7 @@ def _landmarks(picture: np.ndarray, up: int = 0) -> np.ndarray:
 def _prominence(box: Box, shape: tuple[int, ...]) -> float:
     """How large and central a box is in a frame of that shape."""
     middle = Box((shape[1] - 1) / 2, (shape[0] - 1) / 2, 0)
-    return box.side * (1 - _distance(box, middle) / math.hypot(middle.x, middle.y))
+    return box.side * (1 - box.distance(middle) / math.hypot(middle.x, middle.y))
 
 
 def _haar_boxes(grey: np.ndarray, smallest: float, tilt: float, quick: bool) -> Iterator[Box]:
@@ -514,17 +514,12 @@ def _reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
 def _difference(one: Box, other: Box) -> float:
     """The largest of shift, growth and rotation between two boxes: shares of the other's side, radians."""
     growth = abs(one.side - other.side)
-    return max(_distance(one, other) / other.side, growth / other.side, abs(one.angle - other.angle))
+    return max(one.distance(other) / other.side, growth / other.side, abs(one.angle - other.angle))
 
 
-def _is_among(box: Box, others: Iterable[Box]) -> bool:
+def is_among(box: Box, others: Iterable[Box]) -> bool:
     """Whether one of the others is of the same face."""
-    return any(_distance(box, other) <= min(box.side, other.side) / 2 for other in others)
-
-
-def _distance(one: Box, other: Box) -> float:
-    """Between the centres of two boxes, in pixels."""
-    return math.hypot(one.x - other.x, one.y - other.y)
+    return any(box.distance(other) <= min(box.side, other.side) / 2 for other in others)
 
 
 @functools.cache

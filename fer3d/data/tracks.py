@@ -30,7 +30,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.clips import pad_to_length
 from fer3d.data.continuity import FACE, SUDDEN
 from fer3d.data.crop import Box, crop_box, crop_face, cut_out
-from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, count_faces, predictor_box, refit
+from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, count_faces, is_among, predictor_box, refit
 from fer3d.data.video import Flaw, TimedFrame
 
 PEOPLE = 6
@@ -188,8 +188,7 @@ class Tracker:
         """Whether a face is large enough, which is noted, and not followed already."""
         small = face.box.side < self._settings.min_face
         self.too_small |= small
-        others = (track.face.box for track in self._seen.values())
-        return not small and all(_distance(face.box, box) >= min(face.box.side, box.side) / 2 for box in others)
+        return not small and not is_among(face.box, (track.face.box for track in self._seen.values()))
 
 
 @dataclass
@@ -213,7 +212,7 @@ class _Track:
     def is_near(self, face: Face, patch: np.ndarray) -> bool:
         """Whether a face found later may be this person's."""
         sides = sorted((face.box.side, self.face.box.side))
-        near = _distance(face.box, self.face.box) < sides[1] and sides[1] < 1.5 * sides[0]
+        near = face.box.distance(self.face.box) < sides[1] and sides[1] < 1.5 * sides[0]
         return near and _change(self.patch, patch) < 2 * FACE
 
 
@@ -371,7 +370,3 @@ def _patch(grey: np.ndarray, face: Face) -> np.ndarray:
 def _change(one: np.ndarray, other: np.ndarray) -> float:
     """One minus the correlation of two faces' pictures."""
     return float(1 - (one * other).mean())
-
-
-def _distance(one: Box, other: Box) -> float:
-    return math.hypot(one.x - other.x, one.y - other.y)
