@@ -17,6 +17,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # whose parts are loaded where they are used: a prediction needs none
 
 LEVEL = 0.95
 
@@ -101,6 +102,4 @@ def _mean_of_means(sums: np.ndarray, clips: np.ndarray) -> np.ndarray:
 
 
 def _quantile(freedom: float) -> float:
-    from scipy.special import stdtrit  # takes 0.2 s, which a prediction need not wait for
-
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))  # scipy.stats.t.ppf, whose import takes a second
+    return float(scipy.special.stdtrit(freedom, (1 + LEVEL) / 2))  # scipy.stats.t.ppf, whose import takes a second

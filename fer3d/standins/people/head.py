@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator, RBFInterpolator
+import scipy  # whose parts are loaded where they are used: a program that renders nobody needs none
 
 from fer3d.data.landmarks import MIRROR_68
 
@@ -89,7 +89,7 @@ _JAW_ROW = 9
 def smooth_head() -> np.ndarray:
     """(ROWS, COLS, 3) the head without features, interpolated between its cross-sections."""
     knots = np.concatenate([[0], np.cumsum(np.maximum(np.hypot(*np.diff(_LEVELS[:, [0, 3]], axis=0).T), 8))])
-    level = PchipInterpolator(knots, _LEVELS)(_row_positions(knots))
+    level = scipy.interpolate.PchipInterpolator(knots, _LEVELS)(_row_positions(knots))
     return _cross_sections(level, bearings()[None])
 
 
@@ -233,7 +233,7 @@ def respace_outline(outline: np.ndarray) -> np.ndarray:
     spaced = outline.copy()
     for half in (slice(0, 9), slice(8, 17)):
         here, there = _cumulative_lengths(outline[half]), _cumulative_lengths(average[half])
-        spaced[half] = PchipInterpolator(here / here[-1], outline[half])(there / there[-1])
+        spaced[half] = scipy.interpolate.PchipInterpolator(here / here[-1], outline[half])(there / there[-1])
     return spaced
 
 
@@ -256,7 +256,7 @@ def influence() -> np.ndarray:
     fixed = np.concatenate([np.stack([rows.ravel(), cols.ravel()], 1), back])
     at = np.concatenate([sample(grid, moving), sample(grid, fixed)])
     target = np.eye(len(at))[:, : len(moving)]
-    spline = RBFInterpolator(at, target, kernel="thin_plate_spline", degree=1)
+    spline = scipy.interpolate.RBFInterpolator(at, target, kernel="thin_plate_spline", degree=1)
     vertices = spline(grid.reshape(-1, 3))
     landmarks = sample(vertices.reshape(ROWS, COLS, -1), every[:68])
     return np.ascontiguousarray(np.concatenate([vertices, landmarks]).T, dtype=np.float32)
