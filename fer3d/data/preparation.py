@@ -1,9 +1,9 @@
 """A release made into a prepared store: faces found, clips cut, all of it on disk.
 
-Everything left out is listed in ``rejected.csv`` with its reason; a sequence with an image
-that cannot be read is left out whole. Nothing grows with the database but the list of its
-sequences and the store on disk. Each sequence is a part of its own (`write_in_parts`), so that a
-call that is made again repeats no finished sequence.
+Everything left out is listed in ``rejected.csv`` with its reason. An image that cannot be read is a hole in its
+sequence; a CK+ sequence is left out whole. Nothing grows with the database but the list of its sequences and the store
+on disk. Each sequence is a part of its own (`write_in_parts`), so that a call that is made again repeats no finished
+sequence.
 """
 
 import dataclasses
