@@ -168,7 +168,7 @@ def test_cross_database(tmp_path):
         (lambda s, o: train([s], o, PROFILE, fold=3), "fold 3"),
         (lambda s, o: train([s], o, PROFILE, test=s), "other databases"),
         (lambda s, o: train([s, s], o, PROFILE, test=moving_dots("ckplus")), "given twice"),
-        (lambda s, o: train([moving_dots(subjects=1)], o, PROFILE), "1 subjects"),
+        (lambda s, o: train([moving_dots(subjects=1)], o, PROFILE), "all clips are of one subject"),
         (lambda s, o: train([s], o, dataclasses.replace(PROFILE, published_folds=True)), "no published folds"),
         (lambda s, o: train([moving_dots(names=("relief", "fear"))], o, PROFILE), "relief"),
         (lambda s, o: train([s], o, with_training(epochs=0)), "epochs = 0"),
