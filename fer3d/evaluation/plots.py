@@ -295,12 +295,26 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
     return figure
 
 
+MOST_WINDOWS = 500
+"""Windows that are drawn beside each other in a timeline."""
+
+
+def _pooled(windows: pd.DataFrame, seconds: float) -> pd.DataFrame:
+    """The windows of a person, or the means of those whose middles lie in one of `MOST_WINDOWS` parts of the time."""
+    if len(windows) <= MOST_WINDOWS:
+        return windows
+    part = (windows["start"] + windows["end"]) / 2 // (seconds / MOST_WINDOWS)
+    parts = windows.groupby(part)
+    return parts.mean(numeric_only=True).assign(start=parts["start"].min(), end=parts["end"].max())
+
+
 def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds: float, title: str) -> Figure:
     """Probabilities over the time of a recording, one panel a person.
 
     Args:
         people: for each panel's title a table with ``start`` and ``end`` of each window in seconds and its
-            ``p_<emotion>``. Where no window is, the panel is grey.
+            ``p_<emotion>``. Where no window is, the panel is grey. Of many windows (`MOST_WINDOWS`) the mean of
+            neighbours is drawn; where windows overlap, the later one.
         classes: the rows, from top to bottom.
         seconds: length of the recording.
         title: of the figure.
@@ -310,12 +324,17 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
     seconds = max(seconds, 0.01)  # a still image takes no time
     for axes, (name, windows) in zip(panels, people.items(), strict=False):
         axes.set_title(name, fontsize=10, loc="left")
-        probabilities = windows[[f"p_{each}" for each in classes]].to_numpy()
-        for values, (start, end) in zip(probabilities, windows[["start", "end"]].to_numpy(), strict=True):
-            seen = max(end, start + seconds / 500)
-            place = (start, seen, len(classes) - 0.5, -0.5)
-            axes.imshow(values[:, None], cmap=SEQUENTIAL, vmin=0, vmax=1, extent=place, aspect="auto")
-            axes.plot((start + seen) / 2, values.argmax(), ".", color="black", mec="white", mew=0.6, ms=7)
+        shown = _pooled(windows, seconds)
+        probabilities = shown[[f"p_{each}" for each in classes]].to_numpy()
+        start = shown["start"].to_numpy()
+        end = np.maximum(shown["end"].to_numpy(), start + seconds / MOST_WINDOWS)
+        edges = np.unique(np.concatenate([start, end, [0.0, seconds]]))  # at least one cell where nobody is seen
+        colours = np.full((len(classes), len(edges) - 1), np.nan)
+        for values, first, behind in zip(probabilities, *np.searchsorted(edges, (start, end)), strict=True):
+            colours[:, first:behind] = values[:, None]
+        rows = np.arange(len(classes) + 1) - 0.5
+        axes.pcolormesh(edges, rows, colours, cmap=SEQUENTIAL, vmin=0, vmax=1, rasterized=True)
+        axes.plot((start + end) / 2, probabilities.argmax(1), ".", color="black", mec="white", mew=0.6, ms=7)
     for axes in panels:
         axes.set_facecolor("0.85")
         axes.set(xlim=(0, seconds), ylim=(len(classes) - 0.5, -0.5))

@@ -185,6 +185,32 @@ def test_a_name_with_dollars_is_drawn_as_it_is(name: str, tmp_path: Path) -> Non
     assert figure.get_suptitle() == name
 
 
+def windows(number: int) -> pd.DataFrame:
+    """Windows of half a second, one after the other with a pause in the middle; each is sure, every third of b."""
+    start = 0.5 * (np.arange(number) + number * (np.arange(number) >= number // 2))
+    sure = (np.arange(number) % 3 == 0).astype(float)
+    return pd.DataFrame({"start": start, "end": start + 0.5, "p_a": 1 - sure, "p_b": sure})
+
+
+def test_a_timeline_shows_each_window_and_where_none_is() -> None:
+    axes = plots.timeline({"person 1": windows(6)}, ("a", "b"), 6.0, "").axes[0]
+    (mesh,), (dots,) = axes.collections, axes.lines
+    colours = np.ma.filled(mesh.get_array().astype(float), np.nan)
+    assert np.array_equal(colours[1], [1, 0, 0, np.nan, 1, 0, 0], equal_nan=True)
+    assert dots.get_xdata().tolist() == [0.25, 0.75, 1.25, 4.75, 5.25, 5.75]
+    assert dots.get_ydata().tolist() == [1, 0, 0, 1, 0, 0]
+
+
+def test_a_long_timeline_shows_means_and_no_more_than_can_be_seen() -> None:
+    axes = plots.timeline({"person 1": windows(6000)}, ("a", "b"), 6000.0, "").axes[0]
+    (mesh,), (dots,) = axes.collections, axes.lines
+    colours = np.ma.filled(mesh.get_array().astype(float), np.nan)
+    assert len(dots.get_xdata()) <= plots.MOST_WINDOWS and colours.shape[1] <= 2 * plots.MOST_WINDOWS + 2
+    assert np.nanmin(colours[1]) > 0.25 and np.nanmax(colours[1]) < 0.42, "a third of each part"
+    widths = np.diff(mesh.get_coordinates()[0, :, 0])
+    assert widths[np.isnan(colours[1])].sum() == pytest.approx(3000, abs=24)
+
+
 def test_a_figure_in_a_notebook_has_an_alternative_text_of_its_own_or_made_of_what_it_shows():
     figure = plots.maps({"stem": np.zeros((2, 2)), "head": np.ones((2, 2))}, "CK+, n = 3", "weight")
     data, metadata = figure._repr_mimebundle_()
