@@ -53,7 +53,7 @@ class Overlay:
 
     def __init__(self, folder: Path, weights: Weights) -> None:
         self._folder, self._weights = folder, weights
-        self._waiting: deque[tuple[int, float, dict[int, Face], np.ndarray]] = deque()
+        self._waiting: deque[tuple[int, float, dict[int, Face], np.ndarray, float]] = deque()
         self._rows: deque[Row] = deque()
         self._video: _Video | None = None
 
@@ -78,22 +78,22 @@ class Overlay:
             picture = step.frame.picture
             scale = min(1.0, _LARGEST[0] / picture.shape[1], _LARGEST[1] / picture.shape[0])
             small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            _draw_faces(small, step.people, scale)
-            self._waiting.append((step.frame.number, step.frame.seconds, step.people, small))
+            self._waiting.append((step.frame.number, step.frame.seconds, step.people, small, scale))
         enough = step.frame is None or len(self._waiting) > 10  # from which the frame rate is measured
         while self._waiting and self._waiting[0][0] < step.pending and (self._video or enough):
             self._write()
 
     def _write(self) -> None:
         if self._video is None:
-            times = [seconds for _, seconds, _, _ in self._waiting]
+            times = [seconds for _, seconds, *_ in self._waiting]
             intervals = [after - before for before, after in itertools.pairwise(times) if after > before]
             rate = 1 / statistics.median(intervals) if intervals else 1.0
             self._video = _Video(self._folder, rate / max(1, math.ceil(rate / _MOST_RATE - 0.1)))
-        number, seconds, people, small = self._waiting.popleft()
+        number, seconds, people, small, scale = self._waiting.popleft()
         while self._rows and self._rows[0]["last_frame"] < number - 1000:
             self._rows.popleft()
         if self._video.wants(seconds):
+            _draw_faces(small, people, scale)
             current = {row["person"]: row for row in self._rows if row["first_frame"] <= number <= row["last_frame"]}
             self._video.write(seconds, _canvas(small, people, current, self._weights, seconds))
 
