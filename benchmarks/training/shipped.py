@@ -3,23 +3,28 @@
     fer3d pretrain --out RUN --recipe joint --people 305 --epochs 53 --set pretraining.recordings=6 \
         --set pretraining.batch_size=128 --set pretraining.lr=0.1 --set network.shape_stream=true \
         --set training.weight_decay=0.0005 --set training.landmark_noise=0.03 --set training.rotation=10.0
-    python -m benchmarks.training.shipped [RUN] [--second DIR] [--out fer3d/weights/synthetic]
+    python -m benchmarks.training.landmark_streams STREAMS
+    python -m benchmarks.training.shipped [RUN --streams STREAMS] [--second DIR] [--out fer3d/weights/synthetic]
 
-Without RUN it measures the weights that are shipped, on the second rendering alone. With RUN it also measures each
-stream on RUN's held-out rendered people, by kind of window; with ``--out`` it writes the copy that is shipped.
-The held-out people's logits are kept as ``RUN/streams.npz``, by which the streams were weighed.
+Without RUN it measures the weights that are shipped, on the second rendering alone. With RUN and STREAMS it puts the
+landmark streams in the place of RUN's own, and also measures each stream on RUN's held-out rendered people, by kind of
+window; with ``--out`` it writes the result, which is what is shipped.
 """
 
 import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
+from benchmarks.training import landmark_streams
 from fer3d import files, labels
+from fer3d.config import PretrainingSettings
 from fer3d.data.store import Store, open_store
 from fer3d.evaluation import metrics
 from fer3d.evaluation.intervals import difference_interval, rate_interval
@@ -28,6 +33,8 @@ from fer3d.standins import rendered_store, second_rendering
 from fer3d.training.batches import Clips, batches, normalise_clips
 from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics
 
+CROWD = PretrainingSettings(people=305, recordings=6)
+"""Of RUN."""
 STREAM_WEIGHTS = {"appearance_weight": 0.25, "shape_weight": 0.8}
 """Of the pictures and of the landmarks' places, beside 1 for the landmarks' motion. They play no part in training.
 Chosen by RUN's held-out people (61 to 64 % from 0.2 to 0.4 and from 0.6 to 1) and the second rendering of seed 100."""
@@ -43,15 +50,18 @@ WAYS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", default="synthetic", help="folder of the finished fer3d pretrain")
+    parser.add_argument("--streams", type=Path, help="what benchmarks.training.landmark_streams wrote")
     parser.add_argument("--second", type=Path, help="second rendering, seed 0; rendered if it is not there")
     parser.add_argument("--out", type=Path, help="folder of the copy")
     chosen = parser.parse_args()
     model = load_model(chosen.run)
-    if Path(chosen.run).is_dir():
-        held_out = _held_out(Path(chosen.run), model)
-        print("held-out rendered people\n" + _table(held_out, model.network.classes, by_window=True).to_string())
+    if chosen.streams:
+        learned, about = weights.read(chosen.streams, landmark_streams.WRITTEN_BY)
+        model.network.load_state_dict({**model.network.state_dict(), **learned})
+        clips = held_out(Path(chosen.run), model)
+        print("held-out rendered people\n" + _table(clips, model.network.classes, by_window=True).to_string())
         if chosen.out:
-            ship(Path(chosen.run), chosen.out, held_out)
+            ship(Path(chosen.run), chosen.out, model, about, clips)
     with tempfile.TemporaryDirectory() as folder:
         store = chosen.second or Path(folder) / "second"
         second_rendering.write(store, model.clips)
@@ -68,21 +78,18 @@ def stream_logits(model: TrainedModel, store: Store, rows: np.ndarray) -> np.nda
     return np.concatenate(found, axis=1)
 
 
-def _held_out(run: Path, model: TrainedModel) -> dict[str, np.ndarray]:
-    """``logits`` (S, N, K) of a run's test clips, their ``labels`` and names (``clips``)."""
-    kept = run / "streams.npz"
-    if not kept.exists():
-        store = open_store(run / rendered_store.DATABASE)
-        rows = np.flatnonzero(store.manifest["clip"].isin(metrics.read_predictions(run)["clip"]))
-        named = store.manifest.iloc[rows]
-        np.savez_compressed(
-            kept,
-            logits=stream_logits(model, store, rows),
-            labels=named["label"].to_numpy(str),
-            clips=named["clip"].to_numpy(str),
-        )
-    with np.load(kept) as read:
-        return dict(read)
+def held_out(run: Path, model: TrainedModel) -> dict[str, np.ndarray]:
+    """``logits`` (S, N, K) of a run's test clips, their ``labels``, names (``clips``) and ``subjects``."""
+    tested = metrics.read_predictions(run)
+    found = []
+    for subject in tqdm(tested["subject"].unique(), "held-out people"):
+        _, arrays = rendered_store.record_person(CROWD, model.clips, int(subject.removeprefix("P")))
+        frames, landmarks = (torch.from_numpy(arrays[name]) for name in ("frames", "landmarks"))
+        pictures = normalise_clips(frames, model.training.clip_norm)
+        with torch.no_grad():
+            found.append(model.network.stream_logits(pictures, landmarks).numpy())
+    columns = {"labels": "label", "clips": "clip", "subjects": "subject"}
+    return {"logits": np.concatenate(found, axis=1)} | {new: tested[old].to_numpy(str) for new, old in columns.items()}
 
 
 def _combined(logits: np.ndarray, way: tuple[float, ...]) -> np.ndarray:
@@ -91,7 +98,7 @@ def _combined(logits: np.ndarray, way: tuple[float, ...]) -> np.ndarray:
 
 def _table(clips: dict[str, np.ndarray], classes: tuple[str, ...], by_window: bool = False) -> pd.DataFrame:
     """Accuracy in % of each way to combine the streams, with its interval over people."""
-    subjects = np.array([name[:5] for name in clips["clips"]]) if "subjects" not in clips else clips["subjects"]
+    subjects = clips["subjects"]
     windows = np.array([name.split("_")[2] for name in clips["clips"]]) if by_window else subjects
     truth = np.array([classes.index(label) for label in clips["labels"]])
     rows = {}
@@ -124,26 +131,23 @@ def _second(store: Store, model: TrainedModel) -> pd.DataFrame:
     return table.round(1)
 
 
-def ship(run: Path, out: Path, held_out: dict[str, np.ndarray]) -> None:
-    """Write the copy of a run that is shipped: streams weighed, numbers in half precision, metrics of the result."""
+def ship(run: Path, out: Path, model: TrainedModel, about: Any, held_out: dict[str, np.ndarray]) -> None:
+    """Write what is shipped: streams weighed, numbers in half precision, metrics of the result on held-out people."""
     info, config = files.read_json(run / "model.json"), read_config(run)
     config["profile"]["network"] |= STREAM_WEIGHTS
-    stored, _ = weights.read(run / "model.safetensors", files.fingerprint(read_config(run)))
+    config["data"]["landmark_streams"] = about
+    stored = model.network.state_dict()
     half = {name: value.half() if value.is_floating_point() else value for name, value in stored.items()}
     titles = {**info["titles"], rendered_store.DATABASE: "rendered people"}
     files.write_json(out / "model.json", {**info, **config, "titles": titles})
     weights.write(out / "model.safetensors", half, files.fingerprint(config))
-    before, model = read_metrics(run), load_model(run)
-    logits = _combined(held_out["logits"], WAYS["all"])
-    tested = metrics.read_predictions(run)
-    if list(tested["clip"]) != list(held_out["clips"]):
-        raise SystemExit(f"{run}/streams.npz is not of this run's test clips")
+    tested, logits = metrics.read_predictions(run), _combined(held_out["logits"], WAYS["all"])
     likely = torch.from_numpy(logits).softmax(1).numpy()
     found = metrics.evaluate(metrics.predictions_table(tested, model.network.classes, likely))
-    files.write_json(out / "metrics.json", {**before, **found})
+    files.write_json(out / "metrics.json", {**read_metrics(run), **found})
     frames, landmarks = torch.randn(8, 3, 10, 64, 64), torch.rand(8, 10, 66, 2) * 64
     with torch.no_grad():
-        whole, halved = (load_model(each).network.stream_logits(frames, landmarks) for each in (run, out))
+        whole, halved = (each.network.stream_logits(frames, landmarks) for each in (model, load_model(out)))
     print(json.dumps({"largest difference of a logit by half precision": float((whole - halved).abs().max())}))
 
 

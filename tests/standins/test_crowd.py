@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fer3d import labels
-from fer3d.config import ClipSettings
+from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.data.store import open_store
-from fer3d.standins import second_rendering
+from fer3d.standins import rendered_store, second_rendering
 from fer3d.standins.crowd.behaviour import WINDOWS, Behaviour, behave, label
 
 SMALL = ClipSettings(size=32)
@@ -52,6 +52,21 @@ def test_neutral_recordings_never_show_an_expression() -> None:
     rng = np.random.default_rng(1)
     shown = [label(behave(rng, "neutral", 10), np.arange(10)) for _ in range(10)]
     assert {each[0] for each in shown if each} == {"neutral"} and None not in shown
+
+
+def test_landmarks_without_pictures_follow_the_same_rules() -> None:
+    settings = PretrainingSettings(people=8, recordings=6)
+    told = [rendered_store.record_landmarks(settings, SMALL, number) for number in range(8)]
+    assert all(landmarks.shape == (len(shown), 10, 66, 2) for shown, landmarks in told)
+    seen = [clip for shown, _ in told for clip in shown]
+    assert {clip.emotion for clip in seen} == set(labels.CLASSES["people"])
+    assert {clip.kind for clip in seen} == set(WINDOWS)
+    landmarks = np.concatenate([each for _, each in told])
+    assert np.isfinite(landmarks).all() and ((landmarks > 0) & (landmarks < 31)).mean() > 0.98
+    again = rendered_store.record_landmarks(settings, SMALL, 3)
+    assert again[0] == told[3][0] and np.array_equal(again[1], told[3][1])
+    other = rendered_store.record_landmarks(PretrainingSettings(people=8, recordings=6, seed=1), SMALL, 3)
+    assert not np.array_equal(other[1][:2], told[3][1][:2])
 
 
 @pytest.fixture(scope="module")

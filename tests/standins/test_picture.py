@@ -9,6 +9,7 @@ import pytest
 from fer3d.standins.people import head
 from fer3d.standins.people.person import ACTION_UNITS, BEARDS, GLASSES, HAIR_STYLES, Pose, make_person, neutral_units
 from fer3d.standins.picture import glasses, hair, surroundings, wrinkles
+from fer3d.standins.picture.geometry import Geometry
 from fer3d.standins.picture.raster import rasterise
 from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure
@@ -40,6 +41,15 @@ def test_a_turned_head_has_no_holes(renderer: Renderer, yaw: float) -> None:
     solid = (cover > 0.5).astype(np.uint8)
     holes = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)) - solid
     assert holes.sum() < 0.002 * solid.sum()
+
+
+def test_landmarks_lie_where_a_picture_would_show_them(renderer: Renderer) -> None:
+    units = np.random.default_rng(0).uniform(0, 3, neutral_units().shape)
+    pose = Pose(units, blink=0.5, turn=(5.0, 20.0, -4.0), shift=(3.0, 2.0))
+    without = Geometry(renderer.person, renderer.scene)
+    assert np.array_equal(without.landmarks(pose), renderer.frame(pose)[1])
+    nearer = replace(renderer.scene, scale=2 * renderer.scene.scale)
+    assert np.ptp(without.in_scene(nearer).landmarks(pose)[:, 0]) > 1.9 * np.ptp(without.landmarks(pose)[:, 0])
 
 
 @pytest.mark.parametrize("style", HAIR_STYLES)

@@ -81,15 +81,9 @@ def photograph(
         (T, S, S, 3) uint8 RGB and (T, 66, 2) in their pixels.
     """
     size, side = frames.shape[1], camera.side
-    field = cv2.resize(f32(camera.warp), (size, size), interpolation=cv2.INTER_CUBIC) * size
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    source = np.stack([x, y], -1) + field
-    moved = landmarks.copy()
-    for _ in range(2):  # the warp is small: two steps invert it to a fraction of a pixel
-        flat = f32(moved.reshape(1, -1, 2))
-        moved = landmarks - cv2.remap(
-            field, flat, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        ).reshape(landmarks.shape)
+    source = np.stack([x, y], -1) + _field(camera, size)
+    moved = warped(camera, landmarks, size)
     table = _table(camera)
     light = 1 + np.add.outer(
         np.linspace(-0.5, 0.5, side) * camera.slope[1], np.linspace(-0.5, 0.5, side) * camera.slope[0]
@@ -119,6 +113,22 @@ def photograph(
         how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
         seen.append(cv2.resize(out, (size, size), interpolation=how))
     return np.stack(seen), moved
+
+
+def warped(camera: Camera, landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Landmarks (T, 66, 2) of pictures of ``size`` pixels, in the pixels of that camera's pictures."""
+    field, moved = _field(camera, size), landmarks
+    for _ in range(2):  # the warp is small: two steps invert it to a fraction of a pixel
+        flat = f32(moved.reshape(1, -1, 2))
+        moved = landmarks - cv2.remap(
+            field, flat, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ).reshape(landmarks.shape)
+    return moved
+
+
+def _field(camera: Camera, size: int) -> np.ndarray:
+    """(size, size, 2) pixels from each place of that camera's picture to where it was taken from."""
+    return cv2.resize(f32(camera.warp), (size, size), interpolation=cv2.INTER_CUBIC) * size
 
 
 def _table(camera: Camera) -> np.ndarray:

@@ -12,14 +12,16 @@ several times as fast over them as over a last axis of three.
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Self
 
 import cv2
 import numpy as np
 
 from fer3d.standins.people import head
-from fer3d.standins.people.person import Person, Pose, control_displacements
+from fer3d.standins.people.person import Pose
 from fer3d.standins.picture import glasses, paint, skin, surroundings, wrinkles
+from fer3d.standins.picture.geometry import Geometry
 from fer3d.standins.picture.raster import NO_SECOND_MAP, f32, normals, rasterise, rgb, rotation
 from fer3d.standins.picture.scene import Light, Scene
 from fer3d.standins.picture.texture import TEXELS_PER_VERTEX
@@ -28,21 +30,16 @@ _NOISE_MARGIN = 64
 """Pixels by which the noise is larger than the picture: each frame uses another part of it."""
 _RIM = 16
 """Pixels by which the window drawn in each frame reaches beyond the head; half as far nothing of the head blurs."""
-_DISTANCE = 1300.0
-"""Distance from the camera to the eyes in millimetres."""
 
 
-@dataclass
-class Renderer:
-    """One person in front of one camera. On one core the set-up takes 0.3 s, a frame 0.02 s."""
-
-    person: Person
-    scene: Scene
+class Renderer(Geometry):
+    """One person in front of one camera, as pictures. On one core the set-up takes 0.3 s, a frame 0.02 s."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._skin = skin.bake_texture(self.person)
         self._texture = np.dstack([self._skin.albedo, wrinkles.factors(self._skin.relief)])
-        self._rest, self.rest_landmarks = _rest_shape(self.person, self._skin)
+        self._rest = _with_hair(self.bald, self._skin.hair)
         self._occlusion = _occlusion(self._rest)
         if self.person.glasses != "none":
             self._glasses = glasses.fit(self.person, self.rest_landmarks)
@@ -73,10 +70,9 @@ class Renderer:
         other._set_up_light()
         return other
 
-    def in_scene(self, scene: Scene) -> "Renderer":
+    def in_scene(self, scene: Scene) -> Self:
         """The same person before another camera, without painting the person again."""
-        other = copy.copy(self)
-        other.scene = scene
+        other = super().in_scene(scene)
         other._set_up()
         return other
 
@@ -104,46 +100,9 @@ class Renderer:
 
     def deform(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, float]:
         """The head with an expression: vertices (3, ROWS, COLS), landmarks (68, 3), lift of the upper lip, in mm."""
-        moved, inner = control_displacements(self.person, pose)
-        moved += self._blink(moved, pose.blink)
+        points, moved, lift = self.express(pose)
         change = f32(moved.T) @ head.influence()[:, :-68]
-        grid = self._rest + change.reshape(self._rest.shape)
-        points = self.rest_landmarks.copy()
-        points[:60] += moved[:60]
-        for lip, outer in ((61, 50), (62, 51), (63, 52), (67, 58), (66, 57), (65, 56)):
-            fall = inner[0] if lip < 64 else inner[1]
-            side = 1.0 if lip in (62, 66) else 0.92
-            down = fall * side + 0.5 * (moved[48, 1] + moved[54, 1]) * (1 - side)
-            points[lip] += (moved[outer, 0], down, moved[outer, 2])
-        points[60] += moved[48] * 0.97
-        points[64] += moved[54] * 0.97
-        return grid, points, -float(inner[0])
-
-    def _blink(self, moved: np.ndarray, closed: float) -> np.ndarray:
-        """(CONTROLS, 3) further displacements: a blink closes the eyelids, and eyelids never cross."""
-        extra = np.zeros_like(moved)
-        for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
-            gap = self.rest_landmarks[lower, 1] + moved[lower, 1] - self.rest_landmarks[upper, 1] - moved[upper, 1]
-            extra[upper, 1] = closed * max(gap - 0.4, 0) * 0.88 + min(gap - 0.4, 0)
-            extra[lower, 1] = -closed * max(gap - 0.4, 0) * 0.12
-        return extra
-
-    def project(self, points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-        """Points (3, ...) turned about the neck, in millimetres, and projected: (3, ...) pixels x, y and depth."""
-        pivot = f32([[0], [70], [-90]])
-        turned = rotation(pose.turn) @ (f32(points).reshape(3, -1) - pivot)
-        turned += pivot + f32([*pose.shift, 0])[:, None]
-        on_screen = np.empty_like(turned)
-        near = f32(_DISTANCE * self.scene.scale) / (f32(_DISTANCE) - turned[2])
-        centre = f32([[self.scene.centre[0] * self.scene.width], [self.scene.centre[1] * self.scene.height]])
-        np.multiply(turned[:2], near, out=on_screen[:2])
-        on_screen[:2] += centre
-        on_screen[2] = turned[2]
-        return turned.reshape(points.shape), on_screen.reshape(points.shape)
-
-    def pixels(self, points: np.ndarray, pose: Pose) -> np.ndarray:
-        """Points (N, 3) in millimetres, projected to (N, 2) pixels."""
-        return self.project(points.T, pose)[1][:2].T
+        return self._rest + change.reshape(self._rest.shape), points, lift
 
     def _lit(self, grid: np.ndarray, pose: Pose) -> np.ndarray:
         """(ROWS, COLS, 4) square root of the diffuse light (red, green, blue) for albedo 1, and the highlight."""
@@ -247,19 +206,10 @@ def render_frames(renderer: Renderer, poses: Sequence[Pose], landmarks: list[np.
         yield frame
 
 
-def _rest_shape(person: Person, texture: skin.Skin) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (3, ROWS, COLS), hair included, and landmarks (68, 3) of a person at rest."""
-    grid = head.with_features(person.features)
-    places = head.grid_positions()[:68]
-    change = (person.shape.astype(np.float32).T @ head.influence()).T
-    grid += change[:-68].reshape(grid.shape)
-    points = head.sample(grid, places)
-    points[:17] = head.respace_outline(points[:17])
-    size = np.array(person.proportions)
-    grid, points = np.moveaxis(grid * size, -1, 0), points * size
+def _with_hair(grid: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """(3, ROWS, COLS) the vertices of a bald head moved outwards by hair and ears."""
     outwards = normals(_blurred(f32(grid), 9))  # blurred, so that hair does not intersect itself
-    lift = texture.hair + head.feature_heights()["ears"] * np.clip(1 - texture.hair / 12, 0, 1)
-    return f32(grid + outwards * lift), f32(points)
+    return f32(grid + outwards * (hair + head.feature_heights()["ears"] * np.clip(1 - hair / 12, 0, 1)))
 
 
 def _blurred(grid: np.ndarray, spread: float) -> np.ndarray:
