@@ -55,5 +55,7 @@ def profile_of(model: str, name: str, recipe: str = "default", seed: int = 0) ->
     if model != FINETUNED:
         return config.make_profile(name, model, recipe, seed=seed)
     chosen = config.make_profile(name, "3d+landmarks", recipe, seed=seed)
-    epochs = chosen.finetuning.epochs if chosen.finetuning else chosen.training.epochs
-    return dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, epochs=epochs))
+    if chosen.finetuning is None:
+        return chosen
+    settings = dataclasses.replace(chosen.training, epochs=chosen.finetuning.epochs, lr=chosen.finetuning.lr)
+    return dataclasses.replace(chosen, training=settings)

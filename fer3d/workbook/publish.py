@@ -79,10 +79,14 @@ def current(readme: Path) -> str:
 
 
 def _check_alike(run: Path, found: list[report.Result]) -> None:
-    """An `InputError` where the rows were not all computed by one program, on one state of each database."""
-    programs = {row.made_of["fer3d"] for row in found if not row.is_baseline}
+    """An `InputError` where the rows were not computed by one program, on one state of each database.
+
+    The fine-tuned networks may be of another program than the others: with new weights they alone are made anew.
+    """
+    tuned = {row.made_of["fer3d"] for row in found if row.model == models.FINETUNED}
+    programs = {row.made_of["fer3d"] for row in found if row.model not in (models.FINETUNED, *models.CLASSICAL)}
     stores = {(name, source["fingerprint"]) for row in found for name, source in row.made_of["data"].items()}
-    unlike = len(programs) > 1 or len(stores) > len({name for name, _ in stores})
+    unlike = max(len(programs), len(tuned)) > 1 or len(stores) > len({name for name, _ in stores})
     if unlike or any(row.stale_folds for row in found):
         raise InputError(f"{run} has results of several programs or states of the data", "the command that made it")
 
@@ -101,8 +105,9 @@ def _copy_figure(run: Path, folder: Path, row: report.Result) -> None:
 
 
 def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
-    """The command, versions, machine and time of a run."""
+    """The command, versions, machines and time of a run."""
     first = files.read_json(found[0].folders[0] / "model.json")
+    tuned = [files.read_json(row.folders[0] / "model.json") for row in found if row.model == models.FINETUNED]
     profile, seeds = first["profile"]["name"], max(max(row.by_seed) for row in found) + 1
     trained = [
         folder for row in found if row.model not in models.CLASSICAL for f in row.by_seed.values() for folder in f
@@ -114,14 +119,19 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
     return {
         "command": shlex.join(words),
         "run": run.name,
-        "versions": {"fer3d": first["fer3d"], **first["made_with"]},
-        "processor": first["made_with"].get("processor", processor_name()),
+        "made_with": _made_with(first),
+        "finetuned_with": _made_with(tuned[0]) if tuned else {},
         "seeds": seeds,
         "trainings": len(trained),
         "training_seconds": round(seconds),
         "settings": first["profile"],
         "data": {name: counts for row in found for name, counts in row.made_of["data"].items()},
     }
+
+
+def _made_with(info: dict[str, Any]) -> dict[str, Any]:
+    """Versions, precision and processor of a training, from its ``model.json``."""
+    return {"fer3d": info["fer3d"], "precision": "fp32", "processor": processor_name(), **info["made_with"]}
 
 
 def section(folder: Path) -> str:
@@ -131,7 +141,6 @@ def section(folder: Path) -> str:
         pd.read_csv(folder / f"table{number}.csv") if _has_rows(folder, number) else pd.DataFrame() for number in (1, 2)
     ]
     tested = pd.read_csv(folder / "hypotheses.csv") if _filled(folder / "hypotheses.csv") else pd.DataFrame()
-    precision = about["versions"].get("precision", "fp32")
     trainings = "one training per fold"
     if about["seeds"] > 1:
         trainings += ", seed 0; the claims below say how many they count"
@@ -139,7 +148,7 @@ def section(folder: Path) -> str:
         f"**Synthetic data**, profile `{about['settings']['name']}`: {about['settings']['clips']['size']} x "
         f"{about['settings']['clips']['size']} pixels, {about['settings']['network']['width']:g} of the channels, "
         f"{about['settings']['training']['epochs']} epochs from scratch or {config.FinetuningSettings().epochs} from "
-        f"the shipped weights; {precision} on {about['processor']}. Accuracy in per cent [95 % interval over "
+        f"the shipped weights; {_machines(about)}. Accuracy in per cent [95 % interval over "
         f"subjects], {trainings}. `reports/synthetic` also has mean ± standard deviation "
         "over folds, UAR, predictions and confusion matrices.",
         "",
@@ -156,6 +165,15 @@ def section(folder: Path) -> str:
     said = [*_claims(tested), *_below(tables)]
     lines += ["", *(f"- {sentence}" for sentence in said)] if said else []
     return "\n".join(lines)
+
+
+def _machines(about: dict[str, Any]) -> str:
+    """Precision and processor; those of the fine-tuned networks too where they are others."""
+    made, tuned = (
+        "{precision} on {processor}".format(**way) if way else ""
+        for way in (about["made_with"], about["finetuned_with"])
+    )
+    return f"{made}, the fine-tuned in {tuned}" if tuned not in ("", made) else made
 
 
 def _filled(file: Path) -> bool:
@@ -221,7 +239,8 @@ def _below(tables: list[pd.DataFrame]) -> list[str]:
                 worse.append(f"{models.TITLES[str(row['model'])]} on {row['data']}{how} ({better})")
     if not worse:
         return []
-    epochs = config.FinetuningSettings().epochs
-    better = f"`fer3d train ... --pretrained synthetic --epochs {epochs}` trains the fine-tuned network, "
+    tuned = config.FinetuningSettings()
+    better = f"`fer3d train ... --pretrained synthetic --epochs {tuned.epochs} --lr {tuned.lr}` trains the fine-tuned "
+    better += "network, "
     better += "`fer3d baselines DATABASE` the classifiers without one."
     return [f"Below the majority class: {'; '.join(worse)}. {better}"]

@@ -196,7 +196,8 @@ def test_a_fine_tuned_job_has_the_network_of_the_weights_and_its_own_epochs(
     pipeline.run_job(Job("mmi", "finetuned", 1), "tables", tmp_path)
     ((profile, more),) = called
     assert more["pretrained"] == paths.shipped("synthetic") and more["fold"] == 1
-    assert profile.training.epochs == config.profile("tables").finetuning.epochs
+    wanted = config.profile("tables").finetuning
+    assert (profile.training.epochs, profile.training.lr) == (wanted.epochs, wanted.lr)
     assert profile.network.landmark_stream and profile.network.variant == "3d+landmarks"
     with pytest.raises(InputError, match="no weights of profile paper"):
         pipeline.run_job(Job("mmi", "finetuned", 1), "paper", tmp_path)

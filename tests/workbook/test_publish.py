@@ -158,6 +158,22 @@ def test_only_one_state_of_a_run_is_published(tmp_path: Path) -> None:
     assert "1 of 5 folds" in readme.read_text() and len(pd.read_csv(tmp_path / "synthetic" / "table1.csv")) == 1
 
 
+def test_fine_tuned_networks_made_anew_elsewhere_are_published_and_the_readme_says_where(tmp_path: Path) -> None:
+    run, readme = tmp_path / "runs" / "tables", write_readme(tmp_path)
+    for model in ("3d", "finetuned"):
+        finish(run, pipeline.Job("ckplus", model), TRUTH, 12, ["CK+ (synthetic)"])
+    made = run / "ckplus" / "finetuned" / "fold0" / "model.json"
+    same = made.read_text()
+    for other, said in (
+        (same, "fp32 on Abacus. Acc"),
+        (same.replace("Abacus", "Zuse"), "the fine-tuned in fp32 on Zuse"),
+    ):
+        made.write_text(other.replace('"fer3d": "0"', '"fer3d": "1"'))
+        report.write(run)
+        publish.publish(run, tmp_path / "synthetic", readme)
+        assert said in publish.current(readme)
+
+
 def test_the_readme_shows_the_committed_results() -> None:
     if not (paths.PUBLISHED / "table1.csv").exists():
         pytest.skip("reports/synthetic holds no table yet: make tables, then fer3d publish reports/runs/tables")
