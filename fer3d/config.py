@@ -365,6 +365,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         clips=ClipSettings(size=64),
         network=dataclasses.replace(_SMALL, width=0.125),
         training=TrainingSettings(epochs=2, batch_size=8),
+        finetuning=FinetuningSettings(epochs=1),
     ),
     "laptop": _LAPTOP,
     "tables": dataclasses.replace(

@@ -25,10 +25,11 @@ STANDINS = {f"stand-in of {name}" for name in ("mmi", "fera", "disfa")}
 PREPARED = {f"faces, landmarks and clips of {name}" for name in ("ckplus", "mmi", "fera", "disfa")}
 LESSONS = {"notebook 02_landmark_filters", "notebook 03_model"}
 FOLD = {f"training of {name} on ckplus, fold0" for name in ("2d", "3d", "3d+landmarks")}
-CROSS = {"training of 3d+landmarks on ckplus, cross"}
+CROSS = {"training of finetuned on ckplus, cross"}
 AFTER_FOLD = {"notebook 05_evaluation, ckplus", "the report"}
 AFTER_CROSS = {"notebook 06_cross_database", "the report"}
-TRAINED = FOLD | CROSS | AFTER_FOLD | AFTER_CROSS
+SCRATCH = FOLD | AFTER_FOLD
+TRAINED = SCRATCH | CROSS | AFTER_CROSS
 EXPLORED = {"notebook 01_data_prep"}
 OWN_VIDEO = {"notebook 07_own_video"}
 TINY = 'name="tiny",'
@@ -209,10 +210,19 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
         PREPARED | LESSONS | EXPLORED | TRAINED,
     ),
     "a setting of the training": (
-        edited("fer3d/config.py", "epochs=2, batch_size=8", "epochs=3, batch_size=8"),
+        edited("fer3d/config.py", "epochs=2, batch_size=8", "epochs=2, batch_size=9"),
         TRAINED,
     ),
-    "a setting of the network": (edited("fer3d/config.py", "width=0.125", "width=0.25"), LESSONS | TRAINED),
+    "the epochs from scratch": (edited("fer3d/config.py", "epochs=2,", "epochs=3,"), SCRATCH),
+    "the epochs of fine-tuning": (
+        edited("fer3d/config.py", "FinetuningSettings(epochs=1)", "FinetuningSettings(epochs=2)"),
+        CROSS | AFTER_CROSS,
+    ),
+    "the weights to start from": (
+        edited("fer3d/weights/synthetic/model.json", "{", '{"changed": 1, '),
+        CROSS | AFTER_CROSS,
+    ),
+    "a setting of the network": (edited("fer3d/config.py", "width=0.125", "width=0.25"), LESSONS | SCRATCH),
     "the number of folds": (edited("fer3d/config.py", TINY, f"{TINY} folds=4,"), EXPLORED | TRAINED),
     "a setting of another profile": (edited("fer3d/config.py", "epochs=24", "epochs=25"), set()),
     "the seed of the training": (edited("fer3d/config.py", "epochs=2,", "epochs=2, seed=1,"), TRAINED),
@@ -234,7 +244,7 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
         edited("notebooks/03_model.ipynb", "The network", "A network"),
         {"notebook 03_model", "the report"},
     ),
-    "the text of notebook 04": (edited("notebooks/04_training.ipynb", "Train one network", "Train a network"), TRAINED),
+    "the text of notebook 04": (edited("notebooks/04_training.ipynb", "Train one network", "Train a network"), SCRATCH),
     "the page of the report": (edited("fer3d/workbook/report.html", "<", "<!-- changed --><"), {"the report"}),
     "the style sheet of the report": (edited("fer3d/workbook/report.css", "body", "body, html"), {"the report"}),
     "the version of fer3d": (
@@ -324,7 +334,7 @@ def trainings(model: str, databases: tuple[str, ...] = DATABASES) -> set[str]:
 ROW_CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "nothing": (lambda _: None, set()),
     "the epochs of fine-tuning": (
-        edited("fer3d/config.py", "    epochs: PositiveInt = 4\n", "    epochs: PositiveInt = 5\n"),
+        edited("fer3d/config.py", "FinetuningSettings(epochs=1)", "FinetuningSettings(epochs=2)"),
         trainings("finetuned") | {"the report"},
     ),
     "the weights to start from": (

@@ -27,10 +27,12 @@ def new_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_grid_has_the_rows_of_the_papers_tables() -> None:
     few = pipeline.grid(config.profile("laptop"), full=False)
-    assert [job.model for job in few] == ["2d", "3d", "3d+landmarks", "3d+landmarks"]
+    assert [job.model for job in few] == ["2d", "3d", "3d+landmarks", "finetuned"]
     assert [job.split for job in few] == ["fold0", "fold0", "fold0", "cross"]
     assert {job.database for job in few} == {"ckplus"}
     assert few[-1].trained_on == ("mmi", "fera", "disfa"), "the three others, as in the paper"
+    at_full_size = pipeline.grid(config.profile("paper"), full=False)
+    assert [job.model for job in at_full_size] == ["2d", "3d", "3d+landmarks", "3d+landmarks"], "no weights fit"
     every = pipeline.grid(config.profile("laptop"), full=True)
     databases, folds = 4, 5
     within, across = (*config.PAPER_VARIANTS, "finetuned", "r3d_18"), ("3d+landmarks", "finetuned", "r3d_18")
