@@ -131,7 +131,8 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
 
 def _made_with(info: dict[str, Any]) -> dict[str, Any]:
     """Versions, precision and processor of a training, from its ``model.json``."""
-    return {"fer3d": info["fer3d"], "precision": "fp32", "processor": processor_name(), **info["made_with"]}
+    made_with = {"precision": "fp32", "processor": processor_name(), **info["made_with"]}
+    return {"fer3d": info["fer3d"], **made_with, "processor": made_with["processor"].replace("(R)", "")}
 
 
 def section(folder: Path) -> str:
