@@ -190,17 +190,25 @@ def detect(frame: np.ndarray, settings: ClipSettings) -> Face | None:
 def choose_view(frames: Iterable[np.ndarray], views: Sequence[View], settings: ClipSettings) -> View:
     """The view in which a face is found on most of the stored frames; among equals, with the highest scores.
 
-    The first view wins a tie, so also where no frame shows a face. A single view needs no frame.
+    The thorough search takes long on a lying face, which it does not find either: it is for frames on which a quick one
+    finds nothing in any view. The first view wins a tie, so also where no frame shows a face. A single view needs no
+    frame.
     """
     if len(views) == 1:
         return views[0]
-    few = list(frames)
+    few = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
 
-    def detections(view: View) -> tuple[int, float]:
-        faces = [face for frame in few if (face := detect(upright(frame, view), settings)) is not None]
-        return len(faces), sum(face.score for face in faces)
+    def detections(view: View, quick: bool) -> tuple[int, float]:
+        turned = (upright(grey, view) for grey in few)
+        found = [face for grey in turned for face in search(grey, settings, quick, bool)[0]]
+        scores = [face.score for face in found if face.box.side >= settings.min_face]
+        return len(scores), sum(scores)
 
-    return max(views, key=detections)
+    for quick in (True, False):
+        seen = {view: detections(view, quick) for view in views}
+        if any(count for count, _ in seen.values()):
+            return max(views, key=seen.__getitem__)
+    return views[0]
 
 
 class Search:

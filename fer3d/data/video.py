@@ -317,7 +317,7 @@ for _ in frame_times(pathlib.Path(sys.argv[1])):
 
 
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
-    """The half of the frame (H, W, C) that the view names, rotated; contiguous."""
+    """The half of the frame (H, W) or (H, W, C) that the view names, rotated; contiguous."""
     middle = frame.shape[1] // 2
     if view.half is not None:
         frame = frame[:, :middle] if view.half == "left" else frame[:, middle:]

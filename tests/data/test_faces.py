@@ -134,6 +134,14 @@ def test_the_upright_view_is_chosen(rotation: int, half: str) -> None:
     assert faces.choose_view([stored], views, SETTINGS) == View(rotation, half)  # type: ignore[arg-type]
 
 
+def test_a_lying_face_that_only_the_thorough_search_finds_is_set_upright() -> None:
+    tilted = scenes.head(300, 220, 1.5, 30)
+    grey = cv2.cvtColor(tilted, cv2.COLOR_RGB2GRAY)
+    quick, thorough = (faces.search(grey, SETTINGS, way, bool)[0] for way in (True, False))
+    assert thorough and not quick
+    assert faces.choose_view([np.rot90(tilted)], [View(0), View(90), View(180)], SETTINGS) == View(90)
+
+
 def test_the_first_view_wins_where_nobody_is_seen() -> None:
     views = [View(90), View(0)]
     assert faces.choose_view([scenes.COFFEE], views, SETTINGS) == views[0]
