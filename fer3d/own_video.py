@@ -30,7 +30,7 @@ from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.data import tracks
 from fer3d.data.databases.release import Release
-from fer3d.data.faces import choose_view, detect
+from fer3d.data.faces import choose_view, shows_face
 from fer3d.data.tracks import Gap, Step, Window
 from fer3d.data.video import (
     CONCEALED,
@@ -225,7 +225,7 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
         kind, images, items = _items(source, options)
         first = next(items)
         tries = options.rotation == "auto" and kind != "camera"
-        if tries and isinstance(first, TimedFrame) and detect(first.picture, settings) is None:
+        if tries and isinstance(first, TimedFrame) and not shows_face(first.picture, settings):
             view = choose_view(itertools.islice(read_frames(path, images), 0, 81, 20), TURNS, settings)
     except VideoError as error:
         raise _unreadable(error, source) from error

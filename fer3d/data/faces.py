@@ -187,6 +187,18 @@ def detect(frame: np.ndarray, settings: ClipSettings) -> Face | None:
     return face if isinstance(face, Face) else None
 
 
+def shows_face(frame: np.ndarray, settings: ClipSettings) -> bool:
+    """Whether a frame (H, W, 3) uint8 RGB shows an upright face of a usable size; a thorough search comes last."""
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return any(_first(grey, settings, quick) for quick in (True, False))
+
+
+def _first(grey: np.ndarray, settings: ClipSettings, quick: bool) -> Face | None:
+    """The first face that a search of a grey frame finds; None also where that is too small."""
+    faces, _ = search(grey, settings, quick, bool)
+    return faces[0] if faces and faces[0].box.side >= settings.min_face else None
+
+
 def choose_view(frames: Iterable[np.ndarray], views: Sequence[View], settings: ClipSettings) -> View:
     """The view in which a face is found on most of the stored frames; among equals, with the highest scores.
 
@@ -199,9 +211,8 @@ def choose_view(frames: Iterable[np.ndarray], views: Sequence[View], settings: C
     few = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
 
     def detections(view: View, quick: bool) -> tuple[int, float]:
-        turned = (upright(grey, view) for grey in few)
-        found = [face for grey in turned for face in search(grey, settings, quick, bool)[0]]
-        scores = [face.score for face in found if face.box.side >= settings.min_face]
+        faces = [_first(upright(grey, view), settings, quick) for grey in few]
+        scores = [face.score for face in faces if face]
         return len(scores), sum(scores)
 
     for quick in (True, False):

@@ -140,6 +140,7 @@ def test_a_lying_face_that_only_the_thorough_search_finds_is_set_upright() -> No
     quick, thorough = (faces.search(grey, SETTINGS, way, bool)[0] for way in (True, False))
     assert thorough and not quick
     assert faces.choose_view([np.rot90(tilted)], [View(0), View(90), View(180)], SETTINGS) == View(90)
+    assert faces.shows_face(tilted, SETTINGS) and not faces.shows_face(np.rot90(tilted), SETTINGS)
 
 
 def test_the_first_view_wins_where_nobody_is_seen() -> None:
