@@ -31,7 +31,7 @@ REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "
 	--executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
 	$(if $(GPUS),--gpus "$(GPUS)") $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(DRY),--dry-run)
 
-.PHONY: help reproduce tables test test-slurm test-browser docs slides demo lab notebooks bench clean usable
+.PHONY: help reproduce tables test test-slurm test-browser docs slides demo lab notebooks weights bench clean usable
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,15 @@ lab: usable ## JupyterLab on the notebooks
 
 notebooks: usable ## Executes the notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
+
+weights: usable ## The shipped weights once more from nothing, in hours without a GPU; fer3d/weights/synthetic/README.md
+	@$(BIN)/python -m fer3d.cli pretrain --out build/weights/run --recipe joint --people 305 --epochs 53 \
+		--set pretraining.recordings=6 --set pretraining.batch_size=128 --set pretraining.lr=0.1 \
+		--set network.shape_stream=true --set training.weight_decay=0.0005 --set training.landmark_noise=0.03 \
+		--set training.rotation=10.0
+	@$(BIN)/python -m benchmarks.training.landmark_streams build/weights/streams.safetensors
+	@$(BIN)/python -m benchmarks.training.shipped build/weights/run --streams build/weights/streams.safetensors \
+		--out fer3d/weights/synthetic
 
 bench: usable ## Times and memory of each part, to reports/bench.jsonl; BENCH="standins.difficulty" and others by name
 	@mkdir -p reports && rm -f reports/bench.jsonl
