@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("--second", type=Path, help="second rendering, seed 0; rendered if it is not there")
     parser.add_argument("--out", type=Path, help="folder of the copy")
     chosen = parser.parse_args()
+    if chosen.out and not chosen.streams:
+        parser.error("--out needs RUN and --streams")
     model = load_model(chosen.run)
     if chosen.streams:
         learned, about = weights.read(chosen.streams, landmark_streams.WRITTEN_BY)
