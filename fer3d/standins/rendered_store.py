@@ -119,7 +119,7 @@ def record_person(settings: PretrainingSettings, clips: ClipSettings, number: in
 
 
 def record_landmarks(settings: PretrainingSettings, clips: ClipSettings, number: int) -> tuple[list[Shown], np.ndarray]:
-    """As `record_person`, but without pictures, in a hundredth of the time: what each clip shows, and its landmarks.
+    """As `record_person`, but without pictures, in a small part of the time: what each clip shows, and its landmarks.
 
     Returns:
         The clips (other ones than those of `record_person`, by the same rules), and (N, T, 66, 2) float32 in pixels of

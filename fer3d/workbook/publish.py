@@ -222,7 +222,9 @@ def _among(across: pd.DataFrame) -> str:
         for model in ("3d+landmarks", models.FINETUNED, "linear")
         if len(across) and model in set(across["model"])
     ]
-    counted = " Across databases an answer that the tested database doesn't label counts as wrong, as in the paper"
+    counted = (
+        " Across databases a prediction of a class that the tested database doesn't label is wrong, as in the paper"
+    )
     return f"{counted}; with the most probable of its own classes, row by row: {'; '.join(rates)}." if rates else ""
 
 
@@ -242,6 +244,5 @@ def _below(tables: list[pd.DataFrame]) -> list[str]:
         return []
     tuned = config.FinetuningSettings()
     better = f"`fer3d train ... --pretrained synthetic --epochs {tuned.epochs} --lr {tuned.lr}` trains the fine-tuned "
-    better += "network, "
-    better += "`fer3d baselines DATABASE` the classifiers without one."
+    better += "network, `fer3d baselines DATABASE` the classifiers without one."
     return [f"Below the majority class: {'; '.join(worse)}. {better}"]
