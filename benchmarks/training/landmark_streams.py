@@ -83,16 +83,17 @@ def clips_of(crowd: PretrainingSettings, clips: ClipSettings) -> tuple[Tensor, T
     return torch.cat(parts), torch.tensor(classes)
 
 
-def train(streams: Streams, landmarks: Tensor, targets: Tensor, size: int) -> None:
+def train(streams: Streams, landmarks: Tensor, targets: Tensor, size: int, recipe: TrainingSettings = RECIPE) -> None:
     """Train in place, as `fer3d.training.loop` does, but for the loss."""
-    sgd = optimiser(streams, RECIPE)
+    streams.train()
+    sgd = optimiser(streams, recipe)
     wanted = torch.tensor([1, OWN_LOSS, OWN_LOSS])
-    for epoch in epochs(0, len(targets), RECIPE):
+    for epoch in epochs(0, len(targets), recipe):
         steps = list(zip(epoch.batches, epoch.rates, strict=True))
-        for batch, rate in tqdm(steps, f"epoch {epoch.number + 1} of {RECIPE.epochs}", unit="step", disable=None):
+        for batch, rate in tqdm(steps, f"epoch {epoch.number + 1} of {recipe.epochs}", unit="step", disable=None):
             sgd.param_groups[0]["lr"] = rate
-            places = moves(epoch.augment_params[batch], size, RECIPE)
-            logits = streams(move_landmarks(landmarks[batch], places, size, RECIPE))
+            places = moves(epoch.augment_params[batch], size, recipe)
+            logits = streams(move_landmarks(landmarks[batch], places, size, recipe))
             losses = [functional.cross_entropy(each, targets[batch]) for each in logits]
             sgd.zero_grad()
             (wanted * torch.stack(losses)).sum().backward()

@@ -1,4 +1,4 @@
-"""A second, deliberately different rendering of faces, to test what carries over. Nothing is ever trained on it.
+"""A second, deliberately different rendering of faces, to test what carries over. No shipped weights learn from it.
 
 Not part of the paper. `rendered_store` and the stand-ins draw a mesh of a head with a z-buffer. Here a face is a height
 map with a painted skin, warped in the picture plane, lit by its slopes and overdrawn with flat eyes, brows and lips.
@@ -290,6 +290,29 @@ def record(
     rng: np.random.Generator, face: Face, camera: Camera, emotion: str, frames: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """One recording from rest to the apex: pictures (SIDE, SIDE, 3) uint8 RGB and true landmarks (T, 68, 2)."""
+    taken = [_picture(rng, face, camera, *acted) for acted in _act(rng, face, emotion, frames)]
+    return [picture for picture, _ in taken], np.stack([points for _, points in taken])
+
+
+def record_landmarks(clips: ClipSettings, seed: int, number: int) -> np.ndarray:
+    """(7, T, 66, 2) detected landmarks of one person's clips, a class each, in pixels of the crop; no pictures.
+
+    By the rules of `write`, but other recordings: the random numbers of the pictures are not drawn.
+    """
+    rng = random_stream("second rendering", seed, number)
+    face, camera = make_face(rng), _camera(rng)
+    found = []
+    for emotion in labels.CLASSES[DATABASE]:
+        acted = _act(rng, face, emotion, clips.num_frames)
+        points = _detected(rng, np.stack([_places(face, camera, *at)[2] for at in acted])[:, KEPT])
+        found.append(to_crop(points, crop_box(points, clips), clips.size))
+    return np.stack(found)
+
+
+def _act(
+    rng: np.random.Generator, face: Face, emotion: str, frames: int
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each frame: strength of each unit (2, units), the head's turn (3,) in degrees and its shift (2,) in pixels."""
     shown = _apex(rng, face, emotion)
     time = np.linspace(0, 1, frames)
     when, pace = rng.uniform(0.3, 0.6, len(_UNITS)), rng.uniform(6, 14)
@@ -297,8 +320,7 @@ def record(
     course = (course - course[0]) / (1 - course[0])
     turn = rng.normal(0, [5, 7, 3]) + np.cumsum(rng.normal(0, 0.35, (frames, 3)), 0)
     shift = np.cumsum(rng.normal(0, 0.4, (frames, 2)), 0)
-    taken = [_picture(rng, face, camera, shown * course[t], turn[t], shift[t]) for t in range(frames)]
-    return [picture for picture, _ in taken], np.stack([points for _, points in taken])
+    return [(shown * course[t], turn[t], shift[t]) for t in range(frames)]
 
 
 def _apex(rng: np.random.Generator, face: Face, emotion: str) -> np.ndarray:
@@ -334,13 +356,28 @@ def _moves() -> np.ndarray:
 _MOVES = _moves()
 
 
+def _places(
+    face: Face, camera: Camera, units: np.ndarray, turn: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far the units move the landmarks (68, 2), the head's roll and size (2, 2), and where the landmarks then lie.
+
+    The first in units, the last (68, 2) in pixels.
+    """
+    moved = np.einsum("su,suld->ld", units, _MOVES)
+    moved[[61, 62, 63], 1] = np.minimum(moved[[61, 62, 63], 1], moved[[67, 66, 65], 1] + 1.2)  # lips do not cross
+    pitch, yaw, roll = np.radians(turn)
+    spin = camera.size * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    deep = face.height[tuple(np.clip((face.rest + _MIDDLE).round().astype(int), 0, SIDE - 1).T[::-1])] - 20
+    points = face.rest + moved + np.stack([deep * np.sin(yaw), deep * np.sin(pitch)], 1)
+    return moved, spin, points @ spin.T + _MIDDLE + shift
+
+
 def _picture(
     rng: np.random.Generator, face: Face, camera: Camera, units: np.ndarray, turn: np.ndarray, shift: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One frame and its true landmarks (68, 2) in pixels."""
-    moved = np.einsum("su,suld->ld", units, _MOVES)
-    moved[[61, 62, 63], 1] = np.minimum(moved[[61, 62, 63], 1], moved[[67, 66, 65], 1] + 1.2)  # lips do not cross
-    pitch, yaw, roll = np.radians(turn)
+    moved, spin, points = _places(face, camera, units, turn, shift)
+    pitch, yaw, _ = np.radians(turn)
     coarse = 24
     at = ((np.stack(np.meshgrid(*[np.linspace(0, SIDE - 1, coarse)] * 2), -1) - _MIDDLE) / _SCALE).reshape(-1, 2)
     near = np.exp(-((at[:, None] - face.rest) ** 2).sum(-1) / (2 * 8.5**2))
@@ -348,7 +385,6 @@ def _picture(
     field = cv2.resize(f32(field), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     tilt = face.height - 20
     field += np.stack([tilt * np.sin(yaw), tilt * np.sin(pitch)], -1).astype(np.float32)
-    spin = camera.size * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     target = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), -1) - _MIDDLE - shift
     plain = f32(target @ np.linalg.inv(spin).T + _MIDDLE)
     source = plain
@@ -358,9 +394,6 @@ def _picture(
         cv2.remap(layer, source, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for layer in (face.height, face.skin, face.cover)
     )
-    deep = face.height[tuple(np.clip((face.rest + _MIDDLE).round().astype(int), 0, SIDE - 1).T[::-1])] - 20
-    points = face.rest + moved + np.stack([deep * np.sin(yaw), deep * np.sin(pitch)], 1)
-    points = points @ spin.T + _MIDDLE + shift
     height = height + _folds(face, units, points)
     slope = np.stack([-cv2.Sobel(height, cv2.CV_32F, 1, 0) / 8, -cv2.Sobel(height, cv2.CV_32F, 0, 1) / 8], -1)
     normal = np.dstack([slope, np.ones(height.shape, np.float32)])

@@ -90,3 +90,20 @@ def test_the_same_seed_gives_the_same_second_rendering_and_another_other_people(
     second_rendering.write(other, SMALL, people=2, seed=1, workers=1)
     assert np.array_equal(open_store(same).frames, second.frames)
     assert not np.array_equal(open_store(other).frames, second.frames)
+
+
+def test_landmarks_of_the_second_rendering_need_no_pictures(second) -> None:
+    told = [second_rendering.record_landmarks(SMALL, 0, number) for number in range(8)]
+    assert all(landmarks.shape == (7, 10, 66, 2) and np.isfinite(landmarks).all() for landmarks in told)
+    assert np.array_equal(second_rendering.record_landmarks(SMALL, 0, 3), told[3])
+    assert not np.array_equal(second_rendering.record_landmarks(SMALL, 1, 3), told[3])
+    named = dict(zip(labels.CLASSES["ckplus"], np.stack(told, axis=1), strict=True))
+
+    def opened(emotion: str) -> float:
+        """How far the lips part during a clip, in pixels, on the average of the people."""
+        gap = named[emotion][:, :, 64, 1] - named[emotion][:, :, 61, 1]  # the inner lips' middles
+        return float((gap[:, -1] - gap[:, 0]).mean())
+
+    assert opened("surprise") > 2 > opened("sadness")
+    sizes = [np.ptp(landmarks[..., 0], axis=-1).mean() for landmarks in (np.concatenate(told), second.landmarks)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.1), "as large in the crop as where pictures are rendered"
