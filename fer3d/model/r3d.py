@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d.config import NetworkSettings
-from fer3d.model.layers import BatchNorm, scale_channels
+from fer3d.model.layers import BatchNorm, Conv3d, scale_channels
 from fer3d.model.network import Network, check_classes
 
 
@@ -28,7 +28,7 @@ class ResNet3D(Network):
         self.settings, self.classes, self.size = settings, tuple(classes), size
         first, *others = (scale_channels(c, settings.width) for c in (64, 64, 128, 256, 512))
         self.entry = nn.Sequential(
-            nn.Conv3d(3, first, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
+            Conv3d(3, first, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
             BatchNorm(first),
             nn.ReLU(),
         )
@@ -49,10 +49,10 @@ class ResidualUnit(nn.Module):
 
     def __init__(self, before: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv3d(before, channels, 3, stride, 1, bias=False), BatchNorm(channels))
-        self.second = nn.Sequential(nn.Conv3d(channels, channels, 3, 1, 1, bias=False), BatchNorm(channels))
+        self.first = nn.Sequential(Conv3d(before, channels, 3, stride, 1, bias=False), BatchNorm(channels))
+        self.second = nn.Sequential(Conv3d(channels, channels, 3, 1, 1, bias=False), BatchNorm(channels))
         other = stride > 1 or before != channels
-        shortcut = nn.Sequential(nn.Conv3d(before, channels, 1, stride, bias=False), BatchNorm(channels))
+        shortcut = nn.Sequential(Conv3d(before, channels, 1, stride, bias=False), BatchNorm(channels))
         self.shortcut = shortcut if other else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from fer3d import config
 from fer3d.config import NetworkSettings
 from fer3d.errors import InputError
+from fer3d.model.layers import Conv3d
 from fer3d.model.network import Network
 from fer3d.model.r3d import ResNet3D, make_network
 
@@ -32,6 +33,31 @@ def test_it_gives_logits_from_pictures_alone_and_every_weight_learns() -> None:
     assert torch.equal(logits, network(clips, torch.full_like(landmarks, torch.nan)))
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in network.parameters())
+
+
+def spoil_free_memory() -> None:
+    """Fill blocks of many sizes with NaN and free them, so that what reads memory nobody wrote finds NaN."""
+    del [torch.full((numbers,), torch.nan) for numbers in (100, 1_000, 10_000, 100_000, 500_000, 1_000_000)][:]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_in_bf16_weights_learn_from_clips_shorter_than_the_kernel(frames: int) -> None:
+    """PyTorch's own layer gives NaN for two frames on a processor with AVX-512 BF16; others compute it otherwise."""
+    torch.manual_seed(0)
+    layer = Conv3d(32, 32, 3, padding=1, bias=False).to(memory_format=torch.channels_last_3d)
+    clips = torch.randn(8, 32, frames, 4, 4).bfloat16().float()
+    layer.weight.data = layer.weight.data.bfloat16().float()
+    wanted = torch.randn(8, 32, frames, 4, 4)
+    (layer(clips) * wanted).sum().backward()
+    assert layer.weight.grad is not None
+    exact = layer.weight.grad.clone()
+    for _ in range(4):
+        layer.zero_grad()
+        spoil_free_memory()
+        with torch.autocast("cpu", torch.bfloat16):
+            found = layer(clips.to(memory_format=torch.channels_last_3d))
+        (found.float() * wanted).sum().backward()
+        assert (layer.weight.grad - exact).abs().max() < 0.02 * exact.abs().max()
 
 
 def test_the_papers_variants_are_the_papers_network() -> None:
