@@ -73,6 +73,7 @@ def write(pages: Sequence[Page], run: Path, templates: jinja2.Environment) -> No
     """Write the pages of a run, each with links to the one before and the one after it."""
     for n, page in enumerate(pages):
         content = refresh.strip_widgets(nbformat.read(page.notebook, as_version=4))
+        content = with_notes_on_skipped_cells(content, page.notebook.name)
         body = _body(with_mathml(without_machine(content, run)), page, pages)
         html = templates.get_template("notebook_page.html").render(
             run=run,
@@ -100,6 +101,15 @@ def with_mathml(content: NotebookNode) -> NotebookNode:
     for cell in content.cells:
         if cell.cell_type == "markdown":
             cell.source = _FORMULA.sub(_mathml, cell.source)
+    return content
+
+
+def with_notes_on_skipped_cells(content: NotebookNode, name: str) -> NotebookNode:
+    """An executed notebook that says below each cell it skipped where the output is shown, changed in place."""
+    for cell in content.cells:
+        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None and not cell.outputs:
+            text = f"Not executed in this run; notebooks/{name} shows the output."
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return content
 
 

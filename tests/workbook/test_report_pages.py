@@ -28,7 +28,7 @@ def notebook(path: Path, run: Path, title: str) -> None:
         nbformat.v4.new_markdown_cell(
             f"# {title}\nNext: [03](03_model.ipynb), [solutions](solutions/03_model.ipynb), [all](../docs/results.md)."
         ),
-        nbformat.v4.new_code_cell(f'run = "{run}"', metadata={"tags": ["injected-parameters"]}),
+        nbformat.v4.new_code_cell(f'run = "{run}"', metadata={"tags": ["injected-parameters"]}, execution_count=1),
         nbformat.v4.new_markdown_cell(
             "## 1 · Rates\nIf $x < y$.\n\n$$x = y$$\n\n| a | b |\n|--:|---|\n| 1 | 2 |\n\n### By hand"
         ),
@@ -45,6 +45,8 @@ def notebook(path: Path, run: Path, title: str) -> None:
         ),
         nbformat.v4.new_markdown_cell("## 1 · Rates"),
         nbformat.v4.new_code_cell("more()", outputs=[nbformat.v4.new_output("display_data", {"image/png": DOT})]),
+        nbformat.v4.new_code_cell("drill()", metadata={"tags": ["drill"]}),
+        nbformat.v4.new_code_cell("silent = 1", execution_count=3),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
@@ -184,6 +186,15 @@ def test_no_page_shows_a_path_or_a_warning_of_the_machine(run: Path) -> None:
             assert wanted not in words, wanted
     words = parsed(run / "pages" / "03_model.html").get_text()
     assert 'run = "reports/runs/tiny"' in words and "reports/runs/tiny/ckplus, …/x.bin" in words
+
+
+def test_a_skipped_cell_says_where_its_output_is_shown(run: Path) -> None:
+    for page in sorted((run / "pages").glob("*.html")):
+        text = parsed(page).get_text()
+        assert re.findall(r"(\w+\(\))\s+Not executed in this run; notebooks/(\w+)\.ipynb shows", text) == [
+            ("drill()", re.sub(r".*-(?=\d\d_)", "", page.stem))
+        ]
+        assert text.count("Not executed") == 1
 
 
 def test_every_page_is_valid_html(run: Path) -> None:
