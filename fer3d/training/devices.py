@@ -26,8 +26,6 @@ TIMEOUT = timedelta(hours=6)
 """The processes wait for the first one while it tests; of one that died they hear at once, without a timeout."""
 Precision = Literal["fp32", "bf16"]
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it prints its precision at every start
-
 
 def best_device() -> torch.device:
     """The GPU where there is one, else the CPU."""
@@ -114,5 +112,6 @@ def _name_the_tasks_of_srun() -> None:
 def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> "Fabric":
     from lightning_fabric import Fabric
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its import sets it so that it tells its precision
     accelerator, chosen = choose(device, precision)
     return Fabric(accelerator=accelerator, precision="bf16-mixed" if chosen == "bf16" else "32-true", **processes)

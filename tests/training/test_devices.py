@@ -35,6 +35,15 @@ def test_agrees_with_the_kernel():
     assert (best_precision("cpu") == "bf16") == ("avx512_bf16" in flags or "amx_bf16" in flags)
 
 
+def test_a_training_starts_without_a_word_in_bf16_too() -> None:
+    """Its notebook shows what it prints. The first fabric of a process imports the library, which speaks by default."""
+    code = (
+        "from fer3d.training.devices import single_process_fabric as start; start('cpu', 'bf16'); start('cpu', 'bf16')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 ALLOCATION = {
     "SLURM_JOB_ID": "77",
     "SLURM_JOB_NAME": "x",
