@@ -97,6 +97,9 @@ def test_landmarks_of_the_second_rendering_need_no_pictures(second) -> None:
     assert all(landmarks.shape == (7, 10, 66, 2) and np.isfinite(landmarks).all() for landmarks in told)
     assert np.array_equal(second_rendering.record_landmarks(SMALL, 0, 3), told[3])
     assert not np.array_equal(second_rendering.record_landmarks(SMALL, 1, 3), told[3])
+    exact = second_rendering.record_landmarks(SMALL, 0, 3, exact=True)
+    difference = np.abs(exact - told[3]).max(axis=(1, 2, 3))  # of each of the seven recordings, in pixels
+    assert ((difference > 0.1) & (difference < 5)).all()
     named = dict(zip(labels.CLASSES["ckplus"], np.stack(told, axis=1), strict=True))
 
     def opened(emotion: str) -> float:
