@@ -3,9 +3,10 @@
     python -m benchmarks.data.index [--sequences 2000] [--databases ckplus mmi fera]
 
 Builds releases of a growing number of sequences in the owners' layouts (18 frames a CK+
-sequence, a 720 x 576 video a MMI or FERA one; the files are links to a few real ones) and
-indexes each in a process of its own. Memory is the peak beyond what the imports take. DISFA
-is left out: it has 27 recordings. Prints a table.
+sequence, a 720 x 576 video a MMI or FERA one) and indexes each in a process of its own. The
+pictures are links to a few real ones; the videos differ in their last bytes, since copies of
+a video count once. Memory is the peak beyond what the imports take. DISFA is left out: it
+has 27 recordings. Prints a table.
 """
 
 import argparse
@@ -38,23 +39,26 @@ print(json.dumps({"sequences": found["Sequence"], "seconds": seconds, "mib": gro
 
 
 class Originals:
-    """One picture and one video, of which the releases hold links (a new copy after 20,000)."""
+    """One picture, of which the releases hold links (a new copy after 20,000), and one video, of which they hold
+    copies."""
 
     def __init__(self, folder: Path) -> None:
         noise = np.random.default_rng(0).integers(0, 255, (490, 640), np.uint8)
         self._picture = folder / "picture.png"
         cv2.imwrite(str(self._picture), cv2.GaussianBlur(noise, (9, 9), 0))
-        self._video = folder / "video.avi"
-        writer = cv2.VideoWriter(str(self._video), cv2.VideoWriter_fourcc(*"MJPG"), 25, (720, 576))
+        video = folder / "video.avi"
+        writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 25, (720, 576))
         for number in range(30):
             writer.write(np.full((576, 720, 3), 4 * number, np.uint8))
         writer.release()
+        self._video, self._copies = video.read_bytes(), 0
 
     def picture(self, path: Path) -> None:
         self._picture = _linked(self._picture, path)
 
     def video(self, path: Path) -> None:
-        self._video = _linked(self._video, path)
+        self._copies += 1
+        path.write_bytes(self._video + self._copies.to_bytes(4))
 
 
 def _linked(original: Path, path: Path) -> Path:
@@ -109,13 +113,16 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     for database in arguments.databases:
-        for share in (8, 4, 2, 1):
+        for sequences in (arguments.sequences // share for share in (8, 4, 2, 1)):
             with tempfile.TemporaryDirectory() as temporary:
                 root, sources = Path(temporary, "release"), Path(temporary, "originals")
                 sources.mkdir()
-                BUILD[database](root, arguments.sequences // share, Originals(sources))
+                BUILD[database](root, sequences, Originals(sources))
                 command = [sys.executable, "-c", MEASURE, database, str(root)]
                 result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            assert result["sequences"] == sequences, (
+                f"{result['sequences']} of {sequences} sequences of {database} found"
+            )
             rate = result["sequences"] / result["seconds"]
             rows.append({"database": database, **result, "sequences/s": rate})
     report("indexing", pd.DataFrame(rows).rename(columns={"mib": "MiB more"}), {"frames a CK+ sequence": FRAMES})

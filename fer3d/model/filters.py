@@ -76,8 +76,8 @@ def landmark_filter(
     # Clips and frames come last because long inner loops are fast.
     cells = landmark_cells(landmarks, size, grid).nan_to_num_(nan=math.inf).permute(3, 2, 0, 1).contiguous()
     lines = torch.arange(grid, device=landmarks.device)[:, None, None]
-    along = torch.arange(half + 2, device=landmarks.device).pow(2 if euclidean else 1).to(small)
-    along[-1] = far
+    steps = torch.arange(half + 2, device=landmarks.device)
+    along = torch.where(steps > half, far, steps.pow(2 if euclidean else 1)).to(small)
     dx, dy = _look_up(along, (lines - cells.unsqueeze(2)).abs_().clamp_(max=half + 1))
     dx, dy = dx.unsqueeze(1), dy.unsqueeze(2)  # (L, 1, grid, B, T) and (L, grid, 1, B, T)
 
