@@ -51,23 +51,17 @@ class Originals:
         for number in range(30):
             writer.write(np.full((576, 720, 3), 4 * number, np.uint8))
         writer.release()
-        self._video, self._copies = video.read_bytes(), 0
+        self._video = video.read_bytes()
 
     def picture(self, path: Path) -> None:
-        self._picture = _linked(self._picture, path)
+        if self._picture.stat().st_nlink >= 20_000:
+            copy = self._picture.with_name(f"_{self._picture.name}")
+            copy.write_bytes(self._picture.read_bytes())
+            self._picture = copy
+        os.link(self._picture, path)
 
     def video(self, path: Path) -> None:
-        self._copies += 1
-        path.write_bytes(self._video + self._copies.to_bytes(4))
-
-
-def _linked(original: Path, path: Path) -> Path:
-    if original.stat().st_nlink >= 20_000:
-        copy = original.with_name(f"_{original.name}")
-        copy.write_bytes(original.read_bytes())
-        original = copy
-    os.link(original, path)
-    return original
+        path.write_bytes(self._video + path.name.encode())
 
 
 def ckplus(root: Path, sequences: int, originals: Originals) -> None:

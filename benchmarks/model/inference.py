@@ -136,9 +136,10 @@ def compare(name: str, batch: int, repeats: int, chosen: argparse.Namespace) -> 
         export_onnx(folder / "run", folder / "network.onnx")
         np.save(folder / "frames.npy", rng.integers(0, 256, (batch, 10, size, size, 3), np.uint8))
         np.save(folder / "landmarks.npy", rng.uniform(0, size, (batch, 10, 66, 2)).astype(np.float32))
-        ways = [way for way in WAYS if way not in left_out]
-        turns = [(way, Round(way, folder, chosen.threads)) for _ in range(repeats) for way in ways]
-    rounds = {way: [each for name, each in turns if name == way] for way in ways}
+        rounds: dict[str, list[Round]] = {way: [] for way in WAYS if way not in left_out}
+        for _ in range(repeats):
+            for way, found in rounds.items():
+                found.append(Round(way, folder, chosen.threads))
     base, rows = rounds["fer3d"], []
     for way, found in rounds.items():
         rows.append(
