@@ -105,10 +105,10 @@ def with_mathml(content: NotebookNode) -> NotebookNode:
 
 
 def with_notes_on_skipped_cells(content: NotebookNode, name: str) -> NotebookNode:
-    """An executed notebook that says below each cell it skipped where the output is shown, changed in place."""
+    """An executed notebook that says below each cell it skipped where that is executed, changed in place."""
     for cell in content.cells:
         if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None and not cell.outputs:
-            text = f"Not executed in this run; notebooks/{name} shows the output."
+            text = f"Not executed in this run; notebooks/{name} shows the executed cell."
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return content
 
