@@ -7,6 +7,7 @@ its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not sq
 """
 
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -336,7 +337,16 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def check_video(path: Path) -> VideoFacts:
-    """Decode only the first frame and look for the last; raises `VideoError` when there is no first."""
+    """Decode only the first frame and look for the last; raises `VideoError` when there is no first.
+
+    A process looks at a file once, as long as it is the same file of the same size and times.
+    """
+    found = _status(path)
+    return _facts(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _facts(path: Path, *_: int) -> VideoFacts:
     with _opened(path) as capture:
         claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
         if not _grabbed(path, capture):
@@ -576,7 +586,11 @@ def _squared(picture: np.ndarray, aspect: float) -> np.ndarray:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a regular file that is not empty; a pipe or a device would never end."""
+    return _status(path).st_size
+
+
+def _status(path: Path) -> os.stat_result:
+    """The state of a regular file that is not empty; a pipe or a device would never end."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -585,7 +599,7 @@ def _size(path: Path) -> int:
         raise VideoError("not a file", path.name)
     if not status.st_size:
         raise VideoError("zero bytes", path.name)
-    return status.st_size
+    return status
 
 
 def _first_line(error: Exception) -> str:

@@ -168,15 +168,18 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
     failed = out.with_name(f"{out.stem}.failed.ipynb")
     with files.lock(out), tempfile.TemporaryDirectory() as scratch:
         executed = Path(scratch) / "executed.ipynb"
+        running: list[NotebookNode] = []
         try:
             with _time_limit(timeout):
-                _run_papermill(content, notebook.resolve().parent, executed, typed, out.stem, skip)
+                _run_papermill(content, notebook.resolve().parent, executed, typed, out.stem, skip, running)
         except KeyboardInterrupt:
             logging.getLogger("asyncio").disabled = True  # it would complain about the cells not executed
             raise
         except Exception as error:
-            if executed.exists():
+            if executed.exists():  # papermill has marked the cell that failed
                 files.write_text(failed, executed.read_text(encoding="utf-8"))
+            elif running:  # a kernel that died or was stopped
+                files.write_text(failed, nbformat.writes(running[0]))
             raise NotebookError(
                 f"{notebook.name} failed{_where(error)}: {_last_line(error)}; kept as {failed}"
             ) from error
@@ -185,9 +188,20 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
 
 
 def _run_papermill(
-    content: NotebookNode, folder: Path, out: Path, parameters: dict[str, Any], title: str, skip: str
+    content: NotebookNode,
+    folder: Path,
+    out: Path,
+    parameters: dict[str, Any],
+    title: str,
+    skip: str,
+    running: list[NotebookNode],
 ) -> None:
+    """Puts the notebook that is executed, with what its cells have shown so far, into ``running``."""
     import papermill
+
+    def begin(notebook: NotebookNode) -> None:
+        _remove_signal_handlers()
+        running.append(notebook)
 
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
     # It doubts defaults that it can't parse, and tells of a kernel that died, which an exception says, too.
@@ -203,12 +217,13 @@ def _run_papermill(
             cwd=str(folder),
             progress_bar=bar,
             extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages
-            on_notebook_start=_remove_signal_handlers,
+            on_notebook_start=begin,
             skip_cells_with_tag=skip,
+            request_save_on_cell_execute=False,  # before and after each cell it would write all pictures so far
         )
 
 
-def _remove_signal_handlers(**_: Any) -> None:
+def _remove_signal_handlers() -> None:
     """Let Ctrl-C raise `KeyboardInterrupt`: nbclient's handler ends the kernel and might wait for it for ever."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

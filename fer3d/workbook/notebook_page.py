@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,10 +18,12 @@ import jinja2
 import nbformat
 from bs4 import BeautifulSoup, Tag
 from nbformat import NotebookNode
+from tqdm import tqdm
 
 from fer3d import files, paths
 from fer3d.workbook import refresh
 from fer3d.workbook.notebook import read
+from fer3d.workers import map_processes
 
 _CELLS = """
 {%- extends "classic/base.html.j2" -%}
@@ -69,13 +72,29 @@ def plan(notebook: Path, run: Path) -> Page:
     return Page(notebook, headings[0] if headings else notebook.stem, Path("pages") / name, about)
 
 
-def write(pages: Sequence[Page], run: Path, templates: jinja2.Environment) -> None:
-    """Write the pages of a run, each with links to the one before and the one after it."""
-    for n, page in enumerate(pages):
-        content = refresh.strip_widgets(nbformat.read(page.notebook, as_version=4))
-        content = with_notes_on_skipped_cells(content, page.notebook.name)
-        body = _body(with_mathml(without_machine(content, run)), page, pages)
-        html = templates.get_template("notebook_page.html").render(
+def environment() -> jinja2.Environment:
+    """The templates of the report and of its pages."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def write(pages: Sequence[Page], run: Path) -> None:
+    """Write the pages of a run, each with links to the one before and the one after it, by a process per processor."""
+    written = map_processes(partial(_write, pages, run), range(len(pages)), None)
+    for _ in tqdm(written, "pages", len(pages), unit="page", disable=None):
+        pass
+
+
+def _write(pages: Sequence[Page], run: Path, n: int) -> None:
+    """Write the page of that number."""
+    page = pages[n]
+    content = refresh.strip_widgets(nbformat.read(page.notebook, as_version=4))
+    content = with_notes_on_skipped_cells(content, page.notebook.name)
+    body = _body(with_mathml(without_machine(content, run)), page, pages)
+    html = (
+        environment()
+        .get_template("notebook_page.html")
+        .render(
             run=run,
             page=page,
             before=pages[n - 1] if n else None,
@@ -83,7 +102,8 @@ def write(pages: Sequence[Page], run: Path, templates: jinja2.Environment) -> No
             contents=_contents(body),
             body=str(body),
         )
-        files.write_text(run / page.path, html)
+    )
+    files.write_text(run / page.path, html)
 
 
 _FORMULA = re.compile(r"\$\$(?P<block>[^$]+)\$\$|\$(?P<inline>[^$\n]+)\$")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -146,11 +145,9 @@ def write(run: Path) -> Path:
     tested = claims.test(found)
     files.write_csv(run / "tables" / "hypotheses.csv", claims.table(tested))
     pages = [notebook_page.plan(notebook, run) for notebook in _executed_notebooks(run)]
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    templates = notebook_page.environment()
     templates.filters["percent"] = _percent
-    notebook_page.write(pages, run, templates)
+    notebook_page.write(pages, run)
     info = files.read_json(found[0].folders[0] / "model.json")
     made_with = {"fer3d": info["fer3d"], **info["made_with"]}
     additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]

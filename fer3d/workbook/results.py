@@ -4,6 +4,7 @@ The finished trainings of the run come first, then the shipped weights. The firs
 them all, so that no table mixes two sources.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,20 +36,21 @@ class Result:
     """The source, in words for a notebook."""
 
 
-def trained(job: Job, profile: str, run: Path) -> Result | None:
-    """A finished training of the run, with the settings and data of today."""
-    folder = job.folder(run)
-    if not (folder / "metrics.json").exists():
-        return None
-    tested, learned = pipeline.store(job.database, profile), [pipeline.store(name, profile) for name in job.trained_on]
-    settings, pretrained = pipeline.settings_of(job, profile)
-    task = Task.build(learned or [tested], settings, job.fold, tested if learned else None)
-    try:
-        if not is_finished(folder, task.config(settings, pretrained)):
-            return None
-    except InputError:  # it holds a training of other data or settings
-        return None
-    return Result(metrics.read_predictions(folder), folder, f"trainings of the run {run.name}")
+def trained(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
+    """The finished trainings of the run, with the settings and data of today."""
+    done = [job for job in jobs if (job.folder(run) / "metrics.json").exists()]
+    names = {name for job in done for name in (job.database, *job.trained_on)}
+    stores = {name: pipeline.store(name, profile) for name in names}
+    found = {}
+    for job in done:
+        tested, learned = stores[job.database], [stores[name] for name in job.trained_on]
+        settings, pretrained = pipeline.settings_of(job, profile)
+        task = Task.build(learned or [tested], settings, job.fold, tested if learned else None)
+        folder = job.folder(run)
+        with contextlib.suppress(InputError):  # it holds a training of other data or settings
+            if is_finished(folder, task.config(settings, pretrained)):
+                found[job] = Result(metrics.read_predictions(folder), folder, f"trainings of the run {run.name}")
+    return found
 
 
 def shipped(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
@@ -94,8 +96,7 @@ def find(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     Raises:
         InputError: no source has one of them.
     """
-    found = {job: result for job in jobs if (result := trained(job, profile, run)) is not None}
-    if found := found or shipped(jobs, profile, run):
+    if found := trained(jobs, profile, run) or shipped(jobs, profile, run):
         return found
     names = ", ".join(dict.fromkeys(pipeline.title(job.database) for job in jobs))
     raise InputError(f"{run} holds no finished training on {names}", f"make tables PROFILE={profile} RUN={run.name}")

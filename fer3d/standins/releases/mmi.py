@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fer3d.labels import MMI_CODES
@@ -163,7 +164,7 @@ def _stored_frames(
         elif plan.view == PROFILE:
             frame = np.rot90(frame, -1)
         elif plan.view == DUAL:
-            mirrored = renderer.frame(profile)[0][:, ::-1]
+            mirrored = cv2.flip(renderer.frame(profile)[0], 1)
             frontal_right = int(plan.subject[1:]) in _RIGHT_HALF
             frame = np.hstack([mirrored, frame] if frontal_right else [frame, mirrored])
         yield np.ascontiguousarray(frame)
