@@ -317,12 +317,15 @@ for _ in frame_times(pathlib.Path(sys.argv[1])):
 """
 
 
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
     """The half of the frame (H, W) or (H, W, C) that the view names, rotated; contiguous."""
     middle = frame.shape[1] // 2
     if view.half is not None:
         frame = frame[:, :middle] if view.half == "left" else frame[:, middle:]
-    return np.ascontiguousarray(np.rot90(frame, -(view.rotation // 90)))
+    return cv2.rotate(frame, _TURNS[view.rotation]) if view.rotation else np.ascontiguousarray(frame)
 
 
 def check_image(path: Path) -> None:

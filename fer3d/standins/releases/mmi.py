@@ -160,9 +160,9 @@ def _stored_frames(
         frame, true = renderer.frame(pose)
         landmarks.append(true)
         if plan.view == LYING:
-            frame = np.rot90(frame, 1)  # upright after a rotation by 90 degrees clockwise
+            frame = cv2.rotate(frame, cv2.ROTATE_90_COUNTERCLOCKWISE)  # upright after a rotation by 90 degrees clockwise
         elif plan.view == PROFILE:
-            frame = np.rot90(frame, -1)
+            frame = cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE)
         elif plan.view == DUAL:
             mirrored = cv2.flip(renderer.frame(profile)[0], 1)
             frontal_right = int(plan.subject[1:]) in _RIGHT_HALF
