@@ -290,6 +290,20 @@ def test_messages_fit_one_line(tmp_path: Path) -> None:
     assert str(refused.value) == "a??[1m.avi: zero bytes"
 
 
+def test_a_file_is_looked_at_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.avi", frames=12)
+    looks, reaches_end = [], video._reaches_end
+    monkeypatch.setattr(video, "_reaches_end", lambda *at: looks.append(at) or reaches_end(*at))
+    assert check_video(path) == check_video(path) and len(looks) == 1
+    before = path.stat()
+    write_video(path, frames=7)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert check_video(path).decodable == 7 and len(looks) == 2
+    path.unlink()
+    with pytest.raises(VideoError):
+        check_video(path)
+
+
 @pytest.mark.parametrize(
     ("view", "expected"),
     [

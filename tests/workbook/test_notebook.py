@@ -1,6 +1,7 @@
 """Notebooks are executed strictly: known parameters only, written whole or kept as failed, within a time limit."""
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +28,11 @@ def test_parameters_reach_the_notebook_and_this_interpreter_runs_it(notebook: Pa
     executed = nbformat.read(out, as_version=4)
     assert executed.cells[-1].outputs[0].text == f"laptop 5 1.0 False {sys.executable}\n"
     assert [path.name for path in out.parent.iterdir() if not path.name.startswith(".")] == ["lesson.ipynb"]
+
+
+def test_no_grammar_of_web_addresses_is_built() -> None:
+    loaded = "import sys, fer3d.workbook.notebook; sys.exit('lark' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True)
 
 
 def test_cells_with_the_tag_to_skip_are_not_executed(notebook: Path, tmp_path: Path) -> None:
@@ -145,11 +151,12 @@ def test_a_failed_notebook_is_kept_and_the_reason_is_one_line(
 
 
 def test_a_notebook_that_hangs_or_dies_is_ended(write_notebook: Callable[..., Path], tmp_path: Path) -> None:
-    hangs = write_notebook("hangs.ipynb", "import time; time.sleep(600)")
-    dies = write_notebook("dies.ipynb", "import os; os._exit(1)")
+    hangs = write_notebook("hangs.ipynb", "print('be' + 'fore')", "import time; time.sleep(600)")
+    dies = write_notebook("dies.ipynb", "print('be' + 'fore')", "import os; os._exit(1)")
     out, began = tmp_path / "out.ipynb", time.monotonic()
-    with pytest.raises(NotebookError, match="not finished after 10 s"):  # its kernel has started by then
-        execute(hangs, out, {}, timeout=10)
-    with pytest.raises(NotebookError, match="died"):
-        execute(dies, out, {}, timeout=60)
+    for notebook, timeout, why in ((hangs, 10, "not finished after 10 s"), (dies, 60, "died")):
+        with pytest.raises(NotebookError, match=rf"{why}.*kept as"):  # the kernel has started in ten seconds
+            execute(notebook, out, {}, timeout=timeout)
+        assert "before" in (tmp_path / "out.failed.ipynb").read_text(), "what its cells had shown"
+        (tmp_path / "out.failed.ipynb").unlink()
     assert time.monotonic() - began < 120 and not out.exists()

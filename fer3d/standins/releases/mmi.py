@@ -160,7 +160,9 @@ def _stored_frames(
         frame, true = renderer.frame(pose)
         landmarks.append(true)
         if plan.view == LYING:
-            frame = cv2.rotate(frame, cv2.ROTATE_90_COUNTERCLOCKWISE)  # upright after a rotation by 90 degrees clockwise
+            frame = cv2.rotate(
+                frame, cv2.ROTATE_90_COUNTERCLOCKWISE
+            )  # upright after a rotation by 90 degrees clockwise
         elif plan.view == PROFILE:
             frame = cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE)
         elif plan.view == DUAL:
