@@ -5,6 +5,7 @@ and exit status 2, never a traceback. With ``--json`` nothing but JSON goes to s
 libraries are imported inside the commands, so that ``--help`` is quick.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -370,14 +371,23 @@ def notebook(
 ) -> None:
     """Execute a notebook with parameters given as -p NAME VALUE, each checked against those it declares."""
     from fer3d.workbook.notebook import NotebookError, execute
-    from fer3d.workbook.reproduction import one_of
 
     try:
-        with one_of([gpu for gpu in gpus.split(",") if gpu]):
+        with _one_of(gpus):
             execute(notebook, out, _parameters(context.args), timeout, skip)
     except NotebookError as error:
         print(f"fer3d: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+def _one_of(gpus: str) -> contextlib.AbstractContextManager[None]:
+    """Hold the first of these GPUs that is free; without any, nothing is loaded for it."""
+    named = [gpu for gpu in gpus.split(",") if gpu]
+    if not named:
+        return contextlib.nullcontext()
+    from fer3d.workbook.reproduction import one_of
+
+    return one_of(named)
 
 
 RunName = Annotated[str, typer.Option("--run", help="Name of the run; the profile's by default.")]
@@ -400,13 +410,12 @@ def train_row(
     """Train one network of a run's tables where it is missing, from the run's stores into the run's folder."""
     from fer3d import config
     from fer3d.workbook import models, pipeline
-    from fer3d.workbook.reproduction import one_of
 
     trainable = models.trained(config.profile(profile), cross=False)
     if model not in trainable:
         raise InputError(f"model {model!r} cannot be trained: expected one of {', '.join(trainable)}")
     job = pipeline.Job(labels.check_database(database), model, fold, _databases(trained_on), seed)
-    with one_of([gpu for gpu in gpus.split(",") if gpu]):
+    with _one_of(gpus):
         print(pipeline.run_job(job, profile, pipeline.run_folder(run, profile)))
 
 
