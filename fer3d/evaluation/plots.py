@@ -9,7 +9,7 @@ import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -45,7 +45,7 @@ _SVG: Any = {"svg.hashsalt": "fer3d", "svg.fonttype": "none"}
 def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     """Number of items per class. ``counts``: classes x databases, whole numbers."""
     figure, (axes,) = _new(8, 0.8 + (0.1 + 0.13 * counts.shape[1]) * len(counts), title)
-    _grouped_bars(axes, counts, x="value", y="class")
+    _grouped_bars(axes, counts, "barh")
     _label_bars(axes, fmt=lambda count: f"{count:.0f}" if count else "", fontsize=8)
     axes.set(xlabel="number", ylabel="", xlim=(0, counts.to_numpy().max() * 1.12 + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -214,13 +214,12 @@ STAGE_TITLES = {
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
-    import seaborn
-
     figure, panels = _new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
     names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
-        seaborn.barplot(x=amounts, y=names, color=colour, saturation=1, ax=axes)
+        axes.barh(names, amounts, color=colour)
+        axes.invert_yaxis()
         _label_bars(axes, labels=[f"{share:.0%}" for share in amounts / amounts.sum()], fontsize=9)
         axes.set(xlabel=unit, xlim=(0, amounts.max() * 1.15))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -258,7 +257,7 @@ def activations(stages: Mapping[str, np.ndarray], frames: Sequence[int], title: 
 def class_bars(values: pd.DataFrame, title: str, unit: str) -> Figure:
     """One value per class and case. ``values``: classes x cases."""
     figure, (axes,) = _new(9, 3, title)
-    _grouped_bars(axes, values, x="class", y="value")
+    _grouped_bars(axes, values, "bar")
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="", ylabel=unit)
     _hide_frame(figure)
@@ -512,13 +511,12 @@ def _hide_frame(figure: Figure) -> None:
         axes.spines[["top", "right"]].set_visible(False)
 
 
-def _grouped_bars(axes: Axes, table: pd.DataFrame, x: str, y: str) -> None:
-    """Bars of a table (classes x groups): one colour per group. ``x``, ``y``: "class" and "value" or the reverse."""
-    import seaborn
-
-    long = table.melt(var_name="group", ignore_index=False).reset_index(names="class")
-    seaborn.barplot(long, x=x, y=y, hue="group", palette=PALETTE[: table.shape[1]], saturation=1, ax=axes)
-    seaborn.move_legend(axes, title=None, **_BESIDE)
+def _grouped_bars(axes: Axes, table: pd.DataFrame, kind: Literal["bar", "barh"]) -> None:
+    """Bars of a table (classes x groups), upright or lying: one colour per group."""
+    table.plot(kind=kind, ax=axes, color=dict(zip(table.columns, PALETTE, strict=False)), width=0.8, rot=0)
+    axes.legend(**_BESIDE)
+    if kind == "barh":
+        axes.invert_yaxis()
 
 
 def _label_bars(axes: Axes, **options: Any) -> None:
