@@ -356,7 +356,7 @@ _LAPTOP = Profile(
     clips=ClipSettings(size=64),
     network=_SMALL,
     training=TrainingSettings(epochs=24, batch_size=8, lr=0.02),
-    standins=StandinSettings(ckplus=90, mmi=10, fera=10, disfa=6, ravdess=8, cremad=10, recordings=5),
+    standins=StandinSettings(ckplus=90, mmi=10, fera=10, disfa=8, ravdess=8, cremad=10, recordings=5),
 )
 
 PROFILES: Final[Mapping[str, Profile]] = {

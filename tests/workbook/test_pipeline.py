@@ -162,7 +162,7 @@ def test_a_stand_in_has_the_size_of_its_profile(monkeypatch: pytest.MonkeyPatch)
     written = []
     monkeypatch.setattr(pipeline.standins, "write", lambda *args, **more: written.append((*args, more)))
     assert pipeline.release("mmi", "laptop") == paths.standin("mmi", "laptop")
-    assert written == [("mmi", paths.standin("mmi", "laptop"), 12, 0, {"recordings": 5})]
+    assert written == [("mmi", paths.standin("mmi", "laptop"), 10, 0, {"recordings": 5})]
 
 
 @pytest.fixture
