@@ -317,7 +317,8 @@ for _ in frame_times(pathlib.Path(sys.argv[1])):
 """
 
 
-_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+_TURNED = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+"""What OpenCV calls a rotation by so many degrees clockwise."""
 
 
 def upright(frame: np.ndarray, view: View) -> np.ndarray:
@@ -325,7 +326,7 @@ def upright(frame: np.ndarray, view: View) -> np.ndarray:
     middle = frame.shape[1] // 2
     if view.half is not None:
         frame = frame[:, :middle] if view.half == "left" else frame[:, middle:]
-    return cv2.rotate(frame, _TURNS[view.rotation]) if view.rotation else np.ascontiguousarray(frame)
+    return cv2.rotate(frame, _TURNED[view.rotation]) if view.rotation else np.ascontiguousarray(frame)
 
 
 def check_image(path: Path) -> None:
@@ -349,7 +350,7 @@ def check_video(path: Path) -> VideoFacts:
 
 
 @functools.lru_cache(maxsize=4096)
-def _facts(path: Path, *_: int) -> VideoFacts:
+def _facts(path: Path, *_state: int) -> VideoFacts:
     with _opened(path) as capture:
         claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
         if not _grabbed(path, capture):

@@ -150,7 +150,9 @@ class TrainedModel:
 
 
 def load_model(run: Path | str) -> TrainedModel:
-    """The network of a finished run, in evaluation mode on the CPU, in single precision, and with the channels last.
+    """The network of a finished run, in evaluation mode on the CPU and in single precision.
+
+    Its weights lie with the channels last, with which a CPU computes faster.
 
     Args:
         run: its folder, or the name of weights that come with the package (`SHIPPED`).

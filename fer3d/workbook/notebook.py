@@ -168,18 +168,15 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
     failed = out.with_name(f"{out.stem}.failed.ipynb")
     with files.lock(out), tempfile.TemporaryDirectory() as scratch:
         executed = Path(scratch) / "executed.ipynb"
-        running: list[NotebookNode] = []
         try:
             with _time_limit(timeout):
-                _run_papermill(content, notebook.resolve().parent, executed, typed, out.stem, skip, running)
+                _run_papermill(content, notebook.resolve().parent, executed, typed, out.stem, skip)
         except KeyboardInterrupt:
             logging.getLogger("asyncio").disabled = True  # it would complain about the cells not executed
             raise
         except Exception as error:
-            if executed.exists():  # papermill has marked the cell that failed
+            if executed.exists():
                 files.write_text(failed, executed.read_text(encoding="utf-8"))
-            elif running:  # a kernel that died or was stopped
-                files.write_text(failed, nbformat.writes(running[0]))
             raise NotebookError(
                 f"{notebook.name} failed{_where(error)}: {_last_line(error)}; kept as {failed}"
             ) from error
@@ -188,39 +185,40 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
 
 
 def _run_papermill(
-    content: NotebookNode,
-    folder: Path,
-    out: Path,
-    parameters: dict[str, Any],
-    title: str,
-    skip: str,
-    running: list[NotebookNode],
+    content: NotebookNode, folder: Path, out: Path, parameters: dict[str, Any], title: str, skip: str
 ) -> None:
-    """Puts the notebook that is executed, with what its cells have shown so far, into ``running``."""
+    """Writes ``out`` once, at the end; of a failure with what the cells had shown by then."""
     import papermill
+
+    started: list[NotebookNode] = []
 
     def begin(notebook: NotebookNode) -> None:
         _remove_signal_handlers()
-        running.append(notebook)
+        started.append(notebook)
 
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
     # It doubts defaults that it can't parse, and tells of a kernel that died, which an exception says, too.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the Jupyter libraries' own deprecations
-        papermill.execute_notebook(
-            content,
-            str(out),
-            parameters,
-            kernel_name=KERNEL["name"],
-            kernel_manager_class=ThisInterpreter,
-            cwd=str(folder),
-            progress_bar=bar,
-            extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages
-            on_notebook_start=begin,
-            skip_cells_with_tag=skip,
-            request_save_on_cell_execute=False,  # before and after each cell it would write all pictures so far
-        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the Jupyter libraries' own deprecations
+            papermill.execute_notebook(
+                content,
+                str(out),
+                parameters,
+                kernel_name=KERNEL["name"],
+                kernel_manager_class=ThisInterpreter,
+                cwd=str(folder),
+                progress_bar=bar,
+                extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages
+                on_notebook_start=begin,
+                skip_cells_with_tag=skip,
+                request_save_on_cell_execute=False,  # before and after each cell it would write all pictures so far
+            )
+    except Exception:
+        if started and not out.exists():  # papermill itself writes where a cell failed, not where the kernel ended
+            nbformat.write(started[0], out)
+        raise
 
 
 def _remove_signal_handlers() -> None:

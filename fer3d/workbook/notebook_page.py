@@ -87,21 +87,17 @@ def write(pages: Sequence[Page], run: Path) -> None:
 
 def _write(pages: Sequence[Page], run: Path, n: int) -> None:
     """Write the page of that number."""
-    page = pages[n]
+    page, template = pages[n], environment().get_template("notebook_page.html")
     content = refresh.strip_widgets(nbformat.read(page.notebook, as_version=4))
     content = with_notes_on_skipped_cells(content, page.notebook.name)
     body = _body(with_mathml(without_machine(content, run)), page, pages)
-    html = (
-        environment()
-        .get_template("notebook_page.html")
-        .render(
-            run=run,
-            page=page,
-            before=pages[n - 1] if n else None,
-            after=pages[n + 1] if n + 1 < len(pages) else None,
-            contents=_contents(body),
-            body=str(body),
-        )
+    html = template.render(
+        run=run,
+        page=page,
+        before=pages[n - 1] if n else None,
+        after=pages[n + 1] if n + 1 < len(pages) else None,
+        contents=_contents(body),
+        body=str(body),
     )
     files.write_text(run / page.path, html)
 

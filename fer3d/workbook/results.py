@@ -5,7 +5,7 @@ them all, so that no table mixes two sources.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,7 @@ class Result:
 def trained(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     """The finished trainings of the run, with the settings and data of today."""
     done = [job for job in jobs if (job.folder(run) / "metrics.json").exists()]
-    names = {name for job in done for name in (job.database, *job.trained_on)}
-    stores = {name: pipeline.store(name, profile) for name in names}
-    found = {}
+    stores, found = _stores(done, profile), {}
     for job in done:
         tested, learned = stores[job.database], [stores[name] for name in job.trained_on]
         settings, pretrained = pipeline.settings_of(job, profile)
@@ -58,12 +56,12 @@ def shipped(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     model = load_model(SHIPPED[0])
     if config.profile(profile).clips.size != model.network.size:
         return {}
-    found = {}
     suitable = [job for job in jobs if job.model == model.network.settings.variant]
+    stores, found = _stores(suitable, profile), {}
     for database in dict.fromkeys(job.database for job in suitable):
-        store = pipeline.store(database, profile)
+        store = stores[database]
         known = np.isin(store.labels, model.network.classes)
-        tested = {job: _held_out(job, profile, store) & known for job in suitable if job.database == database}
+        tested = {job: _held_out(job, profile, stores) & known for job in suitable if job.database == database}
         rows = np.flatnonzero(np.any([*tested.values()], axis=0))  # all jobs' clips at once
         if len(rows):
             predictions = predict(model, store, rows)
@@ -74,10 +72,17 @@ def shipped(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     return found
 
 
-def _held_out(job: Job, profile: str, store: Store) -> np.ndarray:
-    """Which clips of the store the job tests on, (N,) bool."""
+def _stores(jobs: Sequence[Job], profile: str) -> dict[str, Store]:
+    """The stores of the jobs, each brought up to date once."""
+    names = dict.fromkeys(name for job in jobs for name in (job.database, *job.trained_on))
+    return {name: pipeline.store(name, profile) for name in names}
+
+
+def _held_out(job: Job, profile: str, stores: Mapping[str, Store]) -> np.ndarray:
+    """Which clips of its database the job tests on, (N,) bool."""
+    store = stores[job.database]
     if job.trained_on:  # the clips that count are those of the training in whose place this is
-        learned = [pipeline.store(name, profile).manifest for name in job.trained_on]
+        learned = [stores[name].manifest for name in job.trained_on]
         _, rows, _ = splits.cross_split(learned, store.manifest)
     else:
         folds = splits.number_of_folds(store.manifest, config.profile(profile).folds)

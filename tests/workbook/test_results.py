@@ -44,11 +44,15 @@ def test_a_finished_training_comes_first_and_no_source_is_mixed_with_another(tmp
 
 def test_each_store_is_brought_up_to_date_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for job in FOLDS:
-        (job.folder(tmp_path)).mkdir(parents=True)
+        job.folder(tmp_path).mkdir(parents=True)
         (job.folder(tmp_path) / "metrics.json").touch()
     opened, open_one = [], pipeline.store
     monkeypatch.setattr(pipeline, "store", lambda name, profile: opened.append(name) or open_one(name, profile))
     assert not results.trained(FOLDS, "tiny", tmp_path) and opened == ["ckplus"]
+    opened.clear()
+    crossed = [Job(test, "3d+landmarks", trained_on=("mmi", "disfa")) for test in ("ckplus", "fera")]
+    assert len(results.shipped(crossed, "tiny", tmp_path)) == 2
+    assert sorted(opened) == ["ckplus", "disfa", "fera", "mmi"]
 
 
 def test_a_training_of_other_settings_does_not_count(tmp_path: Path) -> None:

@@ -160,16 +160,14 @@ def _stored_frames(
         frame, true = renderer.frame(pose)
         landmarks.append(true)
         if plan.view == LYING:
-            frame = cv2.rotate(
-                frame, cv2.ROTATE_90_COUNTERCLOCKWISE
-            )  # upright after a rotation by 90 degrees clockwise
+            frame = cv2.rotate(frame, cv2.ROTATE_90_COUNTERCLOCKWISE)  # a turn clockwise makes it upright again
         elif plan.view == PROFILE:
             frame = cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE)
         elif plan.view == DUAL:
             mirrored = cv2.flip(renderer.frame(profile)[0], 1)
             frontal_right = int(plan.subject[1:]) in _RIGHT_HALF
             frame = np.hstack([mirrored, frame] if frontal_right else [frame, mirrored])
-        yield np.ascontiguousarray(frame)
+        yield frame
 
 
 def _session_xml(plan: Plan, session: Session, stem: str) -> str:
