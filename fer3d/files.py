@@ -36,21 +36,19 @@ def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in _leftovers(path, "part"):
-            if not _is_held(leftover):
-                _remove(leftover)
+            _remove_unless_held(leftover)
         temporary = _temporary(path, "part", folder)
-        handle = _hold(temporary)
+        while (handle := _hold(temporary)) is None:  # another writer has taken it for a leftover
+            temporary = _temporary(path, "part", folder)
         yield temporary
         for written in [*sorted(temporary.rglob("*")), temporary]:
             _flush(written)
         temporary.chmod(0o755 if folder else 0o644)
-        if folder and path.exists():  # only a file can be replaced in one step
+        while not _renamed(temporary, path):  # only a file can be replaced in one step
             outgoing = _temporary(path, "old", folder)
-            path.rename(outgoing / path.name)
-            temporary.rename(path)
+            with contextlib.suppress(FileNotFoundError):  # another writer was faster
+                path.rename(outgoing / path.name)
             shutil.rmtree(outgoing)
-        else:
-            temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
         raise explained(error, path) from error
@@ -149,27 +147,40 @@ def _leftovers(path: Path, end: str) -> list[Path]:
     return list(path.parent.glob(f".{glob.escape(path.name)}.{'[!.]' * 8}.{end}"))  # see `tempfile`
 
 
-def _hold(temporary: Path) -> int:
-    """The descriptor by which its writer holds a temporary file or folder, which the system frees when it is killed."""
-    handle = os.open(temporary, os.O_RDONLY if temporary.is_dir() else os.O_RDWR)
+def _hold(temporary: Path) -> int | None:
+    """The descriptor by which its writer holds a temporary file or folder, which the system frees when it is killed.
+
+    None if another writer has just removed it.
+    """
+    try:
+        handle = _opened(temporary)
+    except FileNotFoundError:
+        return None
     with contextlib.suppress(OSError):  # a file system without such locks: what a killed writer left stays
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return handle
+        fcntl.flock(handle, fcntl.LOCK_EX)  # another writer has it for as long as it takes to remove it
+    if temporary.exists():
+        return handle
+    os.close(handle)
+    return None
 
 
-def _is_held(leftover: Path) -> bool:
-    """Whether a writer lives that holds it, as far as the system can tell."""
+def _remove_unless_held(leftover: Path) -> None:
+    """Remove a temporary file or folder, unless its writer lives, as far as the system can tell."""
     try:
-        handle = os.open(leftover, os.O_RDONLY if leftover.is_dir() else os.O_RDWR)
+        handle = _opened(leftover)
     except OSError:  # it is another user's, or has just been renamed
-        return True
+        return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(leftover)  # while it is held: its writer may be about to hold it
     except OSError:
-        return True
+        return
     finally:
         os.close(handle)
-    return False
+
+
+def _opened(temporary: Path) -> int:
+    return os.open(temporary, os.O_RDONLY if temporary.is_dir() else os.O_RDWR)
 
 
 _WHOLE, _BLOCK, _APART = 2**16, 2**12, 2**24
@@ -221,6 +232,17 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _renamed(temporary: Path, path: Path) -> bool:
+    """Give a temporary file or folder its name; False where it is a folder, and something has that name."""
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    return True
 
 
 def _flush(path: Path) -> None:

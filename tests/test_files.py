@@ -125,6 +125,26 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_one_i
     assert list(tmp_path.iterdir()) == [path]
 
 
+WRITES_AGAIN_AND_AGAIN = """
+import sys
+from pathlib import Path
+from fer3d import files
+for _ in range(100):
+    with files.atomic(Path(sys.argv[1]), folder=sys.argv[2] == "True") as temporary:
+        (temporary / "inside" if temporary.is_dir() else temporary).write_text("whole")
+"""
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_writers_of_one_result_at_the_same_time_do_not_disturb_each_other(folder: bool, tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    command = [sys.executable, "-c", WRITES_AGAIN_AND_AGAIN, str(path), str(folder)]
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [writer.communicate()[1] for writer in writers] == [""] * 4
+    assert listing(tmp_path) == ["result"]
+    assert (path / "inside" if folder else path).read_text() == "whole"
+
+
 def test_what_a_killed_writer_left_is_removed_with_the_next_lock(tmp_path: Path) -> None:
     theirs = [".store.csv.abcdefgh.part", ".other.abcdefgh.part", ".store.abcdefgh.partial", "store.abcdefgh.part"]
     for name in (".store.abcdefgh.part", ".store.abcd_fg1.old"):
