@@ -514,7 +514,7 @@ def _hide_frame(figure: Figure) -> None:
 def _grouped_bars(axes: Axes, table: pd.DataFrame, kind: Literal["bar", "barh"]) -> None:
     """Bars of a table (classes x groups), upright or lying: one colour per group."""
     table.plot(kind=kind, ax=axes, color=PALETTE, width=0.8, rot=0)
-    axes.legend(**_BESIDE)
+    axes.legend(axes.containers, table.columns, **_BESIDE)  # by themselves names that begin with _ would be left out
     if kind == "barh":
         axes.invert_yaxis()
 

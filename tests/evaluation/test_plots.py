@@ -136,6 +136,12 @@ def test_counts_are_written_on_their_bars_in_the_order_of_the_table():
     assert [text.get_text() for text in axes.texts] == ["3", "", "1", "2"]
 
 
+def test_every_group_of_bars_is_in_the_legend_also_one_whose_name_begins_with_an_underscore() -> None:
+    figure = plots.class_bars(COUNTS.set_axis(["_mine.mp4", "yours.mp4"], axis=1), "Two recordings", "points")
+    legend = figure.axes[0].get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["_mine.mp4", "yours.mp4"]
+
+
 def test_clip_cut_is_drawn_where_the_clip_lies():
     (axes,) = plots.clip_cuts({"S005_001": 25}, {"S005_001": [15]}, 10, "title").axes
     sequence, clip = axes.patches
