@@ -294,18 +294,20 @@ def record(
     return [picture for picture, _ in taken], np.stack([points for _, points in taken])
 
 
-def record_landmarks(clips: ClipSettings, seed: int, number: int, exact: bool = False) -> np.ndarray:
+def record_landmarks(
+    clips: ClipSettings, seed: int, number: int, exact: bool = False, strength: float = 1
+) -> np.ndarray:
     """(7, T, 66, 2) detected landmarks of one person's clips, a class each, in pixels of the crop; no pictures.
 
     By the rules of `write`, but other recordings: the random numbers of the pictures are not drawn. The ``exact``
-    landmarks are those of the same recordings without a detector's error.
+    landmarks are those of the same recordings without a detector's error; with ``strength`` 0 the face stays at rest.
     """
     rng = random_stream("second rendering", seed, number)
     face, camera = make_face(rng), _camera(rng)
     found = []
     for emotion in labels.CLASSES[DATABASE]:
         acted = _act(rng, face, emotion, clips.num_frames)
-        places = np.stack([_places(face, camera, *at)[2] for at in acted])[:, KEPT]
+        places = np.stack([_places(face, camera, strength * units, *at)[2] for units, *at in acted])[:, KEPT]
         detected = _detected(rng, places)  # drawn in any case: the next clips do not depend on ``exact``
         points = places if exact else detected
         found.append(to_crop(points, crop_box(points, clips), clips.size))

@@ -107,32 +107,33 @@ def _copy_figure(run: Path, folder: Path, row: report.Result) -> None:
 def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
     """The command, versions, machines and time of a run."""
     first = files.read_json(found[0].folders[0] / "model.json")
-    tuned = [files.read_json(row.folders[0] / "model.json") for row in found if row.model == models.FINETUNED]
+    tuned = [row for row in found if row.model == models.FINETUNED]
+    scratch = [row for row in found if row.model not in (models.FINETUNED, *models.CLASSICAL)]
     profile, seeds = first["profile"]["name"], max(max(row.by_seed) for row in found) + 1
-    trained = [
-        folder for row in found if row.model not in models.CLASSICAL for f in row.by_seed.values() for folder in f
-    ]
-    seconds = sum(files.read_json(folder / "metrics.json").get("seconds", 0) for folder in trained)
     words = ["make", "tables", *([f"PROFILE={profile}"] if profile != "tables" else [])]
     words += [f"SEEDS={seeds}"] if seeds > 1 else []
     words += [f"RUN={run.name}"] if run.name != profile else []
     return {
         "command": shlex.join(words),
         "run": run.name,
-        "made_with": _made_with(first),
-        "finetuned_with": _made_with(tuned[0]) if tuned else {},
+        "made_with": _made_with(scratch or found),
+        "finetuned_with": _made_with(tuned),
         "seeds": seeds,
-        "trainings": len(trained),
-        "training_seconds": round(seconds),
         "settings": first["profile"],
         "data": {name: counts for row in found for name, counts in row.made_of["data"].items()},
     }
 
 
-def _made_with(info: dict[str, Any]) -> dict[str, Any]:
-    """Versions, precision and processor of a training, from its ``model.json``."""
+def _made_with(rows: list[report.Result]) -> dict[str, Any]:
+    """Versions, precision and processor of some rows' trainings, their number and their time; empty without rows."""
+    if not rows:
+        return {}
+    info = files.read_json(rows[0].folders[0] / "model.json")
     made_with = {"precision": "fp32", "processor": processor_name(), **info["made_with"]}
-    return {"fer3d": info["fer3d"], **made_with, "processor": made_with["processor"].replace("(R)", "")}
+    made_with["processor"] = made_with["processor"].replace("(R)", "")
+    folders = [folder for row in rows for of_seed in row.by_seed.values() for folder in of_seed]
+    seconds = sum(files.read_json(folder / "metrics.json").get("seconds", 0) for folder in folders)
+    return {"fer3d": info["fer3d"], **made_with, "trainings": len(folders), "training_seconds": round(seconds)}
 
 
 def section(folder: Path) -> str:

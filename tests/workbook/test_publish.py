@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rows import finish
 
-from fer3d import paths
+from fer3d import files, paths
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.workbook import pipeline, publish, report
@@ -172,6 +172,8 @@ def test_fine_tuned_networks_made_anew_elsewhere_are_published_and_the_readme_sa
         report.write(run)
         publish.publish(run, tmp_path / "synthetic", readme)
         assert said in publish.current(readme)
+    about = files.read_json(tmp_path / "synthetic" / "about.json")
+    assert [about[made]["trainings"] for made in ("made_with", "finetuned_with")] == [1, 1]
 
 
 def test_the_readme_shows_the_committed_results() -> None:
