@@ -1,5 +1,6 @@
 """Results are written whole or not at all, one writer at a time, whatever is killed or full."""
 
+import contextlib
 import errno
 import json
 import os
@@ -110,18 +111,22 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_one_i
     path = tmp_path / "result"
     code = "import sys, time; from pathlib import Path; from fer3d import files\n"
     code += f"with files.atomic(Path(sys.argv[1]), folder={folder}): print(flush=True); time.sleep(99)"
-    writers = [subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) for _ in range(2)]
-    for writer in writers:
-        assert writer.stdout is not None and writer.stdout.readline() == b"\n"
-    assert len(list(tmp_path.iterdir())) == 2
-    writers[0].kill()
-    writers[0].communicate()
-    with files.atomic(path, folder=folder):
-        assert len(list(tmp_path.iterdir())) == 2, "the living writer's and this one's"
-    writers[1].kill()
-    writers[1].communicate()
-    with files.atomic(path, folder=folder):
-        pass
+    with contextlib.ExitStack() as running:
+        command = [sys.executable, "-c", code, str(path)]
+        writers = [running.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE)) for _ in range(2)]
+        for writer in writers:
+            running.callback(writer.kill)
+        for writer in writers:
+            assert writer.stdout is not None and writer.stdout.readline() == b"\n"
+        assert len(list(tmp_path.iterdir())) == 2
+        writers[0].kill()
+        writers[0].wait()
+        with files.atomic(path, folder=folder):
+            assert len(list(tmp_path.iterdir())) == 2, "the living writer's and this one's"
+        writers[1].kill()
+        writers[1].wait()
+        with files.atomic(path, folder=folder):
+            pass
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -129,7 +134,7 @@ WRITES_AGAIN_AND_AGAIN = """
 import sys
 from pathlib import Path
 from fer3d import files
-for _ in range(100):
+for _ in range(30):
     with files.atomic(Path(sys.argv[1]), folder=sys.argv[2] == "True") as temporary:
         (temporary / "inside" if temporary.is_dir() else temporary).write_text("whole")
 """
