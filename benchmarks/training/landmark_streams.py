@@ -7,7 +7,7 @@ thousands of people, and the pictures' stream hundreds (`fer3d pretrain`); `benc
 Real faces differ from rendered ones by more than rendered ones from each other, so each face is changed at random, and
 so is the error of its detector (`varied`).
 Their loss is that of the sum of their logits, as they are used, and half of each stream's own. On two cores it takes
-20 minutes and 2.2 GB. The same call gives the same bits on the same machine; stopped, it begins anew.
+a quarter of an hour and 2.2 GB. The same call gives the same bits on the same machine; stopped, it begins anew.
 """
 
 import argparse
