@@ -83,7 +83,7 @@ lab: usable ## JupyterLab on the notebooks
 notebooks: usable ## Executes the notebooks with their defaults and stores the outputs
 	@$(BIN)/python -m fer3d.workbook.refresh
 
-weights: usable ## The shipped weights once more from nothing, in 1.5 hours without a GPU; fer3d/weights/synthetic/README.md
+weights: usable ## The shipped weights once more from nothing, in 1.5 hours on two cores with bf16; fer3d/weights/synthetic/README.md
 	@$(BIN)/python -m fer3d.cli pretrain --out build/weights/run --recipe joint --people 305 --epochs 53 \
 		--set pretraining.recordings=6 --set pretraining.batch_size=128 --set pretraining.lr=0.1 \
 		--set network.shape_stream=true --set training.weight_decay=0.0005 --set training.landmark_noise=0.03 \

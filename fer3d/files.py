@@ -166,17 +166,13 @@ def _hold(temporary: Path) -> int | None:
 
 def _remove_unless_held(leftover: Path) -> None:
     """Remove a temporary file or folder, unless its writer lives, as far as the system can tell."""
-    try:
+    with contextlib.suppress(OSError):  # it is another user's, has just been renamed, or is held
         handle = _opened(leftover)
-    except OSError:  # it is another user's, or has just been renamed
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(leftover)  # while it is held: its writer may be about to hold it
-    except OSError:
-        return
-    finally:
-        os.close(handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(leftover)  # while it is held: its writer may be about to hold it
+        finally:
+            os.close(handle)
 
 
 def _opened(temporary: Path) -> int:

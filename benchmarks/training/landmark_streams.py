@@ -4,10 +4,10 @@
 
 A person's pictures take seconds to render, the landmarks milliseconds. So the two streams that read landmarks see
 thousands of people, and the pictures' stream hundreds (`fer3d pretrain`); `benchmarks.training.shipped` joins them.
-Real faces differ from rendered ones by more than rendered ones from each other, so each face is changed at random, and
-so is the error of its detector (`varied`).
-Their loss is that of the sum of their logits, as they are used, and half of each stream's own. On two cores it takes
-a quarter of an hour and 2.2 GB. The same call gives the same bits on the same machine; stopped, it begins anew.
+The faces of another renderer have other proportions, and another detector other errors, so both are changed at random
+(`varied`). Their loss is that of the sum of their logits, as they are used, and half of each stream's own. On two cores
+it takes a quarter of an hour and 2.2 GB. The same call gives the same bits on the same machine; stopped, it begins
+anew.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from tqdm import tqdm
 
 from fer3d import config, labels
 from fer3d.config import ClipSettings, NetworkSettings, PretrainingSettings, TrainingSettings
-from fer3d.data.landmarks import EYE_CORNERS, REGIONS, displacement, shape
+from fer3d.data.landmarks import REGIONS, displacement, shape
 from fer3d.model import weights
 from fer3d.model.network import LandmarkStream
 from fer3d.standins import rendered_store
-from fer3d.training.augment import move_landmarks, moves
+from fer3d.training.augment import inter_ocular, move_landmarks, moves
 from fer3d.training.loop import optimiser
 from fer3d.training.schedule import epochs
 from fer3d.workers import map_processes
@@ -122,8 +122,7 @@ def varied(landmarks: Tensor) -> Tensor:
     The face is changed in the same way in all frames of a clip.
     """
     clips, frames = landmarks.shape[:2]
-    left, right = EYE_CORNERS
-    distance = (landmarks[:, :, right] - landmarks[:, :, left]).norm(dim=-1).mean(1)[:, None, None, None]
+    distance = inter_ocular(landmarks)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(clips, *shape, 2)

@@ -60,10 +60,10 @@ def main() -> None:
         files.write_csv(chosen.csv, pd.DataFrame(rows))
 
 
-def people(clips: ClipSettings, seed: int, number: int, exact: bool) -> Tensor:
-    """(N, 7, T, 66, 2) landmarks of so many people's clips, detected or ``exact``."""
+def people(clips: ClipSettings, seed: int, number: int, exact: bool = False, strength: float = 1) -> Tensor:
+    """(N, 7, T, 66, 2) landmarks of so many people's clips; ``exact`` and ``strength`` as in `record_landmarks`."""
     each = tqdm(range(number), "people", unit="person", disable=None)
-    found = [second_rendering.record_landmarks(clips, seed, person, exact) for person in each]
+    found = [second_rendering.record_landmarks(clips, seed, person, exact, strength) for person in each]
     return torch.from_numpy(np.stack(found)).float()
 
 

@@ -14,7 +14,7 @@ window; with ``--out`` it writes the result, which is what is shipped.
 import argparse
 import json
 import tempfile
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.training import landmark_streams
+from benchmarks.training.second_people import people
 from fer3d import files, labels
 from fer3d.config import PretrainingSettings
 from fer3d.data.store import Store, open_store
@@ -98,17 +99,22 @@ def held_out(run: Path, model: TrainedModel) -> dict[str, np.ndarray]:
     return {"logits": np.concatenate(found, axis=1)} | {new: tested[old].to_numpy(str) for new, old in columns.items()}
 
 
-def _combined(logits: np.ndarray, way: tuple[float, ...]) -> np.ndarray:
+def _combined(logits: np.ndarray, way: Sequence[float]) -> np.ndarray:
     return np.tensordot(np.array(way), logits, 1)
 
 
-def _table(clips: dict[str, np.ndarray], classes: tuple[str, ...], by_window: bool = False) -> pd.DataFrame:
+def _table(
+    clips: dict[str, np.ndarray],
+    classes: tuple[str, ...],
+    ways: Mapping[str, Sequence[float]] = WAYS,
+    by_window: bool = False,
+) -> pd.DataFrame:
     """Accuracy in % of each way to combine the streams, with its interval over people."""
     subjects = clips["subjects"]
     windows = np.array([name.split("_")[2] for name in clips["clips"]]) if by_window else subjects
     truth = np.array([classes.index(label) for label in clips["labels"]])
     rows = {}
-    for name, way in WAYS.items():
+    for name, way in ways.items():
         right = (_combined(clips["logits"], way).argmax(axis=1) == truth).astype(float)
         rows[name] = {**_rate(right, subjects), "n": len(right)}
         if by_window:
@@ -140,17 +146,13 @@ def _second(store: Store, model: TrainedModel) -> pd.DataFrame:
 @torch.no_grad()
 def _at_rest(model: TrainedModel) -> pd.DataFrame:
     """Share of faces at rest that the landmark streams predict as neutral, in % with an interval; without pictures."""
-    network, people = model.network, range(RESTING)
-    record = partial(second_rendering.record_landmarks, model.clips, REST_SEED, strength=0)
-    landmarks = torch.from_numpy(np.concatenate([record(person) for person in people])).float()
-    assert network.landmark_stream is not None and network.shape_stream is not None
-    logits = np.stack([network.landmark_stream(landmarks).numpy(), network.shape_stream(landmarks).numpy()])
-    subjects, neutral = np.repeat(people, len(landmarks) // RESTING), network.classes.index("neutral")
-    rows = {
-        name: _rate((_combined(logits, WAYS[name][1:]).argmax(1) == neutral).astype(float), subjects)
-        for name in ("landmarks' motion", "landmarks' places", "both of the landmarks")
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").mul(100).assign(n=len(landmarks)).round(1)
+    network, landmarks = model.network, people(model.clips, REST_SEED, RESTING, strength=0)
+    streams = (network.landmark_stream, network.shape_stream)
+    logits = np.stack([stream(landmarks.flatten(0, 1)).numpy() for stream in streams])
+    subjects = np.repeat(np.arange(RESTING), landmarks.shape[1])
+    clips = {"logits": logits, "labels": np.full(len(subjects), "neutral"), "subjects": subjects}
+    without_pictures = {name: weights for name, (pictures, *weights) in WAYS.items() if not pictures}
+    return _table(clips, network.classes, without_pictures)
 
 
 def ship(run: Path, out: Path, model: TrainedModel, about: Any, held_out: dict[str, np.ndarray]) -> None:

@@ -77,11 +77,15 @@ def move_landmarks(landmarks: Tensor, places: Moves, size: int, settings: Traini
     return renamed
 
 
+def inter_ocular(landmarks: Tensor) -> Tensor:
+    """The mean inter-ocular distance (B, 1, 1, 1) of clips' landmarks (B, T, 66, 2), in their unit."""
+    left, right = EYE_CORNERS
+    return (landmarks[:, :, right] - landmarks[:, :, left]).norm(dim=-1).nanmean(dim=1)[:, None, None, None]
+
+
 def _detector_error(landmarks: Tensor) -> Tensor:
     """(B, 1, 66, 2) pixels, of deviation about the inter-ocular distance; drawn as dropout is, by each process."""
-    left, right = EYE_CORNERS
-    distance = (landmarks[:, :, right] - landmarks[:, :, left]).norm(dim=-1).nanmean(dim=1)[:, None, None, None]
     each = torch.randn(len(landmarks), 1, 66, 2, device=landmarks.device) / 2
     regions = torch.randn(len(landmarks), 1, len(REGIONS), 2, device=landmarks.device)
     sizes = torch.tensor([len(range(66)[rows]) for rows in REGIONS], device=landmarks.device)
-    return distance * (each + regions.repeat_interleave(sizes, dim=2, output_size=66))
+    return inter_ocular(landmarks) * (each + regions.repeat_interleave(sizes, dim=2, output_size=66))

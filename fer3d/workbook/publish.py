@@ -116,7 +116,7 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
     return {
         "command": shlex.join(words),
         "run": run.name,
-        "made_with": _made_with(scratch or found),
+        "made_with": _made_with(scratch or tuned or found),
         "finetuned_with": _made_with(tuned),
         "seeds": seeds,
         "settings": first["profile"],
