@@ -52,10 +52,11 @@ def empty(width: float, height: float, title: str) -> Picture:
 
     A line of the title that is wider than the figure is broken, and the figure is as much higher.
     """
-    lines = [part for line in title.split("\n") for part in textwrap.wrap(line, int(_LETTERS * width)) or [line]]
+    unbroken = title.replace(" = ", "\0=\0")  # "n = 242" stays on one line
+    lines = [part for line in unbroken.split("\n") for part in textwrap.wrap(line, int(_LETTERS * width)) or [line]]
     more = len(lines) - len(title.split("\n"))
     figure = Picture(figsize=(width, height + _LINE * more), dpi=100, layout="constrained")
-    figure.suptitle("\n".join(lines), fontsize=11, weight="bold")
+    figure.suptitle("\n".join(lines).replace("\0", " "), fontsize=11, weight="bold")
     return figure
 
 

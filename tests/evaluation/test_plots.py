@@ -129,6 +129,14 @@ def test_a_title_that_is_wider_than_its_figure_is_broken_into_lines_that_fit():
     assert axes.get_position().height > 0.5
 
 
+@pytest.mark.parametrize("width", [2.0, 3.0, 4.0, 5.0])
+def test_a_number_in_a_title_stays_on_the_line_of_its_name(width: float) -> None:
+    title = "MMI (synthetic): 3d+landmarks, fine-tuned from the shipped weights, n = 242"
+    for end in range(40, len(title)):  # wherever the line breaks
+        figure = canvas.empty(width, 2, f"{title[-end:]}, cross-database")
+        assert "n = 242" in figure.get_suptitle()
+
+
 def test_counts_are_written_on_their_bars_in_the_order_of_the_table():
     (axes,) = plots.class_counts(COUNTS, "title").axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["anger", "fear"]
