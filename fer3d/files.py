@@ -11,6 +11,7 @@ import fcntl
 import glob
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import stat
@@ -117,6 +118,9 @@ def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[i
     """
     if path.name in ("", ".."):
         raise InputError(f"the folder {path} has no name", "its whole path")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # else it would wait for its parent
+        guard = "if __name__ == '__main__': before its work"
+        raise InputError("a worker process runs the script that started it", guard)
     with contextlib.ExitStack() as opened:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,27 @@ def test_a_second_writer_waits(tmp_path: Path) -> None:
     assert output == "mine\n"
 
 
+UNGUARDED = """
+import multiprocessing, sys
+from pathlib import Path
+from fer3d import files
+with files.lock(Path("a")):
+    worker = multiprocessing.get_context("spawn").Process(target=print)
+    worker.start()
+    worker.join()
+sys.exit(worker.exitcode)
+"""
+
+
+def test_a_worker_does_not_wait_for_the_script_that_started_it(tmp_path: Path) -> None:
+    """The worker of a script without a guard runs the script once more: it says so and ends."""
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1 and done.stderr.endswith(" try if __name__ == '__main__': before its work\n")
+
+
 def test_the_process_that_inherits_a_lock_holds_it(tmp_path: Path) -> None:
     """Also when the one that took it is gone."""
     with files.lock(tmp_path / "a") as descriptor:
