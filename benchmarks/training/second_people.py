@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmarks.training import landmark_streams
@@ -85,25 +85,33 @@ def trained(start: str, learned: Tensor, recipe: TrainingSettings) -> Streams:
 
 
 @torch.no_grad()
+def right(streams: nn.Module, tested: Tensor) -> np.ndarray:
+    """(N * 7,) whether each of the tested people's clips is predicted right, 0 or 1."""
+    logits = torch.stack([streams.eval()(clips)[0][:, WANTED] for clips in tested])  # (N, 7 clips, 7 classes)
+    return (logits.argmax(2) == torch.arange(len(WANTED))).float().numpy().ravel()
+
+
 def row(about: dict[str, object], trainings: list[Streams], tested: Tensor) -> dict[str, object]:
     """A row of the table, printed: what the streams are, and their accuracy on the tested people."""
-    right = []
-    for streams in trainings:
-        logits = torch.stack([streams.eval()(clips)[0][:, WANTED] for clips in tested])  # (N, 7 clips, 7 classes)
-        right.append((logits.argmax(2) == torch.arange(len(WANTED))).float().numpy())
-    mean = np.mean(right, axis=0)  # of the trainings, for each clip
-    subjects = np.repeat(np.arange(len(tested)), len(WANTED))
-    estimate, low, high = rate_interval(mean.ravel(), subjects)[:3]
-    rates = [each.mean() for each in right]
-    found = {**about, "groups": len(trainings), "n": mean.size, "subjects": len(tested)}
+    of_each = [right(streams, tested) for streams in trainings]
+    estimate, low, high = rate_interval(np.mean(of_each, axis=0), subjects(tested))[:3]
+    rates = [each.mean() for each in of_each]
+    found = {**about, "groups": len(trainings), "n": of_each[0].size, "subjects": len(tested)}
     found |= {"accuracy": estimate, "low": low, "high": high}
     found |= {"sd of groups": np.std(rates, ddof=1) if len(rates) > 1 else None}
-    print(
-        "  ".join(
-            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in found.items()
-        )
-    )
+    show(found)
     return found
+
+
+def subjects(tested: Tensor) -> np.ndarray:
+    """(N * 7,) the number of the person of each clip."""
+    return np.repeat(np.arange(len(tested)), len(WANTED))
+
+
+def show(row: dict[str, object]) -> None:
+    """Print a row of a table."""
+    shown = {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in row.items()}
+    print("  ".join(f"{key} {value}" for key, value in shown.items()))
 
 
 if __name__ == "__main__":
