@@ -70,8 +70,11 @@ def verdict(claim: str, result: dict[str, Any], data: str = "") -> str:
     difference = f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}]"
     seeds = "one training each" if result["seeds"] == 1 else f"{result['seeds']} trainings each"
     seen = [f"{result['n']} clips of {result['subjects']} subjects", data, seeds]
-    return f"{claim}: {finding(result)}, {difference}, {_printed(result['p'])} ({'; '.join(filter(None, seen))})."
+    p = printed(result["p"])
+    p = p if p.startswith("<") else f"= {p}"
+    return f"{claim}: {finding(result)}, {difference}, p {p} ({'; '.join(filter(None, seen))})."
 
 
-def _printed(p: float) -> str:
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+def printed(p: float) -> str:
+    """A p-value with three places."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

@@ -44,9 +44,9 @@ CLIPS: Mapping[str, float] = {"ckplus": 2.8, "mmi": 1.8, "fera": 2.0, "disfa": 2
 """Of a database that is not prepared yet: of a person in CK+, of a recording of the others' stand-ins."""
 
 MEGABYTES: Mapping[str, Mapping[str, float]] = {
-    "tiny": {"standin": 15, "prepare": 10, "training": 4},
-    "laptop": {"standin": 60, "prepare": 40, "training": 6, "network": 5, "finetuned": 6},
-    "tables": {"standin": 80, "prepare": 60, "training": 6, "network": 5, "finetuned": 6},
+    "tiny": {"standin": 25, "prepare": 10, "training": 4},
+    "laptop": {"standin": 210, "prepare": 40, "training": 6, "network": 5, "finetuned": 6},
+    "tables": {"standin": 300, "prepare": 60, "training": 6, "network": 5, "finetuned": 6},
     "paper": {"standin": 300, "prepare": 2000, "training": 200},
 }
 """On disk, of one job; a store needs its size twice while it is written."""

@@ -63,13 +63,13 @@ def test_the_readme_shows_every_model_beside_the_paper_and_what_is_incomplete(pu
     assert readme.startswith("before\n") and readme.endswith("\nafter\n") and "earlier figures" not in readme
     shown = publish.current(published / "README.md")
     assert shown == publish.section(published / "synthetic")
-    (within,) = [line for line in shown.splitlines() if line.startswith("| CK+ (synthetic) |")]
+    (within,) = [line for line in shown.splitlines() if line.startswith("| CK+ (synthetic) | 90 (30) |")]
     cells = [cell.strip() for cell in within.strip("|").split("|")]
-    assert cells[1] == "90 (30)" and cells[-2:] == ["66.7", "93.21"]
-    assert cells[2].startswith("50.0 [") and cells[2].endswith("(3 of 5 folds)"), "an incomplete row says so"
+    assert cells[-2:] == ["66.7", "93.21"]
+    assert cells[2].startswith("50.0† [") and cells[2].endswith("(3 of 5 folds)"), "an incomplete row says so"
     assert cells[4].startswith("94.4 [") and "folds" not in cells[4]
     assert cells[5] == "–", "a model that is not there"
-    assert "3D beats 2D: shown, +" in shown and "one training each" in shown
+    assert "| 3D beats 2D | CK+ | +" in shown and "| 1 | shown |" in shown
     assert "on Abacus." in shown and "one training per fold" in shown
     assert "`make tables PROFILE=tiny RUN=tables`, then `fer3d publish reports/runs/tables`" in shown
 
@@ -83,7 +83,7 @@ def test_the_readme_says_of_which_of_several_trainings_the_table_is(tmp_path: Pa
     publish.publish(run, tmp_path / "synthetic", readme)
     shown = publish.current(readme)
     assert "one training per fold, seed 0; the claims below say how many they count" in shown
-    assert "2 trainings each" in shown and "SEEDS=2" in shown
+    assert "| 2 | not shown |" in shown and "SEEDS=2" in shown
 
 
 def test_the_readme_says_where_databases_contradict_and_how_often_only_known_classes_would_be_right(
@@ -104,20 +104,27 @@ def test_the_readme_says_where_databases_contradict_and_how_often_only_known_cla
     report.write(run)
     publish.publish(run, tmp_path / "synthetic", readme)
     shown = publish.current(readme)
-    claim = next(line for line in shown.splitlines() if line.startswith("- "))
-    assert claim.endswith("By database: CK+ +100.0, shown; MMI -88.9, the opposite is shown."), claim
+    claim = [line.split(" | ") for line in shown.splitlines() if line.startswith("| cross-database is harder")]
+    assert [(cells[1], cells[2].split()[0], cells[-1].strip(" |")) for cells in claim] == [
+        ("all together", claim[0][2].split()[0], "the databases differ"),
+        ("CK+", "+100.0", "shown"),
+        ("MMI", "-88.9", "the opposite is shown"),
+    ]
     rates = pd.read_csv(tmp_path / "synthetic" / "table2.csv")
     assert rates["accuracy"][0] == 0 and rates["among_labelled"][0] == pytest.approx(100), (
         "all said contempt, which no clip has"
     )
-    assert "row by row: `3d+landmarks`: 100.0, " in shown
+    assert "\n| ckplus (synthetic) | 100.0 |" in shown.replace("CK+", "ckplus")
 
 
 def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
-    (sentence,) = [line for line in publish.current(published / "README.md").splitlines() if line.startswith("- Below")]
-    assert "2d on CK+ (synthetic) (best there: linear classifier on landmark motion, 100.0)" in sentence
-    assert "3d+landmarks on CK+ (synthetic) from the three others" in sentence
-    assert "3d on" not in sentence and "--pretrained synthetic" in sentence
+    shown = publish.current(published / "README.md")
+    (sentence,) = [line for line in shown.splitlines() if line.startswith("- † below the majority class.")]
+    assert "linear classifier on landmark motion (CK+ (synthetic): 100.0)" in sentence
+    assert "none above it (CK+ (synthetic), from the three others: " in sentence
+    assert "--pretrained synthetic" in sentence
+    marked = {line.split(" |")[0]: line.count("†") for line in shown.splitlines() if "93.21" in line or "67.52" in line}
+    assert marked == {"| CK+ (synthetic)": 1, "| CK+ (synthetic), from the three others": 1}, "2d; 3d+landmarks"
 
 
 def test_results_on_licensed_data_are_not_published(tmp_path: Path) -> None:
