@@ -2,10 +2,10 @@
 
     python -m benchmarks.evaluation.intervals [--simulations 2000] [--csv FILE]
 
-Test sets of sizes at or below those of the tables. Subjects differ: each has an accuracy of its own, drawn from a beta distribution
-with the given intraclass correlation. Beside fer3d's intervals stands the percentile bootstrap over subjects. The
-second table is for paired differences between two recipes whose trainings differ by seed with the given standard
-deviation. A correct method has about 95 in each column.
+Test sets of sizes at or below those of the tables. Subjects differ: each has an accuracy of its own, drawn from a beta
+distribution with the given intraclass correlation. Beside fer3d's intervals stands the percentile bootstrap over
+subjects. The second table is for paired differences between two recipes whose trainings differ by seed with the given
+standard deviation. A correct method has about 95 in each column.
 """
 
 import argparse

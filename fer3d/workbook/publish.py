@@ -241,7 +241,7 @@ def _below(tables: list[pd.DataFrame]) -> list[str]:
         for _, of in rows.groupby("database", sort=False) if len(rows) else ():
             shown = of[of["model"].isin(_COLUMNS)]
             if (shown["accuracy"] < shown["majority"]).any():
-                first = shown.loc[shown["accuracy"].idxmax()]
+                first = shown.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
                 name = models.TITLES[str(first["model"])] if first["accuracy"] > first["majority"] else "none above it"
                 best.setdefault(name, []).append(f"{first['data']}{how}: {first['accuracy']:.1f}")
     if not best:
