@@ -58,9 +58,11 @@ class Settings:
             return validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or cls.__name__
+        fields, loc = dataclasses.fields(cls), first["loc"]  # of a value by position its number
+        loc = (fields[loc[0]].name, *loc[1:]) if loc and isinstance(loc[0], int) and loc[0] < len(fields) else loc
+        name = ".".join(map(str, loc)) or cls.__name__
         if first["type"] == "unexpected_keyword_argument":
-            raise _unknown(name, [field.name for field in dataclasses.fields(cls)])
+            raise _unknown(name, [field.name for field in fields])
         if first["type"] == "missing":
             raise InputError(f"{cls.__name__} without {name}")
         # "Input should be greater than 0"
@@ -72,6 +74,8 @@ class Settings:
 
         ``base`` supplies what ``params`` does not name. An unknown name or an unusable value is an `InputError`.
         """
+        if not isinstance(params, Mapping):
+            raise InputError(f"{cls.__name__} = {params!r} should be names and values")
         given = dict(params)
         for name, value in given.items():
             inner = getattr(base or cls, name, None)
@@ -206,6 +210,9 @@ class NetworkSettings(Settings):
     def _bounds(self) -> Self:
         if self.window % 2 == 0:
             raise InputError(f"window = {self.window} should be an odd number: a landmark's cell is its middle")
+        if self.variant == "r3d_18" and (self.norm != "batch" or self.landmark_stream or self.shape_stream):
+            others = "expected norm = batch, and landmark_stream and shape_stream = false"
+            raise InputError(f"r3d_18 has batch normalisation and no landmark streams: {others}", "--recipe default")
         return self
 
 

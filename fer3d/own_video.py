@@ -9,7 +9,6 @@ A prediction is one of the expression that is displayed. It does not measure wha
 """
 
 import contextlib
-import dataclasses
 import itertools
 import math
 import re
@@ -19,15 +18,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
+import pydantic.dataclasses
 import torch
+from pydantic import BeforeValidator, Field, model_validator
 from tqdm import tqdm
 
 from fer3d import files, labels
-from fer3d.config import ClipSettings
+from fer3d.config import ClipSettings, Settings
 from fer3d.data import tracks
 from fer3d.data.databases.release import Release
 from fer3d.data.faces import choose_view, shows_face
@@ -67,48 +68,38 @@ _BEFORE = (
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Options:
+@pydantic.dataclasses.dataclass(frozen=True)
+class Options(Settings):
     """How a recording is read and cut. Raises `InputError` for an unusable value."""
 
-    window: float | None = None
+    window: Annotated[float, Field(ge=0.01, le=MOST_SECONDS)] | None = None
     """Seconds that the ten frames of a window span; None: as in the network's training clips."""
-    step: float | None = None
+    step: Annotated[float, Field(ge=0.01, le=3600)] | None = None
     """Seconds from the beginning of a window to that of the next; None: windows follow each other."""
-    person: str = "all"
+    person: Annotated[str, BeforeValidator(str)] = "all"
     """``all``, ``largest`` (one at a time, the largest central face) or a person's number."""
     min_face: int | None = None
     """Smallest face in pixels; None: as in the network's training."""
     detector: str | None = None
     """``haar`` or ``hog``, what finds faces; None: as in the network's training."""
-    rotation: str = "auto"
+    rotation: Annotated[str, BeforeValidator(str)] = "auto"
     """Degrees clockwise that set the recording upright; ``auto`` tries where no face is found on the first frame."""
-    frame_rate: float = FRAME_RATE
+    frame_rate: Annotated[float, Field(ge=0.01, le=1000)] = FRAME_RATE
     """Of folders of images, in frames a second."""
 
-    def __post_init__(self) -> None:
-        for name, most in (("window", MOST_SECONDS), ("step", 3600.0), ("frame_rate", 1000.0)):
-            value = getattr(self, name)
-            if value is not None and not 0.01 <= value <= most:
-                raise InputError(f"{name} = {value:g}: expected 0.01 to {most:g}")
-        if self.person not in ("all", "largest") and not (self.person.isdecimal() and int(self.person)):
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if not re.fullmatch("all|largest|0*[1-9][0-9]{0,8}", self.person):
             raise InputError(f"person {self.person!r}: expected all, largest or a number from 1")
         if self.rotation not in ("auto", *(str(view.rotation) for view in TURNS)):
             raise InputError(f"rotation {self.rotation!r}: expected auto, 0, 90, 180 or 270")
+        self.clips(ClipSettings())  # their bounds are those of min_face and detector
+        return self
 
-    @classmethod
-    def given(cls, values: dict[str, Any]) -> "Options":
-        """Options by their names; an unknown name is an `InputError`."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise InputError(f"there is no option {unknown[0]!r}: expected {', '.join(known)}")
-        texts: dict[str, Any] = {name: str(values[name]) for name in ("person", "rotation") if name in values}
-        return cls(**(values | texts))
-
-    def clips(self, model: TrainedModel) -> ClipSettings:
-        """How the network's training clips were cut, with what these options change."""
+    def clips(self, trained: ClipSettings) -> ClipSettings:
+        """How a network's training clips were cut, with what these options change."""
         changes = {"min_face": self.min_face, "detector": self.detector}
-        return ClipSettings.from_params({name: v for name, v in changes.items() if v is not None}, model.clips)
+        return ClipSettings.from_params({name: v for name, v in changes.items() if v is not None}, trained)
 
 
 @dataclass(frozen=True)
@@ -201,7 +192,7 @@ def predict(
     Raises:
         InputError: a recording that cannot be read, no finished run, or an unusable option.
     """
-    chosen, loaded = Options.given(options), Weights.load(weights)
+    chosen, loaded = Options(**options), Weights.load(weights)
     recording = open_recording(str(source), loaded, chosen)
     rows = [row for _, ended in watch(recording, loaded, chosen, progress) for row in ended]
     return table(rows, loaded.classes)
@@ -219,7 +210,7 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
     Raises:
         InputError: nothing that can be read.
     """
-    path, settings = Path(source), options.clips(weights.model)
+    path, settings = Path(source), options.clips(weights.model.clips)
     view = next((view for view in TURNS if options.rotation == str(view.rotation)), View(0))
     try:
         kind, images, items = _items(source, options)
@@ -269,7 +260,7 @@ def watch(
         InputError: a file that breaks while it is read.
     """
     began = time.monotonic()
-    predictor, settings = Predictor(weights.model), options.clips(weights.model)
+    predictor, settings = Predictor(weights.model), options.clips(weights.model.clips)
     most = 1 if options.person == "largest" else tracks.PEOPLE
     seconds = options.window or settings.num_frames * (
         settings.frame_step or 1 / (weights.model.frame_rate or FRAME_RATE)
@@ -376,18 +367,18 @@ def _images(path: Path) -> tuple[Path, ...]:
     """The images of a folder in the order of their numbers, or the image itself; empty for a video."""
     if not path.is_dir():
         return (path,) if path.suffix.lower() in IMAGE_SUFFIXES else ()
-    found = tuple(file for file in Release(path).listing(path)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
+    folder = Release(path)
+    found = tuple(file for file in folder.listing(path)[1] if file.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise VideoError(
-            "a folder without images",
-            path.name,
-            "the folder that holds the frames as PNG, JPEG or BMP images, or a video",
-        )
+        refused = next(folder.take_skipped(), None)
+        why = f" ({refused.what}: {refused.why})" if refused else ""
+        remedy = "the folder that holds the frames as PNG, JPEG or BMP images, or a video"
+        raise VideoError(f"a folder without images{why}", path.name, refused.remedy if refused else remedy)
     return found
 
 
 def _camera(index: int) -> Iterator[TimedFrame]:
-    """The frames of a camera until Ctrl-C, each with the time at which it came."""
+    """The frames of a camera until Ctrl-C, one at least, each with the time at which it came."""
     import cv2  # not above `fer3d.data`, which says what to do where it can't be loaded
 
     capture = cv2.VideoCapture(index)
@@ -398,6 +389,11 @@ def _camera(index: int) -> Iterator[TimedFrame]:
         with _first_interrupt() as stopped:
             for number in itertools.count():
                 there, frame = capture.read()
+                if stopped.is_set() and not number:
+                    raise KeyboardInterrupt  # nothing was seen that could be written
+                if not there and not number:
+                    remedy = "closing the program that uses it, or allowing this one to use it"
+                    raise VideoError("the camera gives no picture", f"camera {index}", remedy)
                 if stopped.is_set() or not there:
                     return
                 yield TimedFrame(number, time.monotonic() - began, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))

@@ -28,6 +28,7 @@ from jinja2 import Template
 from fer3d import files
 from fer3d.data.faces import Face
 from fer3d.data.tracks import Step
+from fer3d.data.video import printable
 from fer3d.errors import InputError
 from fer3d.own_video import NOTE, Options, Recording, Row, Weights, check, open_recording, summarise, table, watch
 
@@ -48,7 +49,8 @@ _INK, _FAINT, _BAR, _TOP, _MARK = (40, 40, 40), (130, 130, 130), (178, 114, 0), 
 class Overlay:
     """A video of the frames with boxes, landmarks and, for each person, the probabilities of the current window.
 
-    Frames wait until the windows that they belong to are predicted: at most as long as a window.
+    Frames wait until the windows that they belong to are predicted: at most as long as a window. Images of several
+    sizes are shown in the place of the first: a larger one is reduced, round a smaller one it is empty.
     """
 
     def __init__(self, folder: Path, weights: Weights) -> None:
@@ -56,6 +58,7 @@ class Overlay:
         self._waiting: deque[tuple[int, float, dict[int, Face], np.ndarray, float]] = deque()
         self._rows: deque[Row] = deque()
         self._video: _Video | None = None
+        self._size: tuple[int, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +79,11 @@ class Overlay:
         self._rows += (row for row in rows if "label" in row)
         if step.frame is not None:
             picture = step.frame.picture
-            scale = min(1.0, _LARGEST[0] / picture.shape[1], _LARGEST[1] / picture.shape[0])
-            small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            most = self._size or _LARGEST
+            scale = min(1.0, most[0] / picture.shape[1], most[1] / picture.shape[0])
+            size = [max(1, round(scale * side)) for side in picture.shape[1::-1]]
+            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            self._size = self._size or small.shape[1::-1]
             self._waiting.append((step.frame.number, step.frame.seconds, step.people, small, scale))
         enough = step.frame is None or len(self._waiting) > 10  # from which the frame rate is measured
         while self._waiting and self._waiting[0][0] < step.pending and (self._video or enough):
@@ -95,7 +101,7 @@ class Overlay:
         if self._video.wants(seconds):
             _draw_faces(small, people, scale)
             current = {row["person"]: row for row in self._rows if row["first_frame"] <= number <= row["last_frame"]}
-            self._video.write(seconds, _canvas(small, people, current, self._weights, seconds))
+            self._video.write(seconds, _canvas(small, self._size, people, current, self._weights, seconds))
 
 
 class _Video:
@@ -124,23 +130,28 @@ class _Video:
         """End the file, and put it into its place or remove it."""
         if self._writer is not None:
             self._writer.release()
-            if keep:
-                self._temporary.replace(self.path)
-            else:
+            try:
+                if keep:
+                    self._temporary.replace(self.path)
+            except OSError as error:
+                raise files.explained(error, self.path) from error
+            finally:
                 self._temporary.unlink(missing_ok=True)
 
     def _opened(self, size: tuple[int, ...]) -> cv2.VideoWriter:
-        for codec, suffix in _CODECS:
-            self.path = self._folder / f"overlay{suffix}"
-            self._temporary = self._folder / f".overlay.part{suffix}"  # OpenCV takes the container from the suffix
-            with _silent():
-                writer = cv2.VideoWriter(
-                    str(self._temporary), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._rate, size
-                )
-            if writer.isOpened():
-                return writer
-            self._temporary.unlink(missing_ok=True)
-        raise OSError(None, "OpenCV writes no video there", str(self._folder))
+        with contextlib.suppress(OSError, UnicodeEncodeError):
+            str(self._folder).encode()  # at a name that is not UTF-8 OpenCV would crash
+            for codec, suffix in _CODECS:
+                self.path = self._folder / f"overlay{suffix}"
+                self._temporary = self._folder / f".overlay.part{suffix}"  # OpenCV takes the container from the suffix
+                with _silent():
+                    writer = cv2.VideoWriter(
+                        str(self._temporary), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._rate, size
+                    )
+                if writer.isOpened():
+                    return writer
+                self._temporary.unlink(missing_ok=True)
+        raise InputError(f"OpenCV writes no overlay into {printable(str(self._folder))}", "another --out")
 
 
 @contextlib.contextmanager
@@ -168,14 +179,22 @@ def _draw_faces(picture: np.ndarray, people: dict[int, Face], scale: float) -> N
 
 
 def _canvas(
-    small: np.ndarray, people: dict[int, Face], current: dict[int, Row], weights: Weights, seconds: float
+    small: np.ndarray,
+    size: tuple[int, ...],
+    people: dict[int, Face],
+    current: dict[int, Row],
+    weights: Weights,
+    seconds: float,
 ) -> np.ndarray:
-    """The frame with the panel beside and the text below it; even sides, as video codecs want them."""
-    height, width = small.shape[:2]
+    """The frame in a place of that width and height, with the panel beside and the text below it.
+
+    The sides are even, as video codecs want them.
+    """
+    width, height = size
     tall = max(height, (len(weights.classes) + 2) * _LINE + 12)
     wide = max(width, 240) + _PANEL
     canvas = np.full((tall + _FOOT + (tall + _FOOT) % 2, wide + wide % 2, 3), 250, np.uint8)
-    canvas[:height, :width] = small
+    canvas[: small.shape[0], : small.shape[1]] = small
     left, top = canvas.shape[1] - _PANEL + 10, 16
     _text(canvas, f"{seconds:7.2f} s", (left, top), _rgb(_INK))
     for person in sorted(people):
@@ -256,8 +275,8 @@ def run(
         Whether any input shows a person for as long as a window.
 
     Raises:
-        InputError: an input cannot be read. All are checked before the first is predicted; where one breaks later, the
-            others are still predicted and written.
+        InputError: an input cannot be read, or its pictures not be written. All are checked before the first is
+            predicted; where one breaks later, the others are still predicted and written.
     """
     for source in sources if len(sources) > 1 else ():
         check(source, options)
@@ -279,15 +298,14 @@ def run(
                         tell(row)
                     if overlay:
                         overlay.add(step, ended)
+            summary = summarise(recording, rows[own:], weights)
+            tell(summary)
+            summaries.append(summary)
+            if folder and overlay:
+                _save(folder, *timeline(recording, rows[own:], weights))
+                shown.append((summary, folder, overlay.file))
         except InputError as error:
             failed.append(error)
-            continue
-        summary = summarise(recording, rows[own:], weights)
-        tell(summary)
-        summaries.append(summary)
-        if folder and overlay:
-            _save(folder, *timeline(recording, rows[own:], weights))
-            shown.append((summary, folder, overlay.file))
     if out and (rows or summaries):
         files.write_csv(out / "predictions.csv", files.for_spreadsheets(table(rows, weights.classes)))
         files.write_json(out / "summary.json", {"recordings": summaries, "weights": weights.title, "note": NOTE})

@@ -34,7 +34,11 @@ def processor_name() -> str:
 
 
 def map_processes(work: Callable[[Task], Result], tasks: Collection[Task], workers: int | None) -> Iterator[Result]:
-    """The result of each task in order, computed by that many processes (None: one per processor)."""
+    """The result of each task in order, computed by that many processes (None: one per processor).
+
+    Raises:
+        InputError: a process died.
+    """
     workers = min(workers or processors(), len(tasks))
     if workers <= 1:
         yield from map(work, tasks)
@@ -44,9 +48,9 @@ def map_processes(work: Callable[[Task], Result], tasks: Collection[Task], worke
         try:
             yield from pool.map(work, tasks)
         except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process died, perhaps for lack of memory; what is finished is kept", "--workers 1"
-            ) from error
+            why = "perhaps for lack of memory, or because it ran the script that started it; what is finished is kept"
+            remedies = "--workers 1, or if __name__ == '__main__': before the script's work"
+            raise InputError(f"a worker process died, {why}", remedies) from error
 
 
 def _die_with_parent() -> None:

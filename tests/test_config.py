@@ -44,6 +44,14 @@ def test_settings_survive_json() -> None:
         assert Profile.from_params(stored) == config.profile(name)
 
 
+@pytest.mark.parametrize("params", [None, 3, "size", [1], ["size"]])
+def test_settings_are_made_of_names_and_values_only(params: object) -> None:
+    with pytest.raises(InputError, match=re.escape(f"ClipSettings = {params!r} should be names and values")):
+        ClipSettings.from_params(params)
+    with pytest.raises(InputError, match=r"ClipSettings = .* should be "):
+        Profile.from_params({"name": "own", "clips": params})
+
+
 def test_a_setting_without_a_value_is_named() -> None:
     with pytest.raises(InputError, match="Profile without name"):
         Profile.from_params({})

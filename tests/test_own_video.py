@@ -130,6 +130,55 @@ def test_a_camera_is_read_with_the_times_at_which_frames_come(run: Path, monkeyp
         own_video.predict("7", run)
 
 
+class SilentCamera:
+    """It opens, and gives no frame."""
+
+    interrupted = False
+
+    def __init__(self, _index: int) -> None:
+        pass
+
+    def isOpened(self) -> bool:
+        return True
+
+    def read(self) -> tuple[bool, None]:
+        if self.interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False, None
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_camera_without_a_picture_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", SilentCamera)
+    with pytest.raises(
+        InputError, match=r"^camera 0: the camera gives no picture.* try closing the program that uses it"
+    ):
+        own_video.predict("0", run)
+
+
+def test_ctrl_c_before_a_camera_s_first_frame_ends_as_anywhere(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", type("Camera", (SilentCamera,), {"interrupted": True}))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        own_video.predict("0", run)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_folder_whose_images_are_refused_says_why(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    Image.fromarray(scenes.head(300, 220)).save(tmp_path / "face.png")
+    (tmp_path / "frames" / "0.png").symlink_to(tmp_path / "face.png")
+    with pytest.raises(
+        InputError, match=r"^frames: a folder without images \(0\.png: a link .* try a copy in place of"
+    ):
+        own_video.predict(tmp_path / "frames", run)
+    (tmp_path / "frames" / "0.png").unlink()
+    with pytest.raises(InputError, match=r"^frames: a folder without images: .* try the folder that holds the frames"):
+        own_video.predict(tmp_path / "frames", run)
+
+
 def test_an_upload_that_cannot_be_read_takes_the_place_of_the_earlier_picture(run: Path, tmp_path: Path) -> None:
     explorer = own_recording(video(tmp_path / "own.avi", scenes.walk(4)), Weights.load(run))
     before = explorer.png
@@ -187,19 +236,37 @@ def test_after_ctrl_c_a_camera_s_recording_is_written(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 0}, "window = 0: expected 0.01 to 10"),
-        ({"step": math.nan}, "step = nan"),
-        ({"person": "tall"}, "expected all, largest or a number"),
-        ({"person": 0}, "expected all, largest or a number"),
-        ({"rotation": 45}, "expected auto, 0, 90, 180 or 270"),
-        ({"detector": "yolo"}, "haar"),
-        ({"min_face": 0}, "min_face"),
-        ({"windows": 1}, "no option 'windows'"),
+        ({"window": 0}, "window = 0 should be .* 0.01"),
+        ({"window": 11}, "window = 11 should be .* 10"),
+        ({"window": "1"}, "window = '1' should be"),
+        ({"step": math.nan}, "step = nan should be"),
+        ({"step": [1]}, r"step = \[1\] should be"),
+        ({"frame_rate": None}, "frame_rate = None should be"),
+        ({"frame_rate": True}, "frame_rate = True should be"),
+        ({"person": "tall"}, "person 'tall': expected all, largest or a number"),
+        ({"person": 0}, "person '0': expected all, largest or a number"),
+        ({"person": "1" * 5000}, "expected all, largest or a number"),
+        ({"person": None}, "person 'None': expected all, largest or a number"),
+        ({"rotation": 45}, "rotation '45': expected auto, 0, 90, 180 or 270"),
+        ({"detector": "yolo"}, "detector = 'yolo' should be 'haar' or 'hog'"),
+        ({"detector": 1}, "detector = 1 should be"),
+        ({"min_face": 0}, "min_face = 0 should be"),
+        ({"min_face": "80"}, "min_face = '80' should be"),
+        ({"windows": 1}, "no setting 'windows' here; try window"),
     ],
 )
-def test_an_unusable_option_is_one_line(run: Path, tmp_path: Path, options: dict, message: str) -> None:
+def test_an_unusable_option_is_one_line(run: Path, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=f"^[^\n]*{message}"):
+        own_video.predict("none.avi", run, **options)
     with pytest.raises(InputError, match=message):
-        own_video.predict(video(tmp_path / "own.avi", scenes.walk(4)), run, **options)
+        Options(**options)
+
+
+def test_options_are_given_by_name_or_in_their_order() -> None:
+    options = Options(1, None, 2, 40, "hog", 90, 25)  # type: ignore[arg-type]
+    assert options == Options(window=1.0, person="2", min_face=40, detector="hog", rotation="90", frame_rate=25.0)
+    with pytest.raises(InputError, match="step = 0 should be"):
+        Options(None, 0)
 
 
 def row(start: float, label: str, person: int = 1, **p: float) -> dict:

@@ -8,6 +8,8 @@ import nbformat
 import pytest
 
 from fer3d import paths, program
+from fer3d.config import ClipSettings
+from fer3d.standins import second_rendering
 
 
 @pytest.fixture
@@ -55,6 +57,31 @@ def test_comments_docstrings_and_layout_do_not_count(checkout: Path) -> None:
     network = checkout / "fer3d" / "model" / "network.py"
     network.write_text('"""Another docstring."""\n# A comment.\n\n\n' + network.read_text().partition('"""\n')[2])
     assert digests() == before
+
+
+def test_the_second_rendering_is_made_anew_by_another_program_and_not_for_a_comment(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(
+        second_rendering,
+        "write_in_parts",
+        lambda out, clips, metadata, *rest, **more: told.append(metadata["source_fingerprint"]),
+    )
+
+    def fingerprint() -> str:
+        forget()
+        second_rendering.write(Path("store"), ClipSettings(), people=1)
+        return told.pop()
+
+    before = fingerprint()
+    for file in ("standins/second_rendering.py", "data/crop.py"):
+        with (checkout / "fer3d" / file).open("a") as source:
+            source.write("\n# A comment.\n")
+    assert fingerprint() == before
+    with (checkout / "fer3d" / "data" / "crop.py").open("a") as source:
+        source.write("\nCHANGED = True\n")
+    assert fingerprint() != before
 
 
 def test_a_module_can_be_left_out(checkout: Path) -> None:

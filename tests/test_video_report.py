@@ -1,6 +1,7 @@
 """What `fer3d predict --out` leaves on disk."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,10 @@ import scenes
 from test_own_video import run, video  # noqa: F401 - a fixture
 
 from fer3d import own_video, video_report
+from fer3d.data.crop import Box
+from fer3d.data.faces import Face
+from fer3d.data.tracks import Step
+from fer3d.data.video import TimedFrame
 from fer3d.errors import InputError
 from fer3d.own_video import NOTE, Options, Weights
 
@@ -119,6 +124,96 @@ def test_every_input_that_breaks_is_named(run: Path, tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match=r"a\.avi breaks; c\.avi breaks"):
         video_report.run(sources, Weights.load(run), Options(), tmp_path / "out", lambda value: None)
     assert set(pd.read_csv(tmp_path / "out" / "predictions.csv")["file"]) == {"b.avi"}
+
+
+@pytest.mark.parametrize("failing", ["opening", "replacing"])
+def test_an_overlay_that_cannot_be_written_spoils_no_other_recording(
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+) -> None:
+    sources, out = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi")], tmp_path / "out"
+
+    opened = cv2.VideoWriter
+
+    class Writer:
+        fourcc = opened.fourcc
+
+        def __new__(cls, path: str, *rest: object) -> cv2.VideoWriter:  # type: ignore[misc]
+            return opened("/none/overlay.webm" if Path(path).parent.name == "a" else path, *rest)  # type: ignore[call-overload]
+
+    if failing == "opening":
+        monkeypatch.setattr(cv2, "VideoWriter", Writer)
+    else:
+        for name in ("overlay.mp4", "overlay.webm"):
+            (out / "a" / name / "kept").mkdir(parents=True)
+    with pytest.raises(InputError, match=rf"{out / 'a'}.*; try another") as caught:
+        video_report.run(sources, Weights.load(run), Options(), out, lambda value: None)
+    assert failing == "replacing" or str(caught.value).endswith("; try another --out")
+    assert set(pd.read_csv(out / "predictions.csv")["file"]) == {"a.avi", "b.avi"}
+    assert list((out / "b").glob("overlay.*")) and (out / "b" / "timeline.png").exists()
+    assert not list((out / "a").glob(".overlay*")) and 'src="b/overlay' in (out / "index.html").read_text()
+
+
+def test_a_name_at_which_opencv_would_crash_spoils_no_other_recording(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    frames, out = tmp_path / os.fsdecode(b"a\xff"), tmp_path / "out"
+    frames.mkdir()
+    for number, picture in enumerate(scenes.walk(4)):
+        (frames / f"{number}.png").write_bytes(cv2.imencode(".png", picture[..., ::-1])[1])
+    sources = [str(frames), str(video(tmp_path / "b.avi", scenes.walk(4)))]
+    with pytest.raises(InputError, match="OpenCV writes no overlay into"):
+        video_report.run(sources, Weights.load(run), Options(), out, lambda value: None)
+    assert "b.avi" in set(pd.read_csv(out / "predictions.csv")["file"])
+
+
+def test_a_timeline_that_cannot_be_written_spoils_no_other_recording(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    sources, out = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi")], tmp_path / "out"
+    (out / "a" / "timeline.png" / "kept").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"timeline\.png cannot be written"):
+        video_report.run(sources, Weights.load(run), Options(), out, lambda value: None)
+    assert set(pd.read_csv(out / "predictions.csv")["file"]) == {"a.avi", "b.avi"}
+    assert (out / "b" / "timeline.png").exists() and 'src="b/overlay' in (out / "index.html").read_text()
+
+
+def test_an_overlay_shows_images_of_every_size(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    for number, picture in enumerate(scenes.walk(8)):
+        shown = cv2.resize(picture, [(640, 480), (320, 240), (1280, 960), (300, 900)][number // 2])
+        cv2.imwrite(str(tmp_path / f"{number}.png"), shown[..., ::-1])
+    out = tmp_path / "out"
+    video_report.run([str(tmp_path)], Weights.load(run), Options(frame_rate=10.0), out, lambda value: None)
+    frames = frames_of(next(out.glob("overlay.*")))
+    assert len(frames) == 8
+    reached = [np.argwhere(np.ptp(frame[:480, :640], axis=2) > 60).max(axis=0) + 1 for frame in frames]
+    expected = [(480, 640), (240, 320), (480, 640), (480, 160)]
+    assert np.abs(np.subtract(reached, np.repeat(expected, 2, axis=0))).max() < 20, "each as large as fits"
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 0.5])
+def test_a_box_is_drawn_round_its_face_in_images_of_every_size(run: Path, tmp_path: Path, scale: float) -> None:  # noqa: F811
+    weights = Weights.load(run)
+    with video_report.Overlay(tmp_path, weights) as overlay:
+        for number, size in enumerate((1.0, scale)):
+            picture = np.full((round(480 * size), round(640 * size), 3), 60, np.uint8)
+            box = Box(320 * size, 240 * size, 200 * size)
+            face = Face(box, np.zeros((0, 2), np.float32), 1.0, 1.0, 1)
+            overlay.add(Step(TimedFrame(number, number / 10, picture), 0.2, {1: face}, [], number + 1), [])
+        overlay.add(Step(None, 0.2, {}, [], 2), [])
+    _, frame = frames_of(next(tmp_path.glob("overlay.*")))
+    marked = np.argwhere(frame[:480, :640, 1].astype(int) - frame[:480, :640, 2] > 60)
+    shown = min(scale, 1.0)
+    drawn = [*marked.min(axis=0), *marked.max(axis=0)]
+    assert drawn == pytest.approx(np.multiply(shown, [140, 220, 340, 420]), abs=4)
+
+
+def test_a_timeline_of_many_people_draws_some_and_lists_all(run: Path) -> None:  # noqa: F811
+    weights = Weights.load(run)
+    recording = own_video.Recording("own.avi", "video", iter(()), 0, seconds=2.0)
+    p = {f"p_{name}": 1 / len(weights.classes) for name in weights.classes}
+    rows = [{"person": n, "start": 0.0, "end": 1.0, "label": weights.classes[0], **p} for n in range(1, 31)]
+    figure, numbers = video_report.timeline(recording, rows, weights)
+    assert set(numbers["person"]) == set(range(1, 31))
+    assert "20 of 30 people with the most windows" in figure.get_suptitle().replace("\n", " ")
 
 
 def test_no_person_in_any_input_is_told_apart(run: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -25,14 +25,15 @@ from tqdm import tqdm
 
 from benchmarks.training import landmark_streams
 from benchmarks.training.second_people import people
-from fer3d import files, labels
+from fer3d import files
 from fer3d.config import PretrainingSettings
 from fer3d.data.store import Store, open_store
 from fer3d.evaluation import metrics
 from fer3d.evaluation.intervals import difference_interval, rate_interval
 from fer3d.model import weights
 from fer3d.standins import rendered_store, second_rendering
-from fer3d.training.batches import Clips, batches, normalise_clips
+from fer3d.training.batches import normalise_clips
+from fer3d.training.inference import stream_logits
 from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics
 
 CROWD = PretrainingSettings(people=305, recordings=6)
@@ -73,16 +74,6 @@ def main() -> None:
         second_rendering.write(store, model.clips)
         print("second rendering\n" + _second(open_store(store), model).to_string())
     print("second rendering, faces at rest\n" + _at_rest(model).to_string())
-
-
-@torch.no_grad()
-def stream_logits(model: TrainedModel, store: Store, rows: np.ndarray) -> np.ndarray:
-    """(S, N, K) logits of each stream for some clips of a store."""
-    clips, found = Clips([(store, rows)], labels.CLASSES[store.database]), []
-    for part in batches(np.arange(len(clips)), 64):
-        frames, landmarks, _ = clips.batch(part, torch.device("cpu"))
-        found.append(model.network.stream_logits(normalise_clips(frames, model.training.clip_norm), landmarks).numpy())
-    return np.concatenate(found, axis=1)
 
 
 def held_out(run: Path, model: TrainedModel) -> dict[str, np.ndarray]:
@@ -133,7 +124,7 @@ def _second(store: Store, model: TrainedModel) -> pd.DataFrame:
     """The same for the second rendering, and what the pictures add to the landmarks."""
     rows, classes = np.arange(len(store)), model.network.classes
     subjects, truth = store.manifest["subject"].to_numpy(), np.array([classes.index(label) for label in store.labels])
-    logits = stream_logits(model, store, rows)
+    logits = stream_logits(model, store, rows).numpy()
     table = _table({"logits": logits, "labels": np.array(store.labels), "subjects": subjects, "clips": rows}, classes)
     right = [
         (_combined(logits, WAYS[name]).argmax(1) == truth).astype(float) for name in ("all", "both of the landmarks")

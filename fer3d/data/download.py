@@ -161,9 +161,9 @@ def parse_actors(text: str) -> set[int]:
         if not match:
             raise InputError(f"actors {text!r} are not of the form 1-4,7", "--actors 1-4")
         first, last = (int(number) % 1000 for number in (match[1], match[2] or match[1]))
+        if last < first:
+            raise InputError(f"the range of actors {part.strip()} ends before it begins", "--actors 1-4")
         numbers |= set(range(first, last + 1))
-    if not numbers:
-        raise InputError(f"actors {text!r} are none", "--actors 1-4")
     return numbers
 
 

@@ -144,7 +144,7 @@ def write_in_parts(
     with files.lock(out):
         if not up_to_date(out, metadata["source_fingerprint"]):
             folder.mkdir(parents=True, exist_ok=True)
-            there = {part.name for part in folder.iterdir()}
+            there = {part.name for part in folder.iterdir() if part.is_dir()}  # a stray file goes with the folder
             for stale in there - tasks.keys():
                 shutil.rmtree(folder / stale)
             missing = [(folder / key, task) for key, task in tasks.items() if key not in there]
@@ -165,13 +165,22 @@ def write_in_parts(
 
 def up_to_date(out: Path, source_fingerprint: str) -> bool:
     """Whether the store at ``out`` is whole and made of this; an `InputError` where something else is there."""
-    ours = {"prepared.json", "manifest.csv", "rejected.csv", *(f"{name}.npy" for name in array_specs(ClipSettings()))}
-    if out.exists() and not (out.is_dir() and {file.name for file in out.iterdir()} <= ours):
+    if out.exists() and not (out.is_dir() and _only_a_store(list(out.iterdir()))):
         raise InputError(f"{out} is not a prepared store and is not replaced", "another --out")
     try:
         return bool(open_store(out).metadata["source_fingerprint"] == source_fingerprint)
     except InputError:
         return False
+
+
+def _only_a_store(found: list[Path]) -> bool:
+    """Whether a folder that holds this is empty or a store, whole or damaged, perhaps with hidden files beside it.
+
+    A file manager leaves such (``.DS_Store``). Where they are alone, they are something else: ``.env``, ``.git``.
+    """
+    ours = {"prepared.json", "manifest.csv", "rejected.csv", *(f"{name}.npy" for name in array_specs(ClipSettings()))}
+    others = [path for path in found if path.name not in ours]
+    return (others != found or not found) and all(path.name.startswith(".") and path.is_file() for path in others)
 
 
 def _make_part(make: Callable[[Task, Writer], None], settings: ClipSettings, job: tuple[Path, Task]) -> None:

@@ -52,7 +52,7 @@ def empty(width: float, height: float, title: str) -> Picture:
 
     A line of the title that is wider than the figure is broken, and the figure is as much higher.
     """
-    unbroken = title.replace(" = ", "\0=\0")  # "n = 242" stays on one line
+    unbroken = title.replace(" = ", "\0=\0").replace(" (", "\0(")  # "n = 242" and "CK+ (synthetic)" stay on one line
     lines = [part for line in unbroken.split("\n") for part in textwrap.wrap(line, int(_LETTERS * width)) or [line]]
     more = len(lines) - len(title.split("\n"))
     figure = Picture(figsize=(width, height + _LINE * more), dpi=100, layout="constrained")

@@ -200,7 +200,7 @@ def lstm_steps(frames: np.ndarray, gates: pd.DataFrame, probabilities: pd.DataFr
         axes = figure.add_subplot(grid[0, t])
         axes.imshow(frame)
         axes.set_axis_off()
-        axes.set_title(f"x{t + 1}", fontsize=9)
+        axes.set_title(f"frame {t + 1}", fontsize=8)
     axes = figure.add_subplot(grid[1, :])
     for t in range(steps):
         _box(axes, t + 0.18, 0.1, 0.64, 0.5, "LSTM", "head")

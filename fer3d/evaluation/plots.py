@@ -47,7 +47,7 @@ def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     figure, (axes,) = _new(8, 0.8 + (0.1 + 0.13 * counts.shape[1]) * len(counts), title)
     _grouped_bars(axes, counts, "barh")
     _label_bars(axes, fmt=lambda count: f"{count:.0f}" if count else "", fontsize=8)
-    axes.set(xlabel="number", ylabel="", xlim=(0, counts.to_numpy().max() * 1.12 + 0.5))
+    axes.set(xlabel="clips", ylabel="", xlim=(0, counts.to_numpy().max() * 1.12 + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _hide_frame(figure)
     return figure
@@ -286,7 +286,7 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
                 axes.plot(
                     end, held_out[training], "*", color=colour, ms=13, mec="black", label=words, clip_on=False, zorder=3
                 )
-        axes.set(xlabel="epoch", ylabel=f"training {name}")
+        axes.set(xlabel="epoch", ylabel="training loss" if name == "loss" else name)
         axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(highest, 1e-9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[1].legend(**_BESIDE)
@@ -296,6 +296,8 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
 
 MOST_WINDOWS = 500
 """Windows that are drawn beside each other in a timeline."""
+MOST_PEOPLE = 20
+"""Panels of a timeline: drawing one takes a quarter of a second, and 300 are higher than a picture can be."""
 
 
 def _pooled(windows: pd.DataFrame, seconds: float) -> pd.DataFrame:
@@ -308,7 +310,7 @@ def _pooled(windows: pd.DataFrame, seconds: float) -> pd.DataFrame:
 
 
 def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds: float, title: str) -> Figure:
-    """Probabilities over the time of a recording, one panel a person.
+    """Probabilities over the time of a recording, one panel a person: at most `MOST_PEOPLE`, as the title then says.
 
     Args:
         people: for each panel's title a table with ``start`` and ``end`` of each window in seconds and its
@@ -318,6 +320,10 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
         seconds: length of the recording.
         title: of the figure.
     """
+    if len(people) > MOST_PEOPLE:
+        title += f", {MOST_PEOPLE} of {len(people)} people with the most windows"
+        most = sorted(people, key=lambda name: -len(people[name]))[:MOST_PEOPLE]
+        people = {name: windows for name, windows in people.items() if name in most}
     height = 0.24 * len(classes) + 0.75
     figure, panels = _new(9, max(1, len(people)) * height + 0.6, title, max(1, len(people)), 1)
     seconds = max(seconds, 0.01)  # a still image takes no time
@@ -409,7 +415,7 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
 
 
 def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: str) -> Figure:
-    """The face, what covering each patch (R, R) costs in logit, and the landmark filter's weights (G, G)."""
+    """The face, what covering each patch costs in logit, and the mean weight of the filter in it, both (R, R)."""
     figure, panels = _new(9.4, 3, title, 1, 3)
     _face(panels[0], face, None)
     panels[0].set_title("last frame", fontsize=10)
@@ -419,8 +425,8 @@ def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: st
     panels[1].set_title("patch covered", fontsize=10)
     drawn = panels[2].imshow(weights, cmap=SEQUENTIAL, vmin=0, vmax=1)
     figure.colorbar(drawn, ax=panels[2], label="weight", shrink=0.75)
-    panels[2].set_title("landmark filter", fontsize=10)
-    for axes, unit in zip(panels, ("pixels", "patches", "cells"), strict=True):
+    panels[2].set_title("mean weight of the filter", fontsize=10)
+    for axes, unit in zip(panels, ("pixels", "patches", "patches"), strict=True):
         axes.set(xlabel=f"column, {unit}", ylabel="row")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -441,11 +447,16 @@ def inflation(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def resampled(draws: Mapping[str, np.ndarray], estimate: float, title: str) -> Figure:
-    """A rate in many bootstrap draws, one histogram per way to draw, with its middle 95 % and the observed rate."""
+def resampled(draws: Mapping[str, np.ndarray], estimate: float, clips: int, title: str) -> Figure:
+    """A rate in many bootstrap draws, one histogram per way to draw, with its middle 95 % and the observed rate.
+
+    Each bin holds equally many of the rates k / ``clips``: otherwise some bars would be higher for no other reason.
+    """
     figure, panels = _new(9, 1.2 + 1.4 * len(draws), title, len(draws), 1)
     everything = np.concatenate(list(draws.values()))
-    bins = np.linspace(everything.min() - 0.01, everything.max() + 0.01, 40)
+    low, high = clips * everything.min() - 2, clips * everything.max() + 2
+    wide = max(1, round((high - low) / 40))
+    bins = (np.arange(np.floor(low), high + wide, wide) - 0.5) / clips
     for axes, colour, (name, values) in zip(panels, PALETTE, draws.items(), strict=False):
         axes.axvspan(*np.quantile(values, (0.025, 0.975)), color="0.88", label="middle 95 %")
         axes.hist(values, bins.tolist(), color=colour)

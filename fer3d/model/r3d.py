@@ -38,6 +38,7 @@ class ResNet3D(Network):
             before = channels
         self.units = nn.Sequential(*units)
         self.linear = nn.Linear(before, len(classes))
+        self.landmark_stream = self.shape_stream = None
 
     def stream_logits(self, clips: Tensor, landmarks: Tensor) -> Tensor:
         """The logits (1, B, K) of the pictures; the landmarks are not looked at."""

@@ -3,8 +3,9 @@
 Not part of the paper. `rendered_store` and the stand-ins draw a mesh of a head with a z-buffer. Here a face is a height
 map with a painted skin, warped in the picture plane, lit by its slopes and overdrawn with flat eyes, brows and lips.
 Geometry, action units, emotions, skin, light, camera, noise and codec are this module's own; from the rest of
-`standins` it takes nothing but seeded random numbers. The store that it writes is like CK+'s: every person shows each
-of the seven expressions once, ten frames from rest to the apex.
+`standins` it takes nothing but seeded random numbers, and from `raster` arrays in single precision (`f32`) and the
+empty one that OpenCV's `remap` asks for. The store that it writes is like CK+'s: every person shows each of the seven
+expressions once, ten frames from rest to the apex.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from fer3d import __version__, files, labels
+from fer3d import __version__, files, labels, program
 from fer3d.config import ClipSettings
 from fer3d.data.crop import crop_box, cut_out, to_crop
 from fer3d.data.landmarks import EYE_CORNERS, KEPT, MIRROR_68
@@ -135,7 +136,7 @@ class Face:
 
 def write(out: Path, clips: ClipSettings, people: int = 20, seed: int = 0, workers: int | None = None) -> None:
     """Write the store, unless it is there: seven clips of each person. The same arguments give the same bytes."""
-    source = files.fingerprint([FORMAT, people, seed, clips.as_dict(), Path(__file__).read_text()])
+    source = files.fingerprint([FORMAT, people, seed, clips.as_dict(), program.digest(__name__)])
     metadata = {
         "database": DATABASE,
         "source_fingerprint": source,

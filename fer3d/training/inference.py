@@ -73,3 +73,13 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
         frames, landmarks, _ = clips.batch(chosen, predictor.device)
         probabilities.append(predictor(frames, landmarks))
     return metrics.predictions_table(store.manifest.iloc[rows], network.classes, np.concatenate(probabilities))
+
+
+@torch.no_grad()
+def stream_logits(model: TrainedModel, store: Store, rows: np.ndarray) -> Tensor:
+    """The logits of each of a network's streams for clips of a store, (S, N, K): the pictures', then the landmarks'."""
+    clips, found = Clips([(store, rows)], model.network.classes), []
+    for chosen in batches(np.arange(len(clips)), 64):
+        frames, landmarks, _ = clips.batch(chosen, torch.device("cpu"))
+        found.append(model.network.stream_logits(normalise_clips(frames, model.training.clip_norm), landmarks))
+    return torch.cat(found, dim=1)

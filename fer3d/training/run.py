@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from fer3d import files, paths
@@ -38,8 +39,37 @@ SHIPPED = ("synthetic",)
 stored in half precision, each with its model card ``README.md``. `benchmarks.training.shipped` makes them."""
 
 _CONFIG = ("fer3d", "profile", "labels", "data")
-_PROFILE = {"network", "training", "clips"}
 _METRICS = ("n", "accuracy", "uar", "majority")
+
+
+@dataclass
+class _Settings:
+    network: dict[str, Any]
+    training: dict[str, Any]
+    clips: dict[str, Any]
+
+
+@dataclass
+class _Source:
+    database: str
+    fingerprint: str
+
+
+@dataclass
+class _Data:
+    train: list[_Source]
+    split: dict[str, Any]
+
+
+@dataclass
+class _Info:
+    """The shape of what is read of a ``model.json``, which may be from elsewhere; `Settings` check their own values."""
+
+    fer3d: str
+    profile: _Settings
+    labels: list[str]
+    data: _Data
+    titles: dict[str, str] | None = None
 
 
 def run_folder(run: Path | str) -> Path:
@@ -52,18 +82,16 @@ def run_folder(run: Path | str) -> Path:
 
 
 def read_config(run: Path | str) -> dict[str, Any]:
-    """The config of a run; an `InputError` where there is none."""
+    """The config of a run; an `InputError` where there is none, or what is there has another shape."""
     run = run_folder(run)
     info = files.read_json(run / "model.json")
     try:
-        config = {key: info[key] for key in _CONFIG}
-        if not (config["profile"].keys() >= _PROFILE and "train" in config["data"]):
-            raise KeyError("profile, data")
-        return config
-    except (KeyError, TypeError, AttributeError) as error:
+        TypeAdapter(_Info).validate_python(info)
+    except ValidationError as error:
         raise InputError(
             f"{run / 'model.json'} is incomplete, or of another version of fer3d: expected a run", "another run"
         ) from error
+    return {key: info[key] for key in _CONFIG}
 
 
 def read_network_settings(run: Path | str) -> NetworkSettings:

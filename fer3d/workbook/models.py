@@ -23,6 +23,13 @@ TITLES: Final[Mapping[str, str]] = {
 """All models in the order of the tables: folders of a run have these names, tables these titles."""
 
 
+def check_model(name: str) -> str:
+    """The name of a model; an `InputError` lists the known ones."""
+    if name not in TITLES:
+        raise InputError(f"model {name!r} does not exist: expected one of {', '.join(TITLES)}")
+    return name
+
+
 def claimed(cross: bool) -> tuple[str, ...]:
     """The models that the paper's claims are about; across databases it tested only ``3d+landmarks``."""
     return ("3d+landmarks",) if cross else config.PAPER_VARIANTS

@@ -30,6 +30,7 @@ from traitlets import default
 
 from fer3d import config, files, labels
 from fer3d.errors import InputError
+from fer3d.workbook import models
 
 TIMEOUT = 24 * 3600.0
 """Seconds that a notebook may take, all cells together."""
@@ -127,7 +128,8 @@ def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]
 
 _VALUE_CHECKS: Mapping[str, Callable[[str], object]] = {
     "profile": config.profile,
-    **dict.fromkeys(("variant", "variants"), lambda name: config.NetworkSettings.from_params({"variant": name})),
+    "variant": lambda name: config.NetworkSettings.from_params({"variant": name}),
+    **dict.fromkeys(("variants", "model"), models.check_model),
     **dict.fromkeys(("database", "databases", "panels", "trained_on", "tests", "train"), labels.check_database),
 }
 """Checks of the parameters with these names, which hold one value or several separated by commas: a wrong one is

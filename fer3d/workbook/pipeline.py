@@ -7,6 +7,7 @@ the others where the environment names them: their copy, or ``synthetic`` for th
 """
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Iterable
@@ -138,17 +139,21 @@ def number_of_folds(database: str, profile: config.Profile) -> int:
     give are expected to have one.
     """
     root = licensed(database)
-    if root is None or database in DATABASES:
+    if root is None:
         return profile.folds
-    expected = readers.number_of_folds(database, root, profile.folds)
-    made = store_folder(database, profile.name)
+    expected, made = _expected_folds(database, root, profile.folds), store_folder(database, profile.name)
     try:
-        if last_change(root) > (made / "prepared.json").stat().st_mtime:
-            return expected
         found = open_store(made)
+        folds = number_of_store_folds(found.manifest, profile.folds)
+        if folds == expected or last_change(root) > (made / "prepared.json").stat().st_mtime:
+            return expected
     except (OSError, InputError):  # there is none, or one of an earlier version
         return expected
-    return number_of_store_folds(found.manifest, profile.folds) if found.settings == profile.clips else expected
+    return folds if found.settings == profile.clips else expected
+
+
+_expected_folds = functools.cache(readers.number_of_folds)
+"""Once in a process: for each training the estimates ask for it, and CK+ has ten thousand files."""
 
 
 def last_change(folder: Path) -> float:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from fer3d import config
 from fer3d.data import splits
 from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
-from fer3d.training.inference import predict
+from fer3d.training.inference import predict, stream_logits
 from fer3d.training.run import SHIPPED, is_finished, load_model
 from fer3d.training.task import Task
 from fer3d.workbook import pipeline
@@ -70,6 +71,24 @@ def shipped(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
                     own = predictions[held_out[rows]].reset_index(drop=True)
                     found[job] = Result(own, SHIPPED[0], f"shipped weights {SHIPPED[0]!r}")
     return found
+
+
+def by_stream(weights: Path | str, tested: pd.DataFrame, store: Store) -> dict[str, float]:
+    """The accuracy, 0 to 1, of parts of a network alone: of the ``pictures``, and of its ``landmark streams`` if any.
+
+    Args:
+        weights: what `load_model` needs.
+        tested: predictions of the network for clips of the store, of which the clips and labels count.
+        store: where they lie.
+    """
+    model = load_model(weights)
+    row_of = pd.Series(store.manifest.index, index=store.manifest["clip"])
+    streams = stream_logits(model, store, row_of[tested["clip"]].to_numpy())
+    alone = {"pictures": streams[0]}
+    if len(streams) > 1:
+        alone["landmark streams"] = model.network.combine(torch.cat([torch.zeros_like(streams[:1]), streams[1:]]))
+    classes = np.array(model.network.classes)
+    return {part: float((classes[logits.argmax(1)] == tested["label"]).mean()) for part, logits in alone.items()}
 
 
 def _stores(jobs: Sequence[Job], profile: str) -> dict[str, Store]:

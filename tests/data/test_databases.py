@@ -54,6 +54,26 @@ def test_letter_case_nesting_and_strays_change_nothing(database: str, tmp_path: 
 
 
 @pytest.mark.parametrize("database", RELEASES)
+def test_people_known_by_names_alone_are_those_of_the_labelled_sequences(database: str, tmp_path: Path) -> None:
+    BUILD[database](tmp_path)
+    sequences, _ = read(database, tmp_path)
+    labelled = {s.subject for s in sequences.values() if s.label or any(s.frame_labels or ())}
+    assert set(databases.READERS[database].people(Release(tmp_path))) == labelled
+    assert databases.number_of_folds(database, tmp_path, 5) == len(labelled)
+    assert databases.number_of_folds(database, tmp_path, 2) == 2
+
+
+@pytest.mark.parametrize(
+    ("database", "pictures"),
+    [("ckplus", "cohn-kanade-images/S999"), ("disfa", "Videos_LeftCamera/LeftVideoSN032_comp.avi")],
+)
+def test_who_has_labels_and_no_pictures_is_not_expected_in_a_fold(database: str, pictures: str, tmp_path: Path) -> None:
+    BUILD[database](tmp_path)
+    (tmp_path / pictures).rename(tmp_path / "elsewhere")
+    assert len(databases.READERS[database].people(Release(tmp_path))) == 2
+
+
+@pytest.mark.parametrize("database", RELEASES)
 def test_what_was_unpacked_twice_counts_once(database: str, tmp_path: Path) -> None:
     BUILD[database](tmp_path)
     expected = labels(database, tmp_path)

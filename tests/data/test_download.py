@@ -412,7 +412,7 @@ def test_the_licence_is_shown_and_has_to_be_accepted(
         ("ravdess --out x --actors 25 --accept-licence", "there is no actor 25: expected 1 to 24"),
         ("crema-d --out x --actors 92 --accept-licence", "there is no actor 92: expected 1 to 91"),
         ("ravdess --out x --actors a --accept-licence", "not of the form 1-4,7"),
-        ("ravdess --out x --actors 4-1 --accept-licence", "are none"),
+        ("ravdess --out x --actors 4-1 --accept-licence", "4-1 ends before it begins"),
     ],
 )
 def test_wrong_words_are_one_clear_line(words: str, message: str, tmp_path: Path, capsys, monkeypatch) -> None:
@@ -427,3 +427,9 @@ def test_wrong_words_are_one_clear_line(words: str, message: str, tmp_path: Path
 )
 def test_actors_are_given_as_numbers_and_ranges(text: str, actors: set[int]) -> None:
     assert download.parse_actors(text) == actors
+
+
+@pytest.mark.parametrize("text", ["4-1", "4-1,2", "2,1003-1001", "91-1001"])
+def test_a_range_that_ends_before_it_begins_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="ends before it begins"):
+        download.parse_actors(text)

@@ -120,6 +120,36 @@ def test_what_is_no_store_is_never_replaced(tmp_path: Path) -> None:
     assert work.read_text() == "years of work"
 
 
+def test_a_stray_hidden_file_beside_a_store_is_no_work_of_the_users(tmp_path: Path) -> None:
+    """As a file manager leaves it in each folder that it has shown."""
+    out, parts = tmp_path / "a", tmp_path / ".a.partial"
+    for stray in (parts / ".DS_Store", parts / "3" / ".DS_Store"):
+        files.write_text(stray, "looked at")
+    (parts / "3").rename(parts / "of another release")
+    (parts / "2").write_text("a file with a part's name")
+    write(out, make=numbered, workers=1)
+    assert len(open_store(out)) == 5 and not parts.exists()
+    files.write_text(out / ".DS_Store", "looked at")
+    write(out, make=never, workers=1)
+    write(out, make=numbered, metadata=METADATA | {"source_fingerprint": "other"}, tasks={"2": 2}, workers=1)
+    assert len(open_store(out)) == 2
+
+
+@pytest.mark.parametrize("hidden", [".env", ".git/HEAD"])
+def test_a_folder_of_hidden_files_alone_is_no_store_and_is_never_replaced(hidden: str, tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a" / hidden, "years of work")
+    with pytest.raises(InputError, match="is not a prepared store"):
+        write(tmp_path / "a", make=never, workers=1)
+    assert (tmp_path / "a" / hidden).read_text() == "years of work"
+
+
+def test_a_repository_in_a_store_is_not_replaced_with_it(tmp_path: Path) -> None:
+    write(tmp_path / "a", make=numbered, workers=1)
+    files.write_text(tmp_path / "a" / ".git" / "HEAD", "years of work")
+    with pytest.raises(InputError, match="is not a prepared store"):
+        write(tmp_path / "a", make=never, workers=1)
+
+
 def test_arrays_that_do_not_fit_leave_no_store(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frames has shape"), writer(tmp_path / "a", SETTINGS, METADATA) as store:
         store.put([{}], {"frames": np.zeros((2, 2, 8, 8, 3))})

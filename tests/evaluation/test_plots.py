@@ -59,7 +59,7 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "confusion": lambda title: plots.confusion(CONFUSION, CLASSES, title),
     "confusions": lambda title: plots.confusions({"(a) CK+": (CONFUSION, CLASSES)}, title),
     "rates": lambda title: plots.rates(RATES, title),
-    "resampled": lambda title: plots.resampled({"subjects": RNG.random(50), "clips": RNG.random(50)}, 0.5, title),
+    "resampled": lambda title: plots.resampled({"subjects": RNG.random(50), "clips": RNG.random(50)}, 0.5, 40, title),
     "scatter": lambda title: plots.scatter(RNG.random(40), RNG.normal(size=40), "weight", "cost", title),
     "occlusion": lambda title: plots.occlusion(FRAMES[0], RNG.normal(size=(8, 8)), RNG.random((7, 7)), title),
     "inflation": lambda title: plots.inflation(
@@ -225,6 +225,17 @@ def test_a_long_timeline_shows_means_and_no_more_than_can_be_seen() -> None:
     assert widths[np.isnan(colours[1])].sum() == pytest.approx(3000, abs=24)
 
 
+def test_a_timeline_of_many_people_shows_those_with_the_most_windows_and_says_so() -> None:
+    most = plots.MOST_PEOPLE
+    people = {f"person {n}": windows(4 if n % 2 else 2) for n in range(2 * most + 6)}
+    figure = plots.timeline(people, ("a", "b"), 6.0, "own.avi")
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert titles == [f"person {n}" for n in range(1, 2 * most, 2)], "in their order, of equal ones the first"
+    assert figure.get_suptitle() == f"own.avi, {most} of {2 * most + 6} people with the most windows"
+    few = plots.timeline(dict(list(people.items())[:most]), ("a", "b"), 6.0, "own.avi")
+    assert few.get_suptitle() == "own.avi" and len(few.axes) == most + 1
+
+
 def test_a_figure_in_a_notebook_has_an_alternative_text_of_its_own_or_made_of_what_it_shows():
     figure = plots.maps({"stem": np.zeros((2, 2)), "head": np.ones((2, 2))}, "CK+, n = 3", "weight")
     data, metadata = figure._repr_mimebundle_()
@@ -256,3 +267,10 @@ def test_a_convolution_is_drawn_with_the_products_of_its_window_and_their_sums()
     figure = drawings.convolution(MOVING, kernel, (2, 2), "title")
     sums = [text for text in words(figure) if text.startswith("product")]
     assert sums == ["product, sum 2", "product, sum 0", "product, sum 5"]
+
+
+def test_each_bar_of_a_resampled_rate_holds_equally_many_of_the_possible_rates() -> None:
+    possible = np.arange(150, 221) / 249  # each once
+    (axes,) = (a for a in plots.resampled({"clips": possible}, 0.7, 249, "title").axes if a.patches)
+    heights = [bar.get_height() for bar in axes.patches if bar.get_height()][1:-1]  # the outer ones may be cut
+    assert len(set(heights)) == 1, heights

@@ -66,6 +66,25 @@ def test_the_papers_variants_are_the_papers_network() -> None:
         assert type(network) is Network, variant
 
 
+def test_it_has_no_landmark_streams() -> None:
+    network = make_network(SMALL, CLASSES, 64)
+    assert network.landmark_stream is None and network.shape_stream is None
+
+
+@pytest.mark.parametrize(
+    "ignored", [{"norm": "none"}, {"norm": "head"}, {"landmark_stream": True}, {"shape_stream": True}]
+)
+def test_settings_that_it_would_ignore_are_refused(ignored: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="r3d_18 has batch normalisation and no landmark streams"):
+        NetworkSettings.from_params({"variant": "r3d_18", **ignored})
+
+
+@pytest.mark.parametrize("recipe", ["paper", "joint"])
+def test_recipes_for_the_papers_network_are_refused(recipe: str) -> None:
+    with pytest.raises(InputError, match="try --recipe default"):
+        config.make_profile("tiny", "r3d_18", recipe)
+
+
 def test_one_class_is_refused() -> None:
     with pytest.raises(InputError, match="two or more different names"):
         make_network(SMALL, ("anger",), 64)

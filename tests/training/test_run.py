@@ -14,8 +14,9 @@ from fer3d.data import splits
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model import weights
+from fer3d.own_video import Weights
 from fer3d.training.inference import predict
-from fer3d.training.run import load_model, read_config, read_metrics
+from fer3d.training.run import load_model, read_config, read_metrics, read_network_settings
 from fer3d.training.train import train
 
 
@@ -146,6 +147,36 @@ def test_a_damaged_model_is_one_line(straight, tmp_path, name, damage):
     with pytest.raises(InputError) as error:
         load_model(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *((place, None) for place in ("fer3d", "labels", "profile", "data", "network", "training", "clips", "train")),
+        *(("labels", value) for value in ("fear", 3, {"fear": 1}, [["fear"], ["anger"]], ["fear", None])),
+        *((place, [1]) for place in ("profile", "network", "training", "clips", "data", "titles", "split")),
+        *(("train", value) for value in (3, "mmi", {"mmi": 1}, [3], [{}], [{"database": ["mmi"], "fingerprint": "x"}])),
+        *(("titles", value) for value in ("MMI", 3, {"mmi": ["MMI"]})),
+    ],
+)
+def test_a_config_of_another_shape_is_one_line(straight, tmp_path, place, value):
+    run = shutil.copytree(straight, tmp_path / "run")
+    info = files.read_json(run / "model.json")
+    holder = {"network": "profile", "training": "profile", "clips": "profile", "train": "data", "split": "data"}
+    (info[holder[place]] if place in holder else info)[place] = value
+    files.write_json(run / "model.json", info)
+    stored, _ = weights.read(run / "model.safetensors", files.fingerprint(read_config(straight)))
+    same = {name: info[name] for name in ("fer3d", "profile", "labels", "data")}
+    weights.write(run / "model.safetensors", stored, files.fingerprint(same))
+    for read in (load_model, Weights.load, train_from, read_network_settings, read_config):
+        with pytest.raises(InputError, match="another version of fer3d: expected a run") as error:
+            read(run)
+        assert "\n" not in str(error.value)
+
+
+def train_from(run):
+    """A training that starts from the run's weights."""
+    train([moving_dots()], run.with_name("next"), PROFILE, pretrained=run)
 
 
 def test_no_run_to_load(tmp_path):

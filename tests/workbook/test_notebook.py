@@ -12,9 +12,10 @@ from typing import Any
 import nbformat
 import pytest
 
+from fer3d import paths
 from fer3d.errors import InputError
 from fer3d.workbook import doctor
-from fer3d.workbook.notebook import NotebookError, execute
+from fer3d.workbook.notebook import NotebookError, check_parameters, execute
 
 
 @pytest.fixture
@@ -117,6 +118,23 @@ def test_a_wrong_parameter_is_one_clear_line_and_nothing_is_written(
     with pytest.raises(InputError, match=message):
         execute(notebook, tmp_path / "out" / "lesson.ipynb", given)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("notebook", "name", "known"),
+    [
+        ("05_evaluation", "variants", "2d,3d,3d+landmarks,finetuned"),
+        ("05_evaluation", "variants", "linear,r3d_18"),
+        ("06_cross_database", "model", "finetuned"),
+        ("04_training", "variant", "3d+landmarks"),
+    ],
+)
+def test_models_are_given_by_the_names_that_the_notebook_takes(notebook: str, name: str, known: str) -> None:
+    path = paths.NOTEBOOKS / f"{notebook}.ipynb"
+    assert check_parameters(path, {name: known}) == {name: known}
+    with pytest.raises(InputError, match=r"'3d\+landmark'.*3d\+landmarks") as error:
+        check_parameters(path, {name: "3d+landmark"})
+    assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_not_a_notebook_is_one_clear_line(tmp_path: Path) -> None:

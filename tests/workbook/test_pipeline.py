@@ -103,13 +103,21 @@ def test_other_databases_take_part_where_they_are_named(monkeypatch: pytest.Monk
 def test_the_full_grid_has_as_many_folds_as_a_database_can_have(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    trees.build_ravdess(tmp_path / "ravdess")  # three actors
+    for name in ("ckplus", "mmi", "disfa", "fera", "ravdess"):  # three people each; in FERA two have emotions
+        trees.BUILD[name](tmp_path / name)
     lines = [f"{name}.avi,anger,{name},{fold}" for name, fold in (("a", 0), ("b", 1), ("c", 1), ("d", 4))]
     trees.write_text(tmp_path / "table" / "labels.csv", "\n".join(["path,label,subject,fold", *lines]))
-    for name in ("ravdess", "table"):
+    named = {name: str(tmp_path / name) for name in ("ravdess", "table")}
+    for name, root in named.items():
+        monkeypatch.setenv(f"FER3D_{name.upper()}", root)
+
+    def folds() -> Counter[str]:
+        return Counter(job.database for job in pipeline.grid(config.profile("tiny"), full=True) if job.model == "2d")
+
+    assert folds() == {"ckplus": 5, "mmi": 5, "fera": 5, "disfa": 5, "ravdess": 3, "table": 3}, "four are stand-ins"
+    for name in pipeline.DATABASES:
         monkeypatch.setenv(f"FER3D_{name.upper()}", str(tmp_path / name))
-    folds = Counter(job.database for job in pipeline.grid(config.profile("tiny"), full=True) if job.model == "2d")
-    assert folds == {"ckplus": 5, "mmi": 5, "fera": 5, "disfa": 5, "ravdess": 3, "table": 3}
+    assert folds() == {"ckplus": 3, "mmi": 3, "fera": 2, "disfa": 3, "ravdess": 3, "table": 3}
 
 
 def test_who_has_no_clip_is_in_no_fold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,6 +135,14 @@ def test_who_has_no_clip_is_in_no_fold(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert pipeline.number_of_folds("table", other) == 4, "a store cut in another way says nothing"
     os.utime(made / "prepared.json", (0, 0))
     assert pipeline.number_of_folds("table", profile) == 4, "nor one of other recordings"
+
+
+def test_a_copy_without_a_person_has_a_training_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """FERA's action unit partition alone comes without emotions."""
+    trees.fera_sequence(tmp_path, "au_training", "train_001", units=[[1], [12]])
+    monkeypatch.setenv("FER3D_FERA", str(tmp_path))
+    grid = pipeline.grid(config.profile("tiny"), full=True)
+    assert {job.fold for job in grid if job.database == "fera" and not job.trained_on} == {0}
 
 
 @pytest.mark.parametrize(("label", "tested"), [("happy", True), ("bored", False)])
@@ -218,7 +234,8 @@ def test_the_workflow_plans_each_job_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     once = {"the": 1, "faces,": 4}
     few = planned(tmp_path, "profile=tiny")
     assert few == {**once, "stand-in": 4, "training": 4, "notebook": 3 + 1 + 2}
-    trees.ckplus_sequence(tmp_path / "CK+", "S005", "001", 10, emotion=3)
+    for number in range(5):  # people, one for each fold
+        trees.ckplus_sequence(tmp_path / "CK+", f"S00{number}", "001", 10, emotion=3)
     monkeypatch.setenv("FER3D_CKPLUS", str(tmp_path / "CK+"))
     full = planned(tmp_path, "profile=tiny", "full=true")
     assert full == {**once, "stand-in": 3, "training": 64 + 48, "baselines": 4, "notebook": 3 + 4 + 2}

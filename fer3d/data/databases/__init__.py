@@ -33,6 +33,9 @@ class Reader(Protocol):
     def looks_like(self, release: Release) -> bool:
         """Whether the release seems to be this database's."""
 
+    def people(self, release: Release) -> Mapping[str, int | None]:
+        """Those who have labelled sequences, as far as names and tables tell, and the fold of each, if it is given."""
+
     def scan(self, root: Path, settings: ClipSettings, /) -> Iterator[Sequence | Skipped]:
         """The sequences of a release, and what is left out."""
 
@@ -71,18 +74,16 @@ def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> 
 def number_of_folds(database: str, root: Path, folds: int) -> int:
     """The folds that can be made of a release: a table's own, else ``folds`` or, where these are fewer, the subjects.
 
-    Opens no recording. For the databases of the paper it is always ``folds``.
+    Opens no recording. At least one, whose training then says that there are too few subjects.
 
     Raises:
         InputError: as `scan`.
     """
     reader = READERS[check_database(database)]
-    if not hasattr(reader, "people"):
-        return folds
     _check(database, root)
-    people: Mapping[str, int | None] = reader.people(Release(root))
+    people = reader.people(Release(root))
     given = set(people.values()) - {None}
-    return len(given) or min(folds, len(people))
+    return len(given) or max(1, min(folds, len(people)))
 
 
 def classes(database: str, root: Path) -> tuple[str, ...]:

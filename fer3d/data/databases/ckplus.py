@@ -34,6 +34,7 @@ FRAME_RATE = 30.0
 
 _SUBJECT = re.compile(r"S\d{3,4}", re.IGNORECASE)  # three digits in the original; a large stand-in has some of four
 _SEQUENCE = re.compile(r"\d{3}")
+_EMOTION = "_emotion.txt"
 
 
 def looks_like(release: Release) -> bool:
@@ -42,27 +43,43 @@ def looks_like(release: Release) -> bool:
     return any(_SEQUENCE.fullmatch(folder.name) for subject in subjects for folder in release.listing(subject)[0])
 
 
+def people(release: Release) -> dict[str, int | None]:
+    """The subjects of the sequences with images and an emotion, by the names of the files; no fold is given."""
+    found: dict[str, int | None] = {}
+    for subject, _, folders in _places(release):
+        names = [file.name.lower() for folder in folders for file in release.listing(folder)[1]]
+        labelled = any(name.endswith(_EMOTION) for name in names)
+        if labelled and any(Path(name).suffix in IMAGE_SUFFIXES for name in names):
+            found[subject] = None
+    return found
+
+
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every sequence, labelled or not, subject by subject."""
     release = Release(root)
     labels_seen = False
-    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.matched_dirs).items():
-        numbers = [folder for place in places for folder in release.listing(place)[0]]
-        for number, folders in merged(folder for folder in numbers if _SEQUENCE.fullmatch(folder.name)).items():
-            name = f"{subject}_{number}"
-            try:
-                sequence = _sequence(release, subject, name, folders)
-                labels_seen = labels_seen or sequence.label is not None
-                yield sequence
-            except UnusableFile as reason:
-                yield skipped(name, reason)
-            yield from release.take_skipped()
+    for subject, name, folders in _places(release):
+        try:
+            sequence = _sequence(release, subject, name, folders)
+            labels_seen = labels_seen or sequence.label is not None
+            yield sequence
+        except UnusableFile as reason:
+            yield skipped(name, reason)
+        yield from release.take_skipped()
     if not labels_seen:
         yield Skipped(
             "Emotion",
             "not one emotion label below this folder",
             remedy="Emotion_labels.zip unpacked next to the images",
         )
+
+
+def _places(release: Release) -> Iterator[tuple[str, str, list[Path]]]:
+    """The subject, the name and all folders of each sequence."""
+    for subject, places in merged(folder for level in release.walk(_SUBJECT) for folder in level.matched_dirs).items():
+        numbers = [folder for place in places for folder in release.listing(place)[0]]
+        for number, folders in merged(folder for folder in numbers if _SEQUENCE.fullmatch(folder.name)).items():
+            yield subject, f"{subject}_{number}", folders
 
 
 def _sequence(release: Release, subject: str, name: str, folders: list[Path]) -> Sequence:
@@ -75,7 +92,7 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
         raise UnusableFile("no images", remedy="cohn-kanade-images unpacked next to the labels")
     recording = release.choose(Recording(folder, tuple(images)) for folder, images in places.items())
     release.check(recording)
-    emotions = _distinct(file for file in files if file.name.lower().endswith("_emotion.txt"))
+    emotions = _distinct(file for file in files if file.name.lower().endswith(_EMOTION))
     if len(emotions) > 1:
         raise UnusableFile(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
     units: list[tuple[int, float]] = []

@@ -57,6 +57,15 @@ def looks_like(release: Release) -> bool:
     )
 
 
+def people(release: Release) -> dict[str, int | None]:
+    """The subjects with a video and label files, by the names of the files; no fold is given."""
+    videos, labelled = set(), set()
+    for level in release.walk(_SUBJECT):
+        videos |= {match[2].upper() for one in recordings(level) if (match := _VIDEO.fullmatch(one.name))}
+        labelled |= {folder.name.upper() for folder in level.matched_dirs if _label_files(release, folder)}
+    return dict.fromkeys(videos & labelled)
+
+
 def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """A sequence for each subject and chosen camera, with one emotion per frame."""
     release = Release(root)

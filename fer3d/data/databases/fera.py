@@ -20,6 +20,7 @@ A sequence has the name of its video, in small letters; names of the action unit
 with ``au_``, since both partitions count from 001.
 """
 
+import contextlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -98,6 +99,20 @@ def looks_like(release: Release) -> bool:
     )
 
 
+def people(release: Release) -> dict[str, int | None]:
+    """The actors of the videos with an emotion, by names, label files and the user's tables; no fold is given."""
+    known, found = _users_tables(release.root), dict[str, int | None]()
+    for level in release.walk():
+        for recording in _recordings(level):
+            about = _about(recording.name.lower(), level)
+            name = _name(release, recording, about)
+            actor = known.actors.get(name) or _actor(name)
+            with contextlib.suppress(UnusableFile):
+                if actor and _emotion(release, recording.source, about, name, known)[0]:
+                    found[actor] = None
+    return found
+
+
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every video whose actor is known, labelled or not."""
     release = Release(root)
@@ -165,7 +180,7 @@ def _sequence(release: Release, recording: Recording, name: str, about: list[Pat
     if subject is None:
         raise UnusableFile("the actor is not known", remedy=_TABLE)
     release.check(recording)
-    label, origin = _emotion(release, recording.source, [file for file in about if not _is_coded(file)], name, known)
+    label, origin = _emotion(release, recording.source, about, name, known)
     units: tuple[tuple[int, float], ...] = ()
     for file in filter(_is_coded, about):
         if (table := release.read_extra(read_units, file)) is not None:
@@ -189,7 +204,8 @@ def _emotion(release: Release, video: Path, about: list[Path], name: str, known:
     for part in reversed(video.relative_to(release.root).parts):
         if word := _one_word(part):
             return word, release.shown(video)
-    file = next(itertools.chain(about, _elsewhere(release, video)), None)
+    uncoded = (file for file in about if not _is_coded(file))
+    file = next(itertools.chain(uncoded, _elsewhere(release, video)), None)
     return (_written(file, known), release.shown(file)) if file else (None, "")
 
 

@@ -67,6 +67,13 @@ def looks_like(release: Release) -> bool:
     )
 
 
+def people(release: Release) -> dict[str, int | None]:
+    """The subjects of the videos, by their names; no fold is given. Whether there is an emotion only a metatag says."""
+    sessions = (session for level in release.walk(_SESSION) for session in level.matched_dirs)
+    names = (recording.name.upper() for session in sessions for recording in _recordings(release, session))
+    return {name.partition("-")[0]: None for name in names}
+
+
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """Every session with one of the six emotions, in the order of the session numbers."""
     release = Release(root)
