@@ -6,7 +6,7 @@ Missing stores are prepared first, stand-ins included (minutes). The classifier 
 (scikit-learn); what it sees differs:
 
 - ``detected landmarks, motion``: the displacement from a reference frame to the clip's last frame, without the face's
-  own position and size, as in `metrics.linear_baseline`. The reference is the clip's own first frame (``clip``), as
+  own position and size, as in `baselines.linear`. The reference is the clip's own first frame (``clip``), as
   in notebook 05, or the first frame of the recording's first clip (``recording``), in which most faces are at rest;
 - ``true landmarks, motion`` and ``true landmarks, motion and place``: the renderer's landmarks instead of the
   detector's; and in addition where each lies in the face, on the average of the clip;

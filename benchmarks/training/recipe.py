@@ -26,7 +26,7 @@ import pandas as pd
 from fer3d import config, files, labels, paths
 from fer3d.data import splits
 from fer3d.data.store import Store, open_store
-from fer3d.evaluation import metrics
+from fer3d.evaluation import baselines, metrics
 from fer3d.training.inference import predict
 from fer3d.training.run import load_model
 from fer3d.training.train import train
@@ -84,7 +84,7 @@ def linear(store: Store, folds: Sequence[int], of: int) -> pd.DataFrame:
     """The linear classifier's predictions for those folds."""
     classes = labels.CLASSES[store.database]
     held_out = [splits.fold_split(store.manifest, fold, of) for fold in folds]
-    tables = [metrics.linear_baseline(store.manifest, store.landmarks, classes, *rows) for rows in held_out]
+    tables = [baselines.linear(store.manifest, store.landmarks, classes, *rows) for rows in held_out]
     return of_store(store, metrics.pool(tables))
 
 

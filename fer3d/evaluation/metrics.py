@@ -177,33 +177,3 @@ def over_folds(tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
     """Mean and sample standard deviation (n - 1) of the folds' accuracies, as the paper prints them."""
     rates = [float((table["prediction"] == table["label"]).mean()) for table in tables]
     return {"folds": rates, "mean": float(np.mean(rates)), "std": float(np.std(rates, ddof=1)) if rates[1:] else None}
-
-
-def linear_baseline(
-    manifest: pd.DataFrame, landmarks: np.ndarray, classes: Sequence[str], train: np.ndarray, test: np.ndarray
-) -> pd.DataFrame:
-    """Predictions of logistic regression on landmark displacement: the baseline for a network.
-
-    The features are the last frame's `landmarks.displacement`.
-
-    Args:
-        manifest: N rows.
-        landmarks: (N, T, 66, 2) pixels.
-        classes: the learned classes in label order.
-        train: row numbers to fit on.
-        test: row numbers to predict.
-    """
-    # Each takes a second or two, and nothing else here needs them.
-    import torch
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from fer3d.data.landmarks import displacement
-
-    moved = displacement(torch.tensor(landmarks[:, (0, -1)]))[:, -1].flatten(1).numpy()
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-    model.fit(moved[train], manifest["label"].iloc[train])
-    probabilities = np.zeros((len(test), len(classes)))
-    probabilities[:, [list(classes).index(name) for name in model.classes_]] = model.predict_proba(moved[test])
-    return predictions_table(manifest.iloc[test], classes, probabilities)

@@ -66,7 +66,7 @@ def _predict(model: str, task: Task, learned: Sequence[Store], patterns: Mapping
         model = "majority"
     if model == "linear":
         landmarks = np.concatenate([store.landmarks[rows] for store, rows in parts])
-        return metrics.linear_baseline(manifest, landmarks, task.classes, train, test)
+        return baselines.linear(manifest, landmarks, task.classes, train, test)
     if model == "lbp_top":
         features = np.concatenate([patterns[store.database][rows] for store, rows in parts])
         return baselines.linear_svm(manifest, features, task.classes, train, test)

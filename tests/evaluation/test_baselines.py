@@ -1,4 +1,4 @@
-"""What needs no network: local binary patterns on three planes with a linear SVM, and the most frequent class."""
+"""What needs no network: landmark motion, local binary patterns on three planes, and the most frequent class."""
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,30 @@ def noise() -> np.ndarray:
 def planes(frames: np.ndarray) -> np.ndarray:
     """The histograms by plane, (3, blocks, patterns)."""
     return baselines.lbp_top(frames).reshape(3, baselines.BLOCKS**2, baselines.PATTERNS)
+
+
+def test_the_linear_classifier_uses_landmark_motion_alone() -> None:
+    rng = np.random.default_rng(0)
+    N = 120
+    truth = rng.choice(["happiness", "surprise"], N)
+    landmarks = np.repeat(rng.uniform(10, 50, (N, 1, 66, 2)), 10, axis=1)
+    opening = np.linspace(0, 8, 10) * (truth == "surprise")[:, None]
+    landmarks[:, :, 55:60, 1] += opening[:, :, None]
+    landmarks += rng.uniform(-100, 100, (N, 10, 1, 2))  # the head moves too
+    landmarks[0, :, 3] = np.nan
+    landmarks[1, 0] = np.nan
+    table, learned = manifest(list(truth)), ("anger", "happiness", "surprise")
+    train, test = np.arange(80), np.arange(80, N)
+    result = baselines.linear(table, landmarks, learned, train, test)
+    assert metrics.evaluate(result)["accuracy"] > 0.9
+    assert metrics.classes_of(result) == learned
+    assert (result["p_anger"] == 0).all()
+    nearer = baselines.linear(table, landmarks * rng.uniform(1, 2, (N, 10, 1, 1)), learned, train, test)
+    pd.testing.assert_frame_equal(nearer, result)
+    table.loc[test, "label"] = "happiness"
+    assert baselines.linear(table, landmarks, learned, train, test)["p_surprise"].equals(result["p_surprise"])
+    still = np.repeat(landmarks[:, :1], 10, axis=1)
+    assert metrics.evaluate(baselines.linear(table, still, learned, train, test))["accuracy"] < 0.75
 
 
 def test_every_histogram_is_of_shares(noise: np.ndarray) -> None:

@@ -152,30 +152,6 @@ def test_an_oversized_file_is_not_read(tmp_path):
         metrics.read_predictions(tmp_path)
 
 
-def test_linear_baseline_uses_landmark_motion_alone():
-    rng = np.random.default_rng(0)
-    N = 120
-    truth = rng.choice(["happiness", "surprise"], N)
-    landmarks = np.repeat(rng.uniform(10, 50, (N, 1, 66, 2)), 10, axis=1)
-    opening = np.linspace(0, 8, 10) * (truth == "surprise")[:, None]
-    landmarks[:, :, 55:60, 1] += opening[:, :, None]
-    landmarks += rng.uniform(-100, 100, (N, 10, 1, 2))  # the head moves too
-    landmarks[0, :, 3] = np.nan
-    landmarks[1, 0] = np.nan
-    table = predictions(list(truth), list(truth))
-    train, test = np.arange(80), np.arange(80, N)
-    result = metrics.linear_baseline(table, landmarks, CLASSES, train, test)
-    assert metrics.evaluate(result)["accuracy"] > 0.9
-    assert metrics.classes_of(result) == CLASSES
-    assert (result["p_anger"] == 0).all()
-    nearer = metrics.linear_baseline(table, landmarks * rng.uniform(1, 2, (N, 10, 1, 1)), CLASSES, train, test)
-    pd.testing.assert_frame_equal(nearer, result)
-    table.loc[test, "label"] = "happiness"
-    assert metrics.linear_baseline(table, landmarks, CLASSES, train, test)["p_surprise"].equals(result["p_surprise"])
-    still = np.repeat(landmarks[:, :1], 10, axis=1)
-    assert metrics.evaluate(metrics.linear_baseline(table, still, CLASSES, train, test))["accuracy"] < 0.75
-
-
 def test_what_is_not_in_the_paper_has_no_rate_of_it():
     assert paper.printed("ckplus", "3d") == paper.TABLE1["ckplus"]["3d"]
     assert paper.printed("ckplus", "3d+landmarks", cross=True) == paper.TABLE2["ckplus"]["3d+landmarks"]

@@ -71,3 +71,12 @@ def test_where_nothing_is_found_the_command_that_trains_is_named(tmp_path: Path)
     with pytest.raises(InputError, match="no finished training on CK") as error:
         results.find([Job("ckplus", "2d", 0)], "tiny", tmp_path / "mine")
     assert "make tables PROFILE=tiny RUN=mine" in str(error.value)
+
+
+def test_parts_of_a_network_alone_add_up_to_its_predictions(tmp_path: Path, store: Store) -> None:
+    shipped = results.find(FOLDS, "tiny", tmp_path / "run")[FOLDS[2]]
+    parts = results.by_stream(shipped.weights, shipped.predictions, store)
+    assert list(parts) == ["pictures", "landmark streams"] and all(0 <= rate <= 1 for rate in parts.values())
+    folder = pipeline.run_job(FOLDS[2], "tiny", tmp_path)  # the paper's network has no other part
+    tested = results.find([FOLDS[2]], "tiny", tmp_path)[FOLDS[2]].predictions
+    assert results.by_stream(folder, tested, store) == {"pictures": (tested["label"] == tested["prediction"]).mean()}
