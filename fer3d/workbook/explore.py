@@ -1,6 +1,6 @@
 """Explorers: pictures that follow sliders, for JupyterLab and Voila.
 
-Only this module, `controls` and `upload` import ipywidgets.
+Only this module, `explore_confusions`, `controls` and `upload` import ipywidgets.
 
 An explorer is a few value widgets and an ``ipywidgets.HTML`` whose picture a callback
 replaces. There is no ``Output`` and no ``interact``: both can block a notebook that is
@@ -14,7 +14,7 @@ import html
 import io
 import itertools
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Explorer(widgets.VBox):
     def __init__(
         self, draw: Callable[..., Figure | np.ndarray], *, beside: bool = False, **controls: widgets.ValueWidget
     ) -> None:
-        self.draw, self.controls, self.png, self.held = draw, controls, b"", False
+        self.draw, self.controls, self.png, self._held = draw, controls, b"", False
         self.picture = widgets.HTML(layout=_SHRINKS)  # an ipywidgets.Image has no alternative text
         if beside:
             self.panel = widgets.VBox(list(controls.values()), layout=_COLUMN)
@@ -64,14 +64,22 @@ class Explorer(widgets.VBox):
 
     def set(self, **values: Any) -> None:
         """Give several controls their values and draw once."""
-        self.held = True
-        for name, value in values.items():
-            self.controls[name].value = value
-        self.held = False
+        with self.held():
+            for name, value in values.items():
+                self.controls[name].value = value
         self._redraw()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Controls may change inside without a new picture."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
     def _redraw(self, _change: Any = None) -> None:
-        if self.held:
+        if self._held:
             return
         values = {name: control.value for name, control in self.controls.items()}
         self.png = _png(self.draw(**values))

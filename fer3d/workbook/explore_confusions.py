@@ -110,9 +110,8 @@ def confusions(
 
     def follow(change: Any) -> None:
         """Draw once, however many controls follow."""
-        explorer.held = True
-        new_cells(change)
-        explorer.held = False
+        with explorer.held():
+            new_cells(change)
 
     limit()
     matrix = _Matrix(labels.ordered(itertools.chain(*map(metrics.classes_of, variants.values()))), controls["cell"])
