@@ -59,7 +59,7 @@ def test(rows: Iterable[Any]) -> list[Tested]:
     """Every claim that the rows allow, in all databases together first, then in each.
 
     Args:
-        rows: `report.Result`s; their ``by_seed`` are the folders of the trainings.
+        rows: `report.Row`s; their ``by_seed`` are the folders of the trainings.
     """
     found = {(row.model, row.cross, row.database): row for row in rows}
     tested = []

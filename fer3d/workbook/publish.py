@@ -48,7 +48,7 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
     Raises:
         InputError: no finished training, results on licensed data, no report, or a README without these lines.
     """
-    found = list(report.results(run))
+    found = list(report.table_rows(run))
     if not found:
         raise InputError(f"{run} has no finished training", "make tables")
     if real := [name for row in found for name in row.made_of["data"] if pipeline.SYNTHETIC not in name]:
@@ -80,7 +80,7 @@ def current(readme: Path) -> str:
     return found[0].removeprefix(BEGIN).removesuffix(END).strip("\n") if found else ""
 
 
-def _check_alike(run: Path, found: list[report.Result]) -> None:
+def _check_alike(run: Path, found: list[report.Row]) -> None:
     """An `InputError` where the rows were not computed by one program, on one state of each database.
 
     The fine-tuned networks may be of another program than the others: with new weights they alone are made anew.
@@ -93,7 +93,7 @@ def _check_alike(run: Path, found: list[report.Result]) -> None:
         raise InputError(f"{run} has results of several programs or states of the data", "the command that made it")
 
 
-def _copy_figure(run: Path, folder: Path, row: report.Result) -> None:
+def _copy_figure(run: Path, folder: Path, row: report.Row) -> None:
     """The confusion matrix that the report drew of the row's clips."""
     (folder / "figures").mkdir(exist_ok=True)
     for suffix in (".svg", ".csv"):
@@ -106,7 +106,7 @@ def _copy_figure(run: Path, folder: Path, row: report.Result) -> None:
         raise InputError(f"{run}/figures/{row.figure_name}.svg is older than the trainings", f"fer3d report {run}")
 
 
-def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
+def _about(run: Path, found: list[report.Row]) -> dict[str, Any]:
     """The command, versions, machines and time of a run."""
     first = files.read_json(found[0].folders[0] / "model.json")
     tuned = [row for row in found if row.model == models.FINETUNED]
@@ -126,7 +126,7 @@ def _about(run: Path, found: list[report.Result]) -> dict[str, Any]:
     }
 
 
-def _made_with(rows: list[report.Result]) -> dict[str, Any]:
+def _made_with(rows: list[report.Row]) -> dict[str, Any]:
     """Versions, precision and processor of some rows' trainings, their number and their time; empty without rows."""
     if not rows:
         return {}

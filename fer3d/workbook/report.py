@@ -25,7 +25,7 @@ TEMPLATE = "report.html"
 
 
 @dataclass(frozen=True)
-class Result:
+class Row:
     """One row of a table: a database and a model, with the predictions of its trainings pooled."""
 
     database: str
@@ -122,7 +122,7 @@ class Chart:
     alt: str
 
 
-def write(run: Path) -> Path:
+def write(run: Path | str) -> Path:
     """Write the report of a run and return its ``index.html``.
 
     Args:
@@ -131,12 +131,12 @@ def write(run: Path) -> Path:
     Raises:
         InputError: no training in the folder is finished.
     """
-    found = list(results(run))
+    run = Path(run)
+    found = list(table_rows(run))
     if not found:
-        raise InputError(
-            f"{run} has no finished training in <database>/<variant>/<fold>",
-            f"fer3d report {paths.reports() / 'runs' / 'laptop'}",
-        )
+        made = sorted(file.parents[3] for file in paths.run("").glob("*/*/*/*/metrics.json"))
+        hint = f"fer3d report {made[0]}" if made else "fer3d reproduce, which makes one"
+        raise InputError(f"{run} has no finished training in <database>/<variant>/<fold>", hint)
     for result in found:
         _draw_confusion(result, run)
     charts = [_draw_rates(rows, run) for rows in _by_database(found)]
@@ -167,12 +167,12 @@ def write(run: Path) -> Path:
     return run / "index.html"
 
 
-def results(run: Path) -> Iterator[Result]:
+def table_rows(run: Path) -> Iterator[Row]:
     """The rows of a run: its finished trainings, folds pooled, in the order of the paper's tables."""
     for cross, database, model in itertools.product((False, True), labels.TITLES, models.TITLES):
         found = finished(run, database, model, cross)
         if 0 in found:
-            yield _result(database, model, cross, found)
+            yield _row(database, model, cross, found)
 
 
 def finished(run: Path, database: str, model: str, cross: bool) -> dict[int, list[Path]]:
@@ -186,7 +186,7 @@ def finished(run: Path, database: str, model: str, cross: bool) -> dict[int, lis
     return found
 
 
-def _result(database: str, model: str, cross: bool, finished: dict[int, list[Path]]) -> Result:
+def _row(database: str, model: str, cross: bool, finished: dict[int, list[Path]]) -> Row:
     made = {folder: _made_of(folder) for folders in finished.values() for folder in folders}
     made_of = made[max(finished[0], key=lambda folder: (folder / "model.json").stat().st_mtime)]
     alike = {
@@ -197,7 +197,7 @@ def _result(database: str, model: str, cross: bool, finished: dict[int, list[Pat
     tables = [metrics.read_predictions(folder) for folder in folders]
     pooled = metrics.pool(tables)
     among = metrics.among_labelled(pooled)
-    return Result(
+    return Row(
         database=database,
         model=model,
         cross=cross,
@@ -240,7 +240,7 @@ def _but_seed(made_of: dict[str, Any]) -> dict[str, Any]:
     return {**made_of, "profile": {**profile, "training": {**profile["training"], "seed": None}}}
 
 
-def table(found: list[Result]) -> pd.DataFrame:
+def table(found: list[Row]) -> pd.DataFrame:
     """One row per result; rates in per cent as in the paper."""
     rows = []
     for result in found:
@@ -260,21 +260,21 @@ def table(found: list[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _draw_confusion(result: Result, run: Path) -> None:
+def _draw_confusion(row: Row, run: Path) -> None:
     """Save the confusion matrix as a figure, with its numbers as a table."""
-    names, matrix = result.metrics["labels"], result.metrics["confusion"]
-    title = f"{result.data}: {result.title}{', cross-database' if result.cross else ''}, n = {result.metrics['n']}"
+    names, matrix = row.metrics["labels"], row.metrics["confusion"]
+    title = f"{row.data}: {row.title}{', cross-database' if row.cross else ''}, n = {row.metrics['n']}"
     numbers = pd.DataFrame(matrix, columns=names).assign(true=names)
-    plots.save(plots.confusion(matrix, names, title), run / "figures" / result.figure_name, numbers)
+    plots.save(plots.confusion(matrix, names, title), run / "figures" / row.figure_name, numbers)
 
 
-def _by_database(found: list[Result]) -> list[list[Result]]:
+def _by_database(found: list[Row]) -> list[list[Row]]:
     """The rows of each database in each table."""
     groups = itertools.groupby(found, key=lambda result: (result.cross, result.database))
     return [list(rows) for _, rows in groups]
 
 
-def _draw_rates(rows: list[Result], run: Path) -> Chart:
+def _draw_rates(rows: list[Row], run: Path) -> Chart:
     """Save the rates of a database's rows as a figure, with its numbers as a table."""
     first = rows[0]
     numbers = pd.DataFrame(
@@ -301,7 +301,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def summary(found: list[Result]) -> str:
+def summary(found: list[Row]) -> str:
     """One sentence on the paper's model, or on the last one of the tables that a run has."""
     parts: list[str] = []
     for cross in (False, True):
