@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fer3d import labels
+from fer3d import __version__, labels
 from fer3d.errors import InputError, explain_import
 
 if TYPE_CHECKING:
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="fer3d",
-    help="Facial expression recognition in video with a 3D Inception-ResNet (Hasani & Mahoor 2017).",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Database = Annotated[str, typer.Argument(help=f"One of {', '.join(labels.TITLES)}.")]
+_RENDERED = ", ".join(name for name in labels.TITLES if name != "table")
+Standin = Annotated[str, typer.Argument(help=f"One of {_RENDERED}.")]
+RowDatabase = Annotated[str, typer.Argument(help=f"One of {_RENDERED}; also table where FER3D_TABLE names its folder.")]
 Root = Annotated[Path, typer.Argument(help="The unpacked release, as its owner ships it.")]
 ProfileName = Annotated[str, typer.Option("--profile", help="One of tiny, laptop, tables, paper.")]
 VariantName = Annotated[str, typer.Option("--variant", help="One of 2d, 3d, 3d+landmarks, r3d_18.")]
@@ -51,6 +54,21 @@ Assignments = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fer3d {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Facial expression recognition in video with a 3D Inception-ResNet (Hasani & Mahoor 2017)."""
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check whether this machine can run the workbook: one line per requirement, exit status 1 if one fails."""
@@ -69,7 +87,7 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def standins(
-    database: Database,
+    database: Standin,
     out: Annotated[Path, typer.Option(help="Folder of the release to write.")],
     subjects: Annotated[int, typer.Option(min=1, max=2000, help="Synthetic people.")] = 12,
     recordings: Annotated[int, typer.Option(min=1, help="Most recordings of a person; CK+ keeps its own number.")] = 3,
@@ -101,6 +119,8 @@ def index(
     """Show what a reader finds in a release, and what it skips and why."""
     from fer3d.data.databases import summary
 
+    if csv:
+        _check_table(csv, root)
     found = summary.summarise(database, root, csv, frames)
     if as_json:
         _print_json(found)
@@ -144,9 +164,12 @@ def prepare(
     """Find faces and landmarks in a release and cut it into ten-frame clips."""
     from fer3d import config
     from fer3d.data.preparation import prepare
+    from fer3d.data.store import open_store
 
     chosen = _changed(config.profile(profile), assignments, "clips.")
     _print_values(prepare(database, root, out, chosen.clips, workers), as_json)
+    if not as_json and (why := open_store(out).why_rejected):
+        print(f"rejected, mostly: {why}; {out / 'rejected.csv'} lists all")
 
 
 @app.command()
@@ -240,26 +263,34 @@ def evaluate(
 ) -> None:
     """Print the recognition rate with its 95 % interval over subjects, UAR, majority baseline, confusion matrix."""
     from fer3d.evaluation import metrics, summary
+    from fer3d.training import coverage
+    from fer3d.training import run as runs
 
     if store is None:
+        for folder in run:
+            runs.check_tested(folder)
         results = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
+        results |= coverage.of_runs(run)
     else:
         from fer3d.data.store import open_store
         from fer3d.training.inference import predict_known
-        from fer3d.training.run import load_model, read_config
 
         if len(run) != 1:
             raise InputError(f"{len(run)} runs can't be tested on one store", "one run with --store")
         tested = open_store(store)
-        predictions, left_out = predict_known(load_model(run[0]), tested)
-        learned = read_config(run[0])["data"]["train"]
-        results = metrics.evaluate(predictions) | {"left_out": left_out}
+        predictions, left_out = predict_known(runs.load_model(run[0]), tested)
+        learned = runs.read_config(run[0])["data"]["train"]
+        results = metrics.evaluate(predictions)
+        never_seen = coverage.never_seen(run[0])
+        results |= {"left_out": left_out, "never_seen": coverage.tested(results, never_seen)}
+        results["synthetic"] = coverage.synthetic(run[0], tested)
         results["trained_on"] = any(source["fingerprint"] == tested.metadata["fingerprint"] for source in learned)
         results["trained_on_database"] = any(source["database"] == tested.database for source in learned)
     if as_json:
         _print_json(results)
     else:
         print(summary.evaluation_page(results))
+        _print_lines(coverage.lines(results, left_out=False))
 
 
 @app.command()
@@ -299,10 +330,12 @@ def predict(
     from fer3d import video_report
     from fer3d.own_video import Options, Weights
 
+    if out:
+        video_report.check_folder(out, source)
     options = Options(window, step, person, min_face, detector, rotation, frame_rate)
     shown = video_report.run(source, Weights.load(weights), options, out, _print_line if as_json else _print_predicted)
     if out and not as_json:
-        print(f"Written to {out}: {', '.join(sorted(file.name for file in out.iterdir() if file.name[0] != '.'))}")
+        print(f"Written to {out}: {', '.join(sorted({Path(name).parts[0] for name in video_report.written(out)}))}")
     if not shown:
         raise typer.Exit(1)
 
@@ -351,6 +384,7 @@ def demo(
     from fer3d.own_video import Options, Weights
     from fer3d.workbook import demo
 
+    video_report.check_folder(out, source or [])
     loaded = Weights.load(weights)
     rendered = demo.render_person(out / "rendered_person.avi", progress=True)
     video_report.run([str(rendered), *(source or [])], loaded, Options(), out, _print_predicted)
@@ -398,7 +432,7 @@ TrainedOn = Annotated[
 
 @app.command("train-row")
 def train_row(
-    database: Database,
+    database: RowDatabase,
     model: Annotated[str, typer.Argument(help="2d, 3d, 3d+landmarks, finetuned or r3d_18.")],
     fold: Annotated[int, typer.Option(min=0, help="Fold held out for the test.")] = 0,
     trained_on: TrainedOn = "",
@@ -421,7 +455,7 @@ def train_row(
 
 @app.command()
 def baselines(
-    database: Database,
+    database: RowDatabase,
     folds: Annotated[str, typer.Option(help="Folds to test, separated by commas.")] = "0",
     trained_on: TrainedOn = "",
     profile: ProfileName = "tables",
@@ -442,6 +476,18 @@ def baselines(
     folder = pipeline.run_folder(run, profile)
     baselines.run(database, splits, profile, folder)
     print(paths.baselines(folder, database))
+
+
+def _check_table(csv: Path, root: Path) -> None:
+    """An `InputError` where ``index --csv`` would replace a file of the release, or one that is no table."""
+    from fer3d import files
+
+    files.check_suffix(csv, ".csv", "--csv")
+    if csv.is_file() and csv.resolve().is_relative_to(root.resolve()):
+        with csv.open("rb") as found:
+            ours = found.read(64).startswith(b"database,subject,sequence,")  # of an earlier call
+        if not ours:
+            raise InputError(f"{csv} is a file of the release", "--csv with another path")
 
 
 def _databases(names: str) -> tuple[str, ...]:
@@ -503,9 +549,22 @@ def reproduce(
     raise typer.Exit(reproduction.run(profile, run, cores or processors(), full, dry_run, chosen, seeds))
 
 
+_OWNERS = {"clips": "prepare", "pretraining": "pretrain"} | dict.fromkeys(
+    ("training", "network", "folds", "published_folds"), "train"
+)
+"""The command that a group of settings belongs to first."""
+
+
 def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":
     """The profile with some of its settings changed by ``--set``: those whose names begin so."""
     usable = [name for name in profile.names() if name.startswith(names) and name not in but]
+    for text in assignments or ():
+        name = text.partition("=")[0]
+        owner = _OWNERS.get(name.partition(".")[0])
+        if owner and name in set(profile.names()).difference(usable, but):
+            raise InputError(
+                f"{name} is a setting of fer3d {owner}, not of this command", f"fer3d {owner} --set {text}"
+            )
     return profile.changed(assignments or (), usable)
 
 
@@ -525,6 +584,16 @@ def _print_result(metrics: dict[str, Any], as_json: bool) -> None:
     """The rates of a training, printed once by the processes of torchrun together."""
     if os.environ.get("RANK", "0") == "0":
         _print_values({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
+        if not as_json:
+            from fer3d.training import coverage
+
+            never_seen = coverage.tested(metrics, metrics.get("never_seen", ()))
+            _print_lines(coverage.lines({"left_out": metrics.get("left_out"), "never_seen": never_seen}))
+
+
+def _print_lines(lines: list[str]) -> None:
+    for line in lines:
+        print(line)
 
 
 def _print_values(values: dict[str, Any], as_json: bool) -> None:
@@ -545,10 +614,30 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 """The base of all errors in arguments: click's own or, in later releases of typer, its copy."""
 
 
+def _wrong_argument(error: Any) -> str:
+    """An error in arguments on one line; where pydantic refuses an option's value, in the words of `config`."""
+    option, cause = getattr(error, "param", None), error.__cause__ or error.__context__
+    if option is not None and hasattr(cause, "errors"):
+        first = cause.errors()[0]
+        subject, should, bound = first["msg"].partition("should")
+        if subject == "Input ":  # "Input should be a valid number, unable to parse string as a number"
+            return f"{option.name} = {first['input']} {should}{bound.partition(',')[0]}"
+    return f"{error.format_message().replace('Value error, ', '').removesuffix('.')}. Try --help."
+
+
+def _show_bars() -> None:
+    """Give tqdm a size where the terminal tells none, as in ``script`` and some containers: its bars would be empty."""
+    with contextlib.suppress(OSError):  # no terminal: no bars
+        if not all(os.get_terminal_size(2)):
+            os.environ.setdefault("TQDM_NCOLS", "80")
+            os.environ.setdefault("TQDM_NROWS", "24")
+
+
 def main() -> None:
     """Run the command; an error that the user can correct becomes one line and an exit status."""
     if sys.stdout is None:  # closed by the caller, who wants the work done all the same
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - to the end of the process
+    _show_bars()
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -564,7 +653,7 @@ def main() -> None:
         print(f"fer3d: {remedy}", file=sys.stderr)
         status = 2
     except _UsageError as error:
-        print(f"fer3d: {error.format_message()} Try --help.", file=sys.stderr)
+        print(f"fer3d: {_wrong_argument(error)}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = 130

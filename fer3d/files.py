@@ -109,31 +109,86 @@ def check_size(path: Path, max_bytes: int, hint: str = "") -> None:
         raise InputError(f"{path} has {found.st_size} bytes: at most {max_bytes} are read", hint)
 
 
+def check_folder(folder: Path, made: str, others: Callable[[list[Path]], list[Path]]) -> None:
+    """An `InputError` where a command would spoil what a folder holds. Call it before the work.
+
+    Args:
+        folder: where results are to go. It may be absent or empty.
+        made: what the command makes, and may find there from earlier, for the message.
+        others: of all that the folder holds, sorted, what is something else. The first of it is named.
+    """
+    try:
+        found = sorted(folder.iterdir()) if folder.exists() else []
+        strange = others(found)
+    except OSError as error:
+        raise explained(error, folder) from error
+    if strange:
+        expected = f"expected a new or empty folder, or {made}"
+        raise InputError(f"{folder} holds {strange[0].relative_to(folder)}: {expected}", "another --out")
+
+
+def check_writable(folder: Path) -> None:
+    """An `InputError` where nothing can be written into a folder, or into the one in which it is to be made."""
+    try:
+        place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        with tempfile.TemporaryFile(dir=place, prefix="."):  # permissions alone don't tell: the disk may be read-only
+            pass
+    except OSError as error:
+        raise explained(error, folder) from error
+
+
+def check_suffix(file: Path, suffix: str, option: str) -> None:
+    """An `InputError` for a file to write whose name ends otherwise: it may be another one, given by mistake."""
+    if file.suffix.lower() != suffix:
+        raise InputError(f"{option} {file} does not end in {suffix}", f"{option} {file.with_suffix(suffix)}")
+
+
 @contextlib.contextmanager
 def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[int]:
     """Hold the lock of ``path`` (a hidden file next to it) and remove what a killed writer of ``path`` left.
 
     A second process waits, after a call of ``on_wait``. The kernel frees the lock of a process
     that died. Yields the lock's file descriptor: a process that inherits it holds the lock, too.
+    The last holder removes the hidden file.
     """
     if path.name in ("", ".."):
         raise InputError(f"the folder {path} has no name", "its whole path")
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # else it would wait for its parent
         guard = "if __name__ == '__main__': before its work"
         raise InputError("a worker process runs the script that started it", guard)
-    with contextlib.ExitStack() as opened:
+    file = path.parent / f".{path.name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _locked(file, on_wait)
+    except OSError as error:
+        raise explained(error, path) from error
+    try:
+        remove_leftovers(path)
+        yield handle
+    finally:
+        os.close(handle)
+        _remove_unless_held(file)
+
+
+def _locked(file: Path, on_wait: Callable[[], object]) -> int:
+    """The descriptor by which this process holds a lock's file, which it makes where there is none."""
+    waited = False
+    while True:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = opened.enter_context((path.parent / f".{path.name}.lock").open("w"))
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                on_wait()
+                if not waited:
+                    on_wait()
+                waited = True
                 fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:
-            raise explained(error, path) from error
-        remove_leftovers(path)
-        yield handle.fileno()
+            if _is_at(file, handle):  # else its last holder has removed it, and who comes now makes another
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -169,14 +224,30 @@ def _hold(temporary: Path) -> int | None:
 
 
 def _remove_unless_held(leftover: Path) -> None:
-    """Remove a temporary file or folder, unless its writer lives, as far as the system can tell."""
+    """Remove a lock's file, or a temporary file or folder, unless a living process holds it, as far as one can tell."""
     with contextlib.suppress(OSError):  # it is another user's, has just been renamed, or is held
         handle = _opened(leftover)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(leftover)  # while it is held: its writer may be about to hold it
+            if _is_at(leftover, handle):
+                _remove(leftover)  # while it is held: its writer may be about to hold it
         finally:
             os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether a path still leads to the file or folder that is open.
+
+    It is opened once more: of a name alone, a network's file system may tell what it has seen half a minute ago.
+    """
+    try:
+        again = _opened(path)
+    except FileNotFoundError:
+        return False
+    try:
+        return os.path.samestat(os.fstat(again), os.fstat(handle))
+    finally:
+        os.close(again)
 
 
 def _opened(temporary: Path) -> int:

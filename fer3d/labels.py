@@ -25,6 +25,9 @@ TITLES: Final[Mapping[str, str]] = {
 }
 """The databases: the name in the program and the printed name."""
 
+SYNTHETIC = " (synthetic)"
+"""Stands behind the printed name of a database whose release is a stand-in."""
+
 PAPER = ("ckplus", "mmi", "fera", "disfa")
 """The databases of the paper. The others are additions: two open ones, and a folder of one's own with a table."""
 

@@ -56,6 +56,11 @@ def training(run_folder: Path, database: str, variant: str, split: str) -> Path:
     return run_folder / database / variant / split
 
 
+def rendered_people(run_folder: Path) -> Path:
+    """The store that a pre-training renders into the folder of its run."""
+    return run_folder / "people"
+
+
 def baselines(run_folder: Path, database: str) -> Path:
     """The file that is written when all rows of a database that need no network are there."""
     return run_folder / database / "baselines.json"

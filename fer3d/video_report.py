@@ -8,13 +8,15 @@ there it is VP8 in WebM (``overlay.webm``), which browsers play, too: their VP9 
 """
 
 import contextlib
+import errno
 import itertools
 import math
 import os
 import statistics
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -42,6 +44,12 @@ _MOST_RATE = 15.0
 """Frames a second of an overlay at most (and a tenth more): writing one takes as long as finding a face. Of a
 faster recording every second frame is shown, or every third."""
 _CODECS = (("avc1", ".mp4"), ("VP80", ".webm"))
+_OF_ALL = ("index.html", "predictions.csv", "summary.json")
+_TIMELINE = ("timeline.csv", "timeline.png", "timeline.svg")
+_FILES = (*_OF_ALL, *_TIMELINE, *(f"overlay{suffix}" for _, suffix in _CODECS))
+"""All that a prediction writes."""
+_MAX_SUMMARY = 2**28
+"""Largest size of a summary that is read, in bytes."""
 _INK, _FAINT, _BAR, _TOP, _MARK = (40, 40, 40), (130, 130, 130), (178, 114, 0), (0, 94, 213), (115, 158, 0)
 """Colours as OpenCV takes them: blue, green, red."""
 
@@ -122,21 +130,34 @@ class _Video:
         if self._writer is None:
             self._writer = self._opened(picture.shape[1::-1])
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        while self.wants(seconds):
-            self._writer.write(picture)
-            self._count += 1
+        with _silent():
+            while self.wants(seconds):
+                self._writer.write(picture)
+                self._count += 1
 
     def close(self, keep: bool) -> None:
         """End the file, and put it into its place or remove it."""
         if self._writer is not None:
-            self._writer.release()
+            with _silent():
+                self._writer.release()
             try:
                 if keep:
+                    self._check_whole()
                     self._temporary.replace(self.path)
             except OSError as error:
                 raise files.explained(error, self.path) from error
             finally:
                 self._temporary.unlink(missing_ok=True)
+
+    def _check_whole(self) -> None:
+        """An `OSError` where the end of the file is missing, at which the number of frames is noted.
+
+        OpenCV does not tell that it can't write. Nearly always the disk is full.
+        """
+        with _silent():
+            found = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT)
+        if abs(found - self._count) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _opened(self, size: tuple[int, ...]) -> cv2.VideoWriter:
         with contextlib.suppress(OSError, UnicodeEncodeError):
@@ -156,7 +177,7 @@ class _Video:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Without what OpenCV prints on the process's stderr about a codec that it tries or a tag that it replaces."""
+    """Without what OpenCV prints on stderr about a codec that it tries, a tag that it replaces or a full disk."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -259,6 +280,48 @@ def _write_page(out: Path, shown: list[tuple[dict[str, Any], Path, str]], weight
     files.write_text(out / "index.html", template.render(recordings=recordings, note=NOTE, weights=weights.title))
 
 
+def check_folder(out: Path, sources: Sequence[str]) -> None:
+    """An `InputError` where predictions for these inputs must not go into a folder; call it before the work.
+
+    It may hold an earlier prediction and files with other names, but no input, no run and no store.
+    """
+    for source in map(Path, sources):
+        if source.exists() and source.resolve().is_relative_to(out.resolve()):
+            how = "is" if source.resolve() == out.resolve() else "holds"
+            raise InputError(f"{out} {how} the input {source}: expected a folder for the results", "another --out")
+    foreign = {"model.json", "prepared.json"}
+    for folder in {out, *filter(None, _folders(sources, out))}:
+        names = foreign if folder != out or written(out) else {*foreign, *_FILES}
+        files.check_folder(folder, "an earlier prediction", partial(_with_names, names))
+        files.check_writable(folder)
+
+
+def _with_names(names: Collection[str], found: list[Path]) -> list[Path]:
+    return [path for path in found if path.name in names]
+
+
+def written(out: Path) -> list[str]:
+    """The files that the last prediction left in a folder, by their paths in it; none where there was no prediction."""
+    try:
+        summary = files.read_json(out / "summary.json", _MAX_SUMMARY)
+    except InputError:
+        return []
+    if not (isinstance(summary, dict) and isinstance(summary.get("recordings"), list)):
+        return []
+    names = [Path(str(name)) for name in summary.get("written", _FILES)]  # earlier versions kept no list
+    inside = [name for name in names if len(name.parts) <= 2 and name.parts[:1] not in ((), ("/",), ("..",))]
+    return sorted(str(name) for name in inside if name.name in _FILES)
+
+
+def _remove_others(out: Path, kept: Collection[str]) -> None:
+    """Remove the files of the last prediction but for those that this one has written, too."""
+    for path in (out / name for name in set(written(out)).difference(kept)):
+        with contextlib.suppress(OSError):  # the user has put something else there
+            path.unlink(missing_ok=True)
+            if path.parent != out:
+                path.parent.rmdir()  # where it is empty
+
+
 def run(
     sources: list[str], weights: Weights, options: Options, out: Path | None, tell: Callable[[dict[str, Any]], object]
 ) -> bool:
@@ -268,7 +331,8 @@ def run(
         sources: as `own_video.predict` takes one.
         weights: the network.
         options: how the recordings are read and cut.
-        out: the folder to write, with a folder for each input where there are several; None writes nothing.
+        out: the folder to write, with a folder for each input where there are several; None writes nothing. What the
+            last prediction left there is replaced or removed. `check_folder` says whether it can be used.
         tell: is called with each row and each recording's summary.
 
     Returns:
@@ -284,6 +348,7 @@ def run(
     summaries: list[dict[str, Any]] = []
     failed: list[InputError] = []
     shown: list[tuple[dict[str, Any], Path, str]] = []
+    made: list[Path] = []
     for source, folder in zip(sources, _folders(sources, out), strict=True):
         own, overlay = len(rows), None
         try:
@@ -298,17 +363,23 @@ def run(
                         tell(row)
                     if overlay:
                         overlay.add(step, ended)
+            if folder and overlay and overlay.file:
+                made.append(folder / overlay.file)
             summary = summarise(recording, rows[own:], weights)
             tell(summary)
             summaries.append(summary)
             if folder and overlay:
                 _save(folder, *timeline(recording, rows[own:], weights))
+                made += [folder / name for name in _TIMELINE]
                 shown.append((summary, folder, overlay.file))
         except InputError as error:
             failed.append(error)
     if out and (rows or summaries):
+        names = sorted(str(path.relative_to(out)) for path in (*made, *(out / name for name in _OF_ALL)))
+        _remove_others(out, names)
         files.write_csv(out / "predictions.csv", files.for_spreadsheets(table(rows, weights.classes)))
-        files.write_json(out / "summary.json", {"recordings": summaries, "weights": weights.title, "note": NOTE})
+        about = {"weights": weights.title, "note": NOTE, "written": names}
+        files.write_json(out / "summary.json", {"recordings": summaries, **about})
         _write_page(out, shown, weights)
     if len(failed) == 1:
         raise failed[0]
@@ -317,7 +388,7 @@ def run(
     return any(summary["people"] for summary in summaries)
 
 
-def _folders(sources: list[str], out: Path | None) -> list[Path | None]:
+def _folders(sources: Sequence[str], out: Path | None) -> list[Path | None]:
     """The folder of each input's pictures: ``out`` itself for a single one."""
     if out is None:
         return [None] * len(sources)

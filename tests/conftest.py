@@ -1,5 +1,7 @@
 """Fixtures for the tests of all folders."""
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +25,22 @@ def no_licensed_copies() -> Iterator[None]:
         for name in labels.TITLES:
             environment.delenv(f"FER3D_{name.upper()}", raising=False)
         yield
+
+
+@pytest.fixture
+def without_rights() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """A block to whose code forbidden files are forbidden, also where the tests run as root."""
+
+    @contextlib.contextmanager
+    def block() -> Iterator[None]:
+        user = os.geteuid()
+        os.seteuid(user or 65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return block
 
 
 @pytest.fixture

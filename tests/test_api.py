@@ -1,6 +1,7 @@
 """The public names, and the page that documents them."""
 
 import doctest
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import scenes
 from dots import PROFILE, moving_dots, written
 
 import fer3d
+from fer3d import config
 from fer3d.paths import ROOT
 from fer3d.training.train import train
 
@@ -24,6 +26,22 @@ def test_every_example_of_the_page_is_true(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
     assert result.attempted > 15 and not result.failed
+
+
+def test_the_programs_for_ones_own_data_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's blocks of Python, in a folder with its stores, and with a small profile."""
+    monkeypatch.setattr(config, "PROFILES", {"laptop": PROFILE})
+    for seed, name in enumerate(("mine", "others")):
+        store = moving_dots("table", seed=seed, names=("fear", "bored"))
+        store.manifest["subject"] = name + store.manifest["subject"]
+        written(store, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs" / "own-data.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    for block in blocks:
+        exec(compile(block, "docs/own-data.md", "exec"), {})
+    assert blocks and (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_the_page_shows_every_public_name() -> None:

@@ -17,11 +17,15 @@ import dots
 import numpy as np
 import pandas as pd
 import pytest
+import scenes
 import trees
 from tables import predictions
 
-from fer3d import cli, config, files, labels
+import fer3d
+from fer3d import cli, config, files, labels, standins
 from fer3d.errors import InputError
+from fer3d.own_video import Weights
+from fer3d.paths import ROOT
 from fer3d.training.train import train
 from fer3d.workbook import pipeline
 
@@ -105,7 +109,69 @@ def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: P
     status, out, err = call(*(word.format(tmp=ckplus.parent) for word in words.split()))
     assert (status, out) == (2, "")
     assert err.startswith("fer3d: ") and err.count("\n") == 1
-    assert sorted(path for path in ckplus.parent.rglob("*") if not path.name.endswith(".lock")) == before
+    assert sorted(ckplus.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("predict own.avi --out run", "run holds model.json: expected a new or empty folder, or an earlier prediction"),
+        ("predict own.avi --out store", "store holds prepared.json"),
+        ("predict own.avi b.avi --out many", "many/own holds model.json"),
+        ("predict own.avi --out site", "site holds index.html"),
+        ("predict img --out img", "img is the input img: expected a folder for the results"),
+        ("predict img/1.png --out img", "img holds the input img/1.png"),
+        ("predict own.avi b.avi --out .", ". holds the input own.avi"),
+        ("predict own.avi --out own.avi/x", "own.avi/x cannot be written: Not a directory; try another path"),
+        ("demo --out run", "run holds model.json"),
+        ("demo img --out img", "img is the input img"),
+        ("pretrain --out img", "img holds 1.png: expected a new or empty folder, or a run"),
+        ("pretrain --out own.avi", "own.avi cannot be written: Not a directory; try another path"),
+        (
+            "index ckplus CK+ --csv site/index.html",
+            "--csv site/index.html does not end in .csv; try --csv site/index.csv",
+        ),
+        ("index table m2 --csv m2/labels.csv", "m2/labels.csv is a file of the release"),
+        ("export run --onnx run/model.json", "--onnx run/model.json does not end in .onnx; try --onnx run/model.onnx"),
+    ],
+)
+def test_a_command_writes_into_no_folder_and_no_file_of_another_kind(
+    words: str, message: str, call, ckplus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ckplus.parent)
+    trees.BUILD["table"](Path("m2"))
+    for name in ("own.avi", "b.avi", "img/1.png", "run/model.json", "store/prepared.json", "site/index.html"):
+        files.write_text(Path(name), "mine")
+    files.write_text(Path("many/own/model.json"), "mine")
+    before = {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")}
+    status, out, err = call(*words.split())
+    assert (status, out) == (2, "") and err.startswith(f"fer3d: {message}") and err.count("\n") == 1
+    assert {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")} == before
+
+
+def test_predict_finds_out_first_that_it_cannot_write(call, tmp_path: Path, without_rights) -> None:
+    (tmp_path / "ro").mkdir(mode=0o555)
+    with without_rights():
+        status, out, err = call("predict", "0", "--out", tmp_path / "ro")
+    assert (status, out) == (2, "")
+    assert err == f"fer3d: {tmp_path / 'ro'} cannot be written: Permission denied; try another path\n"
+
+
+def test_predict_lists_what_it_has_written_alone(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files.write_text(Path("out/notes.txt"), "mine")
+    cv2.imwrite("face.png", scenes.head(300, 220)[..., ::-1])
+    for _ in range(2):
+        status, out, _ = call("predict", "face.png", "--out", "out")
+        names = "index.html, overlay.webm, predictions.csv, summary.json, timeline.csv, timeline.png, timeline.svg"
+        assert status == 0 and out.splitlines()[-1].replace(".mp4", ".webm") == f"Written to out: {names}"
+    assert Path("out/notes.txt").read_text() == "mine"
+
+
+def test_index_replaces_its_own_table_in_a_release(call, tmp_path: Path) -> None:
+    trees.BUILD["table"](tmp_path)
+    for _ in range(2):
+        assert call("index", "table", tmp_path, "--csv", tmp_path / "index.csv")[0] == 0
 
 
 def test_help_names_what_the_settings_know(call) -> None:
@@ -262,6 +328,119 @@ def test_two_tables_of_ones_own_against_each_other(call, tmp_path: Path) -> None
     assert "a test only if no person is in both" in call("evaluate", tmp_path / "run", "--store", other.path)[1]
     with pytest.raises(InputError, match="subjects in both training and test: table/S000"):
         train([own], tmp_path / "same", profile, test=own)
+
+
+def test_version_and_short_help(call) -> None:
+    assert call("--version")[:2] == (0, f"fer3d {fer3d.__version__}\n")
+    assert call("-h") == call("--help") and call("train", "-h") == call("train", "--help")
+
+
+MAKERS = "fer3d train or fer3d pretrain --out nothere, which make one"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("train s --out r --epochs -1", "epochs = -1 should be greater than or equal to 1"),
+        ("train s --out r --lr -1", "lr = -1.0 should be greater than 0"),
+        ("predict x.mp4 --window abc", "window = abc should be a valid number"),
+        ("train s --out r --oops", "No such option: --oops. Try --help."),
+        ("train", "Missing argument 'store'. Try --help."),
+        (
+            "train s --out r --set clips.margin=0.2",
+            "clips.margin is a setting of fer3d prepare, not of this command; try fer3d prepare --set clips.margin=0.2",
+        ),
+        ("train s --out r --set clips.sise=64", "there is no setting 'clips.sise' here; try clips.size"),
+        ("pretrain --out r --set training.lr=1", "there is no setting 'training.lr' here; try pretraining.lr"),
+        *(
+            (words, f"nothere has no model.json: expected the folder of a run; try {MAKERS}")
+            for words in ("export nothere --onnx x.onnx", "train s --out r --pretrained nothere")
+        ),
+    ],
+)
+def test_wrong_input_names_the_value_and_the_remedy(words: str, line: str, call) -> None:
+    assert call(*words.split()) == (2, "", f"fer3d: {line}\n")
+
+
+def test_a_command_offers_only_the_databases_that_it_takes(call) -> None:
+    assert "table" not in call("standins", "--help")[1]
+    assert "also table where FER3D_TABLE names" in " ".join(call("baselines", "--help")[1].split())
+    assert "cremad, table" in " ".join(call("prepare", "--help")[1].split())
+
+
+def test_prepare_says_why_most_clips_are_left_out(call, tmp_path: Path) -> None:
+    for number, picture in enumerate(scenes.walk(10)):
+        trees.write_image(tmp_path / "release" / "anna" / f"{number}.png", picture=picture)
+        for other, empty in (("ben", scenes.COFFEE), ("cleo", scenes.CAT)):
+            trees.write_image(tmp_path / "release" / other / f"{number}.png", picture=empty)
+    lines = ("path,label,subject", "anna,joy,anna", "ben,sad,ben", "cleo,sad,cleo")
+    trees.write_text(tmp_path / "release" / "labels.csv", "\n".join(lines))
+    words = ("prepare", "table", tmp_path / "release", "--out", tmp_path / "store", "--profile", "tiny")
+    status, out, _ = call(*words, "--workers", 1)
+    figures, why = out.splitlines()
+    assert status == 0 and "clips 1, padded 0, rejected 2" in figures
+    assert re.fullmatch(r"rejected, mostly: no face.* \(2 of 2\); .*/store/rejected\.csv lists all", why)
+    assert "mostly" not in call(*words, "--json")[1]
+
+
+def test_bars_are_shown_on_a_terminal_that_tells_no_size(tmp_path: Path) -> None:
+    """As `script` and some containers open one: tqdm would print an empty line."""
+    dots.written(dots.moving_dots("table", names=("fear", "anger")), tmp_path / "store")
+    ours, theirs = os.openpty()
+    words = f"train {tmp_path}/store --out {tmp_path}/run --profile tiny --epochs 1 --set clips.size=32".split()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "fer3d.cli", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = os.read(ours, 2**16).decode()
+    os.close(ours)
+    assert done.returncode == 0 and "train" in shown and "step" in shown
+
+
+def test_what_was_not_learned_is_said(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes that were tested without a training clip, and clips left out of a test across databases."""
+    monkeypatch.setattr(config, "PROFILES", {"laptop": dots.with_training(epochs=1)})
+    mine = dots.moving_dots("table", names=("fear", "anger"))
+    others = dots.moving_dots("table", seed=1, names=("fear", "anger", "bored"))
+    others.manifest["subject"] = "other " + others.manifest["subject"]
+    counts = others.manifest["label"].value_counts()
+    for name, made in (("mine", mine), ("others", others)):
+        dots.written(made, tmp_path / name)
+    status, out, _ = call("train", tmp_path / "mine", "--test", tmp_path / "others", "--out", tmp_path / "cross")
+    said = f"left out, since the network has not learned their class: {counts['bored']} bored"
+    assert status == 0 and said in out.splitlines()
+    assert said in call("evaluate", tmp_path / "cross")[1].splitlines()
+    assert json.loads(call("evaluate", tmp_path / "cross", "--json")[1])["left_out"] == {"bored": counts["bored"]}
+
+    tested = mine.manifest["subject"].isin(sorted(mine.manifest["subject"].unique())[:3])
+    mine.manifest["label"] = np.where(tested, "anger", "fear")
+    mine.manifest["fold"] = (~tested).astype(int)
+    folds = mine.manifest.groupby("subject")["fold"].first().to_dict()
+    store = dots.written(mine, tmp_path / "apart")
+    files.write_json(store.path / "prepared.json", store.metadata | {"folds": folds})
+    said = f"tested, but in no training clip: {tested.sum()} anger"
+    assert said in call("train", tmp_path / "apart", "--out", tmp_path / "fold")[1].splitlines()
+    assert said in call("evaluate", tmp_path / "fold")[1].splitlines()
+    out = call("evaluate", tmp_path / "fold", "--store", tmp_path / "others")[1]
+    assert f"tested, but in no training clip: {counts['anger']} anger" in out.splitlines()
+    assert call("evaluate", finished(tmp_path / "bare", "a"))[0] == 0, "predictions alone"
+
+
+def test_evaluate_says_that_a_training_is_not_finished(call, tmp_path: Path) -> None:
+    files.write_json(tmp_path / "run" / "model.json", {})
+    told = "does not exist: the training has not finished; try its command again, which resumes\n"
+    assert call("evaluate", tmp_path / "run") == (2, "", f"fer3d: {tmp_path}/run/predictions.csv {told}")
+
+
+def test_data_of_a_stand_in_are_marked(call, ckplus: Path, tmp_path: Path) -> None:
+    assert "(synthetic)" not in call("index", "ckplus", ckplus)[1]
+    files.write_json(standins.truth_folder(ckplus) / "plan.json", {})
+    assert call("index", "ckplus", ckplus)[1].startswith("CK+ (synthetic) ")
+    store = dots.written(dots.moving_dots("ckplus"), tmp_path / "store", synthetic=True)
+    train([store], tmp_path / "run", dots.with_training(epochs=1))
+    assert Weights.load(tmp_path / "run").trained_on == "CK+ (synthetic)"
+    for words in ((), ("--store", store.path)):
+        assert "These data are not of real people: CK+ (synthetic)." in call("evaluate", tmp_path / "run", *words)[1]
 
 
 @pytest.mark.slow

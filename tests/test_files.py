@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +124,27 @@ def test_the_process_that_inherits_a_lock_holds_it(tmp_path: Path) -> None:
     with files.lock(tmp_path / "a", on_wait=lambda: waited.append(heir.poll())):
         assert waited == [None]
     heir_ends.join()
+    assert listing(tmp_path) == []
+
+
+COUNTS = """
+import sys
+from pathlib import Path
+from fer3d import files
+counter = Path(sys.argv[1])
+for _ in range(200):
+    with files.lock(counter):
+        counter.write_text(str(int(counter.read_text()) + 1))
+"""
+
+
+def test_a_lock_leaves_no_file_and_is_held_by_one_process_at_a_time_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "counter").write_text("0")
+    command = [sys.executable, "-c", COUNTS, str(tmp_path / "counter")]
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [writer.communicate()[1] for writer in writers] == [""] * 4
+    assert (tmp_path / "counter").read_text() == "800"
+    assert listing(tmp_path) == ["counter"]
 
 
 @pytest.mark.parametrize("folder", [False, True])
@@ -203,6 +225,32 @@ def test_a_file_where_a_folder_is_wanted_is_one_clear_line(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="another path"):
         files.write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_a_folder_where_nothing_can_be_written_is_one_clear_line(
+    tmp_path: Path, without_rights: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    (tmp_path / "ro").mkdir(mode=0o555)
+    for folder in (tmp_path / "ro", tmp_path / "ro" / "new"):
+        expected = f"{folder} cannot be written: Permission denied; try another path"
+        with without_rights(), pytest.raises(InputError, match=expected):
+            files.check_writable(folder)
+    files.check_writable(tmp_path / "new" / "er")
+    assert listing(tmp_path) == ["ro"]
+
+
+def test_a_folder_is_named_with_what_it_holds(tmp_path: Path) -> None:
+    def others(found: list[Path]) -> list[Path]:
+        return [path for path in found if path.name != "ours"]
+
+    files.check_folder(tmp_path / "absent", "ours", others)
+    files.check_folder(tmp_path, "ours", others)
+    for name in ("ours", "b", "c"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError) as refused:
+        files.check_folder(tmp_path, "ours alone", others)
+    assert str(refused.value) == f"{tmp_path} holds b: expected a new or empty folder, or ours alone; try another --out"
+    assert listing(tmp_path) == ["b", "c", "ours"]
 
 
 def test_json_and_csv_are_stable(tmp_path: Path) -> None:

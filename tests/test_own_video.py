@@ -225,7 +225,8 @@ def test_after_ctrl_c_a_camera_s_recording_is_written(
         def release(self) -> None:
             pass
 
-    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    opened = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda what, *how: opened(what, *how) if how else Camera(what))
     before = signal.getsignal(signal.SIGINT)
     assert video_report.run(["0"], Weights.load(run), Options(), tmp_path / "out", lambda _row: None)
     assert signal.getsignal(signal.SIGINT) is before

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import cv2
@@ -238,6 +239,55 @@ def test_the_timeline_of_a_single_image_is_drawn_without_a_warning(run: Path, tm
     cv2.imwrite(str(tmp_path / "face.png"), scenes.head(300, 220)[..., ::-1])
     assert video_report.run([str(tmp_path / "face.png")], Weights.load(run), Options(), tmp_path / "out", print)
     assert "A single image" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_what_an_earlier_prediction_left_is_removed_and_nothing_else(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    sources = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi", "c.avi")]
+    weights, out = Weights.load(run), tmp_path / "out"
+
+    def predict(*sources: str) -> set[str]:
+        video_report.check_folder(out, sources)
+        video_report.run(list(sources), weights, Options(), out, lambda value: None)
+        left = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+        assert left - set(video_report.written(out)) == {"notes.txt", "b/notes.txt"}
+        return left
+
+    for name in ("notes.txt", "b/notes.txt"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    assert predict(*sources) >= {"a/timeline.png", "b/timeline.png", "c/timeline.svg", "index.html"}
+    assert not {"a/timeline.png", "timeline.png"} & predict(*sources[1:])
+    assert not (out / "a").exists()
+    assert {"timeline.png", "index.html"} <= predict(sources[0])
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {"b"}
+    (out / "overlay.mp4").write_text("of another OpenCV, by a version that kept no list")
+    summary = json.loads((out / "summary.json").read_text())
+    del summary["written"]
+    (out / "summary.json").write_text(json.dumps(summary))
+    assert len({name for name in predict(sources[0]) if name.startswith("overlay")}) == 1
+
+
+@pytest.mark.parametrize("name", ["../mine/timeline.png", "/mine/timeline.png", "a/b/timeline.png", "notes.txt", ""])
+def test_a_summary_of_elsewhere_removes_no_other_files(name: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(json.dumps({"recordings": [], "written": [name, "timeline.png", 3]}))
+    assert video_report.written(tmp_path) == ["timeline.png"]
+
+
+def test_an_overlay_that_a_full_disk_cuts_off_is_not_kept(
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source, out = str(video(tmp_path / "own.avi", scenes.walk(30))), tmp_path / "out"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"full disk: .*overlay\.(mp4|webm) was not written; try freeing space"):
+            video_report.run([source], Weights.load(run), Options(), out, lambda value: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [path.name for path in out.iterdir() if "overlay" in path.name]
+    assert "FFmpeg" not in capfd.readouterr().err
 
 
 def test_an_interrupted_overlay_leaves_nothing_half_written(run: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -13,7 +13,8 @@ frames with one label. What the paper leaves open:
 - frames follow each other as they were recorded, at whatever rate. With ``settings.frame_step``
   they are taken at that interval instead, so that the same motion gives the same clip at any rate.
 
-A clip that spans a scene cut, another person (`continuity`) or lost frames (`video.Flaw`) is dropped.
+A clip that spans a scene cut, another person (`continuity`: between frames that lie close together) or lost frames
+(`video.Flaw`) is dropped.
 Only the last ten frames of a CK+ sequence are read and tracked.
 
 RAVDESS, CREMA-D and one's own recordings are not in the paper. There a recording, or the part of it that the table
@@ -278,7 +279,7 @@ def _clip(frames: list[Frame], settings: ClipSettings, padded: int = 0) -> Clip 
     if len(faces) < settings.min_found:
         reason, _ = Counter(reasons.values()).most_common(1)[0]
         return _dropped(frames, f"{reason} (a face on {len(faces)} of {len(frames)} frames)")
-    if found := broken([frames[i].picture for i in faces], list(faces.values())):
+    if found := broken([frames[i].picture for i in faces], list(faces.values()), [frames[i].index for i in faces]):
         return _dropped(frames, f"{found[1]} at frame {frames[list(faces)[found[0]]].index}")
     box_of_clip = crop_box(np.stack([face.landmarks for face in faces.values()]), settings)
     pictures, landmarks, squares = [], [], []

@@ -4,6 +4,9 @@ The paper's clips come from recordings of one person before one camera. A video 
 may pass from one person to another, or find another face after frames without one. Two successive frames that show a
 face are compared in four ways. What differs suddenly, beyond the limits below and by far more than elsewhere in the
 clip, belongs to two clips.
+
+Only frames that lie close together in the recording are compared. Within seconds one person turns, leans forward and
+walks about, and the limits say nothing. So a cut between the frames that stand for a long recording is not noticed.
 """
 
 import itertools
@@ -16,35 +19,43 @@ import numpy as np
 from fer3d.data.crop import cut_out
 from fer3d.data.faces import Face, predictor_box
 
+CLOSE = 15
+"""Frames of the recording, at most, from one compared frame to the next: half a second at 30 frames a second."""
 JUMP, GROWTH = 1.0, 1.5
 """The face of a next frame is elsewhere: shift as a share of the larger box's side, ratio of the sides."""
 SCENE, FACE = 0.5, 0.25
 """One minus the correlation of two whole frames or of two faces, from which they are not of one recording or person."""
 SUDDEN = 4.0
-"""A change of the picture counts if it is so many times the median change from frame to frame in the clip."""
+"""A change of the picture counts if it is so many times the median change between compared frames of the clip."""
 
 _WHOLE, _PATCH = (32, 24), 32
 """Size in pixels, width and height, of the pictures that are compared: the whole frame, and the face."""
 
 
-def broken(pictures: Sequence[np.ndarray], faces: Sequence[Face]) -> tuple[int, str] | None:
+def broken(pictures: Sequence[np.ndarray], faces: Sequence[Face], numbers: Sequence[int]) -> tuple[int, str] | None:
     """Where the frames of a clip do not show one person in one scene.
 
     Args:
         pictures: the frames (H, W, 3) uint8 RGB that show a face, in order.
         faces: the face of each.
+        numbers: the number of each in the recording.
 
     Returns:
         The index of the first frame after the break, and what happened; None for a sound clip.
     """
-    whole, patches = zip(*map(_thumbnails, pictures, faces), strict=True)
-    for i, (one, other) in enumerate(itertools.pairwise(faces), start=1):
+    close = [i for i, (one, other) in enumerate(itertools.pairwise(numbers), start=1) if other - one <= CLOSE]
+    if not close:
+        return None
+    for i in close:
+        one, other = faces[i - 1], faces[i]
         shift = one.box.distance(other.box) / max(one.box.side, other.box.side)
         sides = sorted((one.box.side, other.box.side))
         if shift > JUMP or sides[1] / sides[0] > GROWTH:
             return i, "the face jumps, a scene cut or another person"
-    for changes, limit, what in ((_changes(whole), SCENE, "a scene cut"), (_changes(patches), FACE, "another person")):
-        for i, change in enumerate(changes, start=1):
+    whole, patches = zip(*map(_thumbnails, pictures, faces), strict=True)
+    for shown, limit, what in ((whole, SCENE, "a scene cut"), (patches, FACE, "another person")):
+        changes = [float(1 - (shown[i - 1] * shown[i]).mean()) for i in close]
+        for i, change in zip(close, changes, strict=True):
             if change > limit and change > SUDDEN * statistics.median(changes):
                 return i, what
     return None
@@ -61,8 +72,3 @@ def _thumbnails(picture: np.ndarray, face: Face) -> tuple[np.ndarray, np.ndarray
 def _standardised(picture: np.ndarray) -> np.ndarray:
     values = picture.astype(np.float64) - picture.mean()
     return values / max(float(values.std()), 1.0)
-
-
-def _changes(pictures: Sequence[np.ndarray]) -> list[float]:
-    """One minus the correlation of each picture with the next."""
-    return [float(1 - (one * other).mean()) for one, other in itertools.pairwise(pictures)]

@@ -112,7 +112,7 @@ class Remote:
 
 
 def download(
-    database: str, out: Path, actors: Collection[int] | None = None, songs: bool = False, progress: bool = True
+    database: str, out: Path | str, actors: Collection[int] | None = None, songs: bool = False, progress: bool = True
 ) -> dict[str, Any]:
     """Fetch the videos of an open database into a folder that its reader takes. Killed and called again, it resumes.
 
@@ -134,7 +134,7 @@ def download(
         raise InputError(f"{database!r} cannot be downloaded: expected ravdess or crema-d", "fer3d download ravdess")
     if unknown := set(actors or ()).difference(everyone[database]):
         raise InputError(f"there is no actor {min(unknown)}: expected 1 to {len(everyone[database])}", "--actors 1-4")
-    chosen = sorted(actors or everyone[database])
+    chosen, out = sorted(actors or everyone[database]), Path(out)
     pooch.get_logger().setLevel("WARNING")
     with files.lock(out):
         scratch = out / ".download"

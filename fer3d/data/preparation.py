@@ -29,7 +29,12 @@ from fer3d.errors import InputError
 
 
 def prepare(
-    database: str, root: Path, out: Path, settings: ClipSettings, workers: int | None = None, progress: bool = True
+    database: str,
+    root: Path | str,
+    out: Path | str,
+    settings: ClipSettings,
+    workers: int | None = None,
+    progress: bool = True,
 ) -> dict[str, float]:
     """Write the prepared store of the release at ``root`` to ``out``, unless it is there and up to date.
 
@@ -48,7 +53,7 @@ def prepare(
     Raises:
         InputError: an unusable release, setting or ``out``; not one clip.
     """
-    began = time.monotonic()
+    began, root, out = time.monotonic(), Path(root), Path(out)
     labels.check_database(database)
     records = list(databases.scan(database, root, settings))
     sequences = [record for record in records if isinstance(record, Sequence)]
@@ -62,6 +67,7 @@ def prepare(
         "folds": folds,
         "source_fingerprint": files.fingerprint([FORMAT, settings.as_dict(), list(labelled), skipped, folds]),
         "versions": {"fer3d": __version__, "opencv": cv2.__version__, "dlib": dlib.__version__},
+        "synthetic": databases.is_standin(root),
         "unlabelled": len(sequences) - len(labelled),
         "skipped": len(skipped),
     }

@@ -106,13 +106,14 @@ def fold_split(manifest: pd.DataFrame, fold: int, folds: int, published: bool = 
     Raises:
         InputError: no such fold, or see `fold_of`.
     """
+    fold_of_clip = fold_of(manifest, folds, published=published)  # first: it says where there are too few
     if not 0 <= fold < folds:
         people = subjects_of(manifest).nunique()
         raise InputError(
             f"fold {fold} does not exist: folds are 0 to {folds - 1}, of the {people} subjects who have clips",
             f"a fold from 0 to {folds - 1}",
         )
-    held_out = fold_of(manifest, folds, published=published) == fold
+    held_out = fold_of_clip == fold
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert_disjoint(manifest.iloc[train], manifest.iloc[test])
     return train, test

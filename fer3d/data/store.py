@@ -72,6 +72,22 @@ class Store:
         return str(self.metadata["database"])
 
     @property
+    def title(self) -> str:
+        """The database's printed name, marked where the store was prepared from a stand-in."""
+        name = labels.TITLES.get(self.database, self.database)
+        return name + (labels.SYNTHETIC if self.metadata.get("synthetic") else "")
+
+    @property
+    def why_rejected(self) -> str:
+        """The most frequent reason, numbers aside, for which clips or sequences are left out; empty if none is."""
+        if self.rejected.empty:
+            return ""
+        reasons = self.rejected["reason"][self.rejected["what"].isin(("clip", "sequence"))]
+        kinds = reasons.str.replace(r"\d+", "", regex=True)
+        alike = reasons[kinds.isin(kinds.mode()[:1])]
+        return f"{alike.iloc[0]} ({len(alike)} of {len(reasons)})" if len(alike) else ""
+
+    @property
     def settings(self) -> ClipSettings:
         """The settings by which its clips were cut."""
         return ClipSettings.from_params(self.metadata["settings"])

@@ -465,8 +465,9 @@ def _is_video(kind: str) -> bool:
 
 def _conversion(path: Path) -> str:
     """What to type to make a file readable."""
-    name = shlex.quote(printable(path.name))
-    return f"ffmpeg -i {name} -c:v libx264 -pix_fmt yuv420p {shlex.quote(printable(path.stem) + '.mp4')}"
+    given, stem = printable(path.name), printable(path.stem)
+    out = f"{stem}_converted.mp4" if path.suffix.lower() == ".mp4" else f"{stem}.mp4"  # ffmpeg refuses its own input
+    return f"ffmpeg -i {shlex.quote(given)} -c:v libx264 -pix_fmt yuv420p {shlex.quote(out)}"
 
 
 def _undecodable(path: Path, capture: cv2.VideoCapture) -> VideoError:

@@ -148,14 +148,20 @@ def write_in_parts(
             for stale in there - tasks.keys():
                 shutil.rmtree(folder / stale)
             missing = [(folder / key, task) for key, task in tasks.items() if key not in there]
-            with tqdm(total=len(tasks), initial=len(tasks) - len(missing), **{"disable": None, **bar}) as progress:
-                for _ in map_processes(partial(_make_part, make, settings), missing, workers):
-                    progress.update()
+            try:
+                with tqdm(total=len(tasks), initial=len(tasks) - len(missing), **{"disable": None, **bar}) as progress:
+                    for _ in map_processes(partial(_make_part, make, settings), missing, workers):
+                        progress.update()
+            except InputError:
+                with contextlib.suppress(OSError):  # finished parts stay
+                    folder.rmdir()
+                raise
             with writer(out, settings, metadata) as store:
                 store.rejected += rejected
                 for key in tasks:
                     store.put_part(folder / key)
                 if not store.clips:
+                    shutil.rmtree(folder)  # there is nothing to resume
                     reasons = pd.Series([row["reason"] for row in store.rejected]).value_counts().head(3)
                     why = ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
                     raise InputError(f"no clip could be cut: {why}")
@@ -165,22 +171,21 @@ def write_in_parts(
 
 def up_to_date(out: Path, source_fingerprint: str) -> bool:
     """Whether the store at ``out`` is whole and made of this; an `InputError` where something else is there."""
-    if out.exists() and not (out.is_dir() and _only_a_store(list(out.iterdir()))):
-        raise InputError(f"{out} is not a prepared store and is not replaced", "another --out")
+    files.check_folder(out, "a prepared store", _no_store)
     try:
         return bool(open_store(out).metadata["source_fingerprint"] == source_fingerprint)
     except InputError:
         return False
 
 
-def _only_a_store(found: list[Path]) -> bool:
-    """Whether a folder that holds this is empty or a store, whole or damaged, perhaps with hidden files beside it.
+def _no_store(found: list[Path]) -> list[Path]:
+    """What a folder holds that is no part of a store, whole or damaged, and no hidden file beside it.
 
     A file manager leaves such (``.DS_Store``). Where they are alone, they are something else: ``.env``, ``.git``.
     """
     ours = {"prepared.json", "manifest.csv", "rejected.csv", *(f"{name}.npy" for name in array_specs(ClipSettings()))}
     others = [path for path in found if path.name not in ours]
-    return (others != found or not found) and all(path.name.startswith(".") and path.is_file() for path in others)
+    return [path for path in others if others == found or not (path.name.startswith(".") and path.is_file())]
 
 
 def _make_part(make: Callable[[Task, Writer], None], settings: ClipSettings, job: tuple[Path, Task]) -> None:

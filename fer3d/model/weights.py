@@ -30,7 +30,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], run_id: str, state: Any = N
 def read(path: Path, run_id: str) -> tuple[dict[str, Tensor], Any]:
     """The tensors and the state that `write` wrote for this run; an `InputError` for anything else."""
     if not path.is_file():
-        raise InputError(f"{path} does not exist: the training has not finished", "its command again, which resumes")
+        raise unfinished(path)
     try:
         with safe_open(path, "pt") as opened:
             metadata = json.loads((opened.metadata() or {})["fer3d"])
@@ -46,6 +46,11 @@ def read(path: Path, run_id: str) -> tuple[dict[str, Tensor], Any]:
 def same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     """Whether both have tensors of the same names and shapes."""
     return {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in other.items()}
+
+
+def unfinished(path: Path) -> InputError:
+    """The one line for a file that a run does not have yet."""
+    return InputError(f"{path} does not exist: the training has not finished", "its command again, which resumes")
 
 
 def unusable(path: Path, what: str) -> InputError:

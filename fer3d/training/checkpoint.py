@@ -7,9 +7,11 @@ follow is drawn from the seed (see `schedule`).
 import time
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from fer3d import files
 from fer3d.model import weights
 from fer3d.model.network import Network
 
@@ -40,9 +42,10 @@ class Checkpoint:
         return list(log)
 
     def save(self, log: Log) -> None:
-        """Write the state after the last epoch of the log."""
+        """Write the state after the last epoch of the log, and for whoever watches ``log.csv``, which is never read."""
         started = time.monotonic()
         weights.write(self._path, self._state, self._run_id, log)
+        files.write_csv(self._path.with_name("log.csv"), pd.DataFrame(log))
         self._saved = time.monotonic()
         self._took = self._saved - started
 

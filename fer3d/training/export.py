@@ -40,17 +40,18 @@ class FromStore(nn.Module):
         return self.network(normalise_clips(frames, self.clip_norm), landmarks).softmax(dim=1)
 
 
-def export_onnx(run: Path, out: Path) -> dict[str, Any]:
+def export_onnx(run: Path | str, out: Path | str) -> dict[str, Any]:
     """Write the finished run's network as the ONNX file ``out``, whole or not at all.
 
     Before the file gets its name, its probabilities are compared with PyTorch's on made-up clips.
     Returns ``{"file", "bytes", "labels", "difference"}``, the largest difference of a probability.
-    Raises `InputError` for a folder without a finished run, for missing packages and for
-    a difference above `TOLERANCE`.
+    Raises `InputError` for a folder without a finished run, for a name that does not end in ``.onnx``,
+    for missing packages and for a difference above `TOLERANCE`.
     """
+    files.check_suffix(Path(out), ".onnx", "--onnx")
     if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
         raise InputError(f"the export needs {', '.join(missing)}", "pip install 'fer3d[onnx]'")
-    model = load_model(run)
+    model, out = load_model(run), Path(out)
     network = FromStore(model).eval()
     frames, size, classes = model.clips.num_frames, model.network.size, model.network.classes
     with files.atomic(out) as temporary:

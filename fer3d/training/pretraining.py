@@ -8,22 +8,25 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from fer3d import paths
 from fer3d.config import Profile
 from fer3d.data.store import open_store
 from fer3d.standins import rendered_store
+from fer3d.training.run import check_folder
 from fer3d.training.train import train
 
 _HELD_OUT = 20
 """One person in so many is held out, to test what was learned."""
 
 
-def pretrain(out: Path, profile: Profile, workers: int | None = None) -> dict[str, Any]:
+def pretrain(out: Path | str, profile: Profile, workers: int | None = None) -> dict[str, Any]:
     """Render people into the run folder ``out`` and train on them; returns the contents of its ``metrics.json``.
 
     The same call resumes an interrupted pre-training, and returns the result of a finished one.
     ``profile`` gives the people, the network and its input. Raises `InputError` as `train` does.
     """
-    settings, store = profile.pretraining, out / rendered_store.DATABASE
+    check_folder(Path(out))  # before people are rendered
+    settings, store = profile.pretraining, paths.rendered_people(Path(out))
     rendered_store.write(store, settings, profile.clips, workers)
     recipe = dataclasses.replace(
         profile.training, epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr, seed=settings.seed

@@ -3,8 +3,8 @@
 In the order in which they are written:
 
 - ``model.json``: the run's config (program version, profile, classes, data and split), and what it was made with;
-- ``checkpoint.safetensors``: what an interrupted training resumes from; removed at the end;
-- ``model.safetensors``, ``log.csv``, ``predictions.csv``;
+- ``checkpoint.safetensors``: what an interrupted training resumes from; removed at the end. ``log.csv`` grows with it;
+- ``model.safetensors``, the whole ``log.csv``, ``predictions.csv``;
 - ``metrics.json``: its presence means that the run is finished.
 
 Where a run is read, the name of weights that come with the package (`SHIPPED`) stands for their folder.
@@ -84,6 +84,9 @@ def run_folder(run: Path | str) -> Path:
 def read_config(run: Path | str) -> dict[str, Any]:
     """The config of a run; an `InputError` where there is none, or what is there has another shape."""
     run = run_folder(run)
+    if not (run / "model.json").exists():
+        makers = f"fer3d train or fer3d pretrain --out {run}, which make one"
+        raise InputError(f"{run} has no model.json: expected the folder of a run", makers)
     info = files.read_json(run / "model.json")
     try:
         TypeAdapter(_Info).validate_python(info)
@@ -101,30 +104,68 @@ def read_network_settings(run: Path | str) -> NetworkSettings:
 
 def read_metrics(run: Path | str) -> dict[str, Any]:
     """A finished run's ``metrics.json``; an `InputError` where there is none that a training wrote."""
-    run = run_folder(run)
-    read = files.read_json(run / "metrics.json")
+    file = run_folder(run) / "metrics.json"
+    if not file.exists():
+        raise weights.unfinished(file)
+    read = None
+    with contextlib.suppress(InputError):
+        read = files.read_json(file)
     metrics = read if isinstance(read, dict) else {}
     interval = metrics.get("interval")
     numbers = [metrics.get(name) for name in _METRICS] + (interval if isinstance(interval, list) else [None])
     if not all(isinstance(number, int | float) for number in numbers):
-        raise InputError(
-            f"{run / 'metrics.json'} is not the metrics of a training: expected a finished run", "another run"
-        )
+        hint = "another run, or the training's command again, which makes it anew"
+        raise InputError(f"{file} is not the metrics of a training: expected a finished run", hint)
     return metrics
 
 
-def is_finished(run: Path, config: dict[str, Any]) -> bool:
-    """Whether the folder holds this run, finished; an `InputError` where it holds another one."""
+def check_folder(run: Path, beside: bool = False) -> None:
+    """An `InputError` where no run can be begun in a folder: it holds something else, or can't be written.
+
+    Hidden files may be there, and the people whom a pre-training has rendered. ``beside``: also what has not the name
+    of a run's or a store's file, as an executed notebook.
+    """
+
+    def others(found: list[Path]) -> list[Path]:
+        if run / "model.json" in found:
+            return []
+        if beside:
+            return [path for path in found if path.name in ("prepared.json", *RESULTS)]
+        rendered = paths.rendered_people(run)
+        people = [rendered] if (rendered / "prepared.json").exists() else []
+        return [path for path in found if not path.name.startswith(".") and path not in people]
+
+    files.check_folder(run, "a run", others)
+    files.check_writable(run)
+
+
+def is_finished(run: Path, config: dict[str, Any], beside: bool = False) -> bool:
+    """Whether the folder holds this run, finished.
+
+    Raises:
+        InputError: it holds another run, or is none for a run (`check_folder`).
+    """
     if not (run / "model.json").exists():
-        if others := [name for name in ("prepared.json", *RESULTS) if (run / name).exists()]:
-            raise InputError(f"{run} holds a {others[0]}, but no run", "another --out")
+        check_folder(run, beside)
         return False
     old, new = (pd.json_normalize(each).iloc[0].to_dict() for each in (read_config(run), config))
     changes = [f"{name} = {old.get(name)!r}, not {value!r}" for name, value in new.items() if old.get(name) != value]
     begun = any((run / name).exists() for name in RESULTS[1:])  # a refused training leaves its model.json alone
     if changes and begun:
         raise InputError(f"{run} holds another run ({'; '.join(changes[:3])})", "another --out")
-    return all((run / name).exists() for name in RESULTS if name != CHECKPOINT)
+    if not all((run / name).exists() for name in RESULTS if name != CHECKPOINT):
+        return False
+    with contextlib.suppress(InputError):  # damaged metrics are none
+        read_metrics(run)
+        return True
+    return False
+
+
+def check_tested(run: Path | str) -> None:
+    """An `InputError` for the folder of a training that has begun and not been tested."""
+    predictions = Path(run) / "predictions.csv"
+    if (Path(run) / "model.json").exists() and not predictions.exists():
+        raise weights.unfinished(predictions)
 
 
 def begin(run: Path, info: dict[str, Any]) -> None:

@@ -48,16 +48,19 @@ class Task:
             manifest, published = test_store.manifest, profile.published_folds
             classes = labels.classes_of(test_store.database, test_store.labels)
             folds = splits.number_of_folds(manifest, profile.folds, published)
+            _check_folds(test_store, folds)
             rows, tested = splits.fold_split(manifest, fold, folds, published)
             learned, split = [(test_store, rows)], {"kind": "fold", "fold": fold, "folds": folds}
         else:
             raise InputError(f"{len(stores)} stores to train on need another one to test on", "--test STORE")
+        if len(classes) < 2:
+            raise InputError(f"all clips are of the class {classes[0]}: training needs clips of two classes or more")
         # Another release of scikit-learn may draw other folds from the same call: the test clips themselves count.
         split["test_clips"] = files.fingerprint(sorted(test_store.manifest["clip"].iloc[tested]))
         data = {"train": [_source(store) for store in stores], "test": _source(test_store), "split": split}
         return cls(classes, Clips(learned, classes), test_store, tested, data, left_out)
 
-    def config(self, profile: Profile, pretrained: Path | None) -> dict[str, Any]:
+    def config(self, profile: Profile, pretrained: Path | str | None) -> dict[str, Any]:
         """All that the result depends on, JSON-ready: the run's config (see `run`)."""
         start = files.fingerprint(self._start(pretrained)) if pretrained else None
         settings = replace(profile, clips=self.test_store.settings).as_dict()
@@ -71,7 +74,7 @@ class Task:
         }
         return json.loads(json.dumps(config))
 
-    def _start(self, pretrained: Path) -> dict[str, Any]:
+    def _start(self, pretrained: Path | str) -> dict[str, Any]:
         """The config of the run to start from; an `InputError` where it has learned clips that are tested here.
 
         Runs that it was itself started from are not known.
@@ -95,6 +98,19 @@ class Task:
 def _source(store: Store) -> dict[str, Any]:
     counts = {name: store.metadata.get(name, 0) for name in ("clips", "padded", "rejected", "skipped")}
     return {"database": store.database, "fingerprint": store.metadata["fingerprint"], **counts}
+
+
+def _check_folds(store: Store, folds: int) -> None:
+    """An `InputError` where there is only one fold, that is, no clip to train on or none to test."""
+    if folds >= 2:
+        return
+    people = splits.subjects_of(store.manifest).unique()
+    only = f"of one subject, {people[0]}" if len(people) == 1 else "in one fold"
+    why = f"; left out: {store.why_rejected}" if store.why_rejected else ""
+    raise InputError(
+        f"all clips are {only}: folds need two or more{why}",
+        f"{store.path / 'rejected.csv'}, which lists what is left out and why" if why else "--test STORE",
+    )
 
 
 def _check_alike(stores: Sequence[Store], profile: Profile) -> None:

@@ -42,12 +42,12 @@ if TYPE_CHECKING:  # see `devices`
 
 def train(
     stores: Sequence[Store],
-    out: Path,
+    out: Path | str,
     profile: Profile,
     *,
     fold: int = 0,
     test: Store | None = None,
-    pretrained: Path | None = None,
+    pretrained: Path | str | None = None,
     titles: Mapping[str, str] = labels.TITLES,
     replace: bool = False,
 ) -> dict[str, Any]:
@@ -62,15 +62,15 @@ def train(
         test: the store of a database that is held out whole (cross-database); its clips whose label
             no training database has are left out and counted.
         pretrained: a finished run, of any data, whose weights to start from. The paper starts from none.
-        titles: the printed name of each database, kept for the report.
-        replace: remove another run from the folder; without it, another run is refused.
+        titles: the printed name of each database, kept for the report; that of a stand-in gets a mark.
+        replace: remove another run from the folder, in which notebooks may lie, too; without it, both are refused.
 
     Raises:
-        InputError: unusable settings, stores or splits; a folder that holds another run; a damaged
+        InputError: unusable settings, stores or splits; a folder that holds another run or something else; a damaged
             checkpoint; a full disk; too little memory; a loss that is not finite; pre-trained weights
             of another network.
     """
-    settings = profile.training
+    settings, out = profile.training, Path(out)
     task = Task.build(stores, profile, fold, test)
     config = task.config(profile, pretrained)
     run_id = files.fingerprint(config)
@@ -80,7 +80,7 @@ def train(
         if replace and fabric.is_global_zero:
             remove_other(out, config)
         fabric.barrier()
-        finished = is_finished(out, config)
+        finished = is_finished(out, config, beside=replace)  # the workflow's folders also hold notebooks
         fabric.barrier()  # all processes have looked before the first one writes
         if not finished:
             torch.manual_seed(derive_seed(settings.seed, 0))
@@ -88,7 +88,8 @@ def train(
             if pretrained:
                 start_from(network, pretrained)
             if fabric.is_global_zero:
-                begin(out, {**config, "titles": dict(titles), "made_with": _made_with(fabric, settings, stores)})
+                marked = _marked(titles, [*stores, task.test_store])
+                begin(out, {**config, "titles": marked, "made_with": _made_with(fabric, settings, stores)})
             fit = asynchronous.fit if settings.async_workers else loop.fit
             with _in_memory(settings):
                 log = fit(fabric, network, task.train, settings, out / CHECKPOINT, run_id)
@@ -110,6 +111,15 @@ def _test(network: Network, settings: TrainingSettings, task: Task, log: pd.Data
     files.write_csv(out / "predictions.csv", predictions)
     effort = {"epochs": len(log), "seconds": round(float(log["seconds"].sum()), 1)}
     files.write_json(out / "metrics.json", {**metrics.evaluate(predictions), **task.counts, **effort})
+
+
+def _marked(titles: Mapping[str, str], stores: Sequence[Store]) -> dict[str, str]:
+    """The titles, with a mark on those of databases of which a store was prepared from a stand-in."""
+    synthetic = {store.database for store in stores if store.metadata.get("synthetic")}
+    return {
+        name: title if name not in synthetic or title.endswith(labels.SYNTHETIC) else title + labels.SYNTHETIC
+        for name, title in titles.items()
+    }
 
 
 @contextlib.contextmanager

@@ -125,6 +125,21 @@ def test_a_clip_shows_one_person_in_one_scene(reason: str, monkeypatch: pytest.M
     assert [piece.reason if isinstance(piece, clips.DroppedClip) else "" for piece in pieces] == [reason, ""]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("reason", BREAKS)
+@pytest.mark.parametrize(("apart", "told"), [(1, True), (15, True), (16, False), (150, False)])
+def test_only_frames_that_lie_close_together_are_compared(
+    reason: str, apart: int, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten frames spread over a long recording show a person who moves for seconds from one to the next."""
+    sequence = fake([], monkeypatch, label="fear")
+    timed = [TimedFrame(apart * i, apart * i / 25, BREAKS[reason](i)) for i in range(10)]
+    monkeypatch.setattr(clips, "read_timed", lambda source, images, frame_rate: iter(timed))
+    [piece] = cut(sequence)
+    assert isinstance(piece, clips.DroppedClip) is told
+    if isinstance(piece, clips.DroppedClip):
+        assert piece.reason == reason.replace("at frame 5", f"at frame {5 * apart}")
+
+
 def test_labels_of_frames_do_not_fit_images_of_which_some_are_missing(tmp_path: Path) -> None:
     images = tuple(write_image(tmp_path / f"{number}.png") for number in (1, 2, 3, 4, 5, 8, 9))
     labelled = Sequence("disfa", "S1", "1", tmp_path, images, frame_labels=7 * ("fear",))

@@ -1,5 +1,6 @@
 """Own videos: a folder with a table of paths, labels and subjects."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -315,3 +316,19 @@ def test_splits_keep_to_the_given_folds() -> None:
     assert test.tolist() == [2, 3] and train.tolist() == [0, 1, 4, 5]
     with pytest.raises(InputError, match="all clips are in one fold"):
         splits.fold_of(manifest.assign(fold=1), 5)
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ("path,label,subject,strat", "there is no column start but 'strat'"),
+        ("path,labels,subject", "there is no column label but 'labels'"),
+        ("path,label,subject,age", "it has another column, 'age'"),
+        ("path,label,subject,", "it has another column, without a name"),
+        ("path,label,subject,label", "it has the column label twice"),
+        ("path,label", "it has no column subject"),
+    ],
+)
+def test_the_wrong_column_is_named(columns: str, told: str, table: Table) -> None:
+    with pytest.raises(InputError, match=rf"not a table that can be read \({re.escape(told)}\): expected path,label"):
+        list(databases.scan("table", table("a.avi,fear,anna,1", columns=columns)))

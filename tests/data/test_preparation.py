@@ -16,8 +16,10 @@ import scenes
 from orphans import all_end, children
 from trees import ckplus_sequence, write_image, write_text
 
+from fer3d import files, standins
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, preparation
+from fer3d.data.databases import summary
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.faces import DOUBTFUL
 from fer3d.data.store import MANIFEST, Store, open_store
@@ -168,7 +170,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
     preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
     assert len(cut_again) == 6 - len(done)
     assert contents(out) == contents(store.path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".out.lock", "out"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out"]
 
 
 def finished(partial: Path) -> set[str]:
@@ -247,3 +249,18 @@ def test_a_release_without_faces_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no sequence in .* has a label"):
         preparation.prepare("ckplus", tmp_path / "unlabelled", tmp_path / "out", SETTINGS, workers=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_folders_may_be_given_by_their_names(release: Path, store: Store, tmp_path: Path) -> None:
+    preparation.prepare("ckplus", str(release), str(tmp_path / "store"), SETTINGS, workers=1)
+    assert open_store(str(tmp_path / "store")).metadata["fingerprint"] == store.metadata["fingerprint"]
+    assert summary.summarise("ckplus", str(release), str(tmp_path / "index.csv"))["labelled"] == 6
+    assert databases.number_of_folds("ckplus", str(release), 5) == 5 and (tmp_path / "index.csv").exists()
+
+
+def test_a_stand_in_is_known_by_its_truth(release: Path, store: Store, tmp_path: Path) -> None:
+    assert store.metadata["synthetic"] is False and store.title == "CK+"
+    copy = shutil.copytree(release, tmp_path / "copy")
+    files.write_json(standins.truth_folder(copy) / "plan.json", {})
+    preparation.prepare("ckplus", copy, tmp_path / "store", SETTINGS, workers=1)
+    assert open_store(tmp_path / "store").title == "CK+ (synthetic)"

@@ -67,7 +67,7 @@ def test_parts_are_joined_in_order(tmp_path: Path) -> None:
     assert [store.metadata[name] for name in counts] == [5, 0, 0, 1, 50]
     write(tmp_path / "b", make=numbered, rejected=[skipped], workers=2)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.lock", ".b.lock", "a", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_clip_by_clip_gives_the_same_bytes_as_parts(tmp_path: Path) -> None:
@@ -96,6 +96,13 @@ def test_a_call_that_failed_resumes_with_the_missing_parts(workers: int, tmp_pat
     assert len(open_store(tmp_path / "a")) == 2
 
 
+@pytest.mark.parametrize(("task", "message"), [(1, "no clip could be cut: 1 x no face found"), (2, "no model")])
+def test_a_call_that_failed_for_good_leaves_nothing(task: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        write(tmp_path / "a", make=refused, tasks={"only": task}, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_worker_process_that_dies_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a worker process died"):
         write(tmp_path / "a", make=killed, workers=2)
@@ -114,8 +121,8 @@ def test_one_writer_of_a_store_at_a_time(tmp_path: Path) -> None:
 def test_what_is_no_store_is_never_replaced(tmp_path: Path) -> None:
     work = tmp_path / "mine" / "thesis.txt"
     files.write_text(work, "years of work")
-    for out in (work, work.parent):
-        with pytest.raises(InputError, match="is not a prepared store"):
+    for out, why in (work, "thesis.txt cannot be written: Not a directory"), (work.parent, "mine holds thesis.txt: "):
+        with pytest.raises(InputError, match=why):
             write(out, make=never, workers=1)
     assert work.read_text() == "years of work"
 
@@ -138,7 +145,7 @@ def test_a_stray_hidden_file_beside_a_store_is_no_work_of_the_users(tmp_path: Pa
 @pytest.mark.parametrize("hidden", [".env", ".git/HEAD"])
 def test_a_folder_of_hidden_files_alone_is_no_store_and_is_never_replaced(hidden: str, tmp_path: Path) -> None:
     files.write_text(tmp_path / "a" / hidden, "years of work")
-    with pytest.raises(InputError, match="is not a prepared store"):
+    with pytest.raises(InputError, match=f"a holds {hidden.partition('/')[0]}: "):
         write(tmp_path / "a", make=never, workers=1)
     assert (tmp_path / "a" / hidden).read_text() == "years of work"
 
@@ -146,7 +153,7 @@ def test_a_folder_of_hidden_files_alone_is_no_store_and_is_never_replaced(hidden
 def test_a_repository_in_a_store_is_not_replaced_with_it(tmp_path: Path) -> None:
     write(tmp_path / "a", make=numbered, workers=1)
     files.write_text(tmp_path / "a" / ".git" / "HEAD", "years of work")
-    with pytest.raises(InputError, match="is not a prepared store"):
+    with pytest.raises(InputError, match=r"a holds \.git: "):
         write(tmp_path / "a", make=never, workers=1)
 
 

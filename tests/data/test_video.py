@@ -326,3 +326,10 @@ def test_a_name_that_is_not_utf8_is_refused_before_opencv_crashes(tmp_path: Path
     write_video(tmp_path / "good.avi").rename(path)
     with pytest.raises(VideoError, match="not UTF-8"):
         list(read_frames(path))
+
+
+def test_a_conversion_has_another_name_than_what_it_converts(tmp_path: Path) -> None:
+    for name, made in (("a.mp4", "a_converted.mp4"), ("a.MP4", "a_converted.mp4"), ("a.mkv", "a.mp4")):
+        with pytest.raises(VideoError) as refused:
+            check_video(write_text(tmp_path / name, b"\0\xff\1\2"))
+        assert refused.value.remedy.endswith(f"ffmpeg -i {name} -c:v libx264 -pix_fmt yuv420p {made}")

@@ -50,11 +50,12 @@ def moving_dots(database="mmi", subjects=9, clips=4, size=SIZE, seed=0, names=No
     return Store(path=Path(), manifest=manifest, rejected=pd.DataFrame(), metadata=metadata, **arrays)
 
 
-def written(store, path):
-    """The store on disk, as `fer3d prepare` leaves it, opened."""
+def written(store, path, **more):
+    """The store on disk, as `fer3d prepare` leaves it, opened; ``more`` goes into its metadata."""
     rest = {**FLAWLESS, "sequence": "S"}
     rows = store.manifest.assign(**rest).to_dict("records")
-    with writer(path, store.settings, {"database": store.database, "source_fingerprint": "dots", "skipped": 0}) as new:
+    metadata = {"database": store.database, "source_fingerprint": "dots", "skipped": 0, **more}
+    with writer(path, store.settings, metadata) as new:
         new.put(rows, {name: getattr(store, name) for name in array_specs(store.settings)})
     return open_store(path)
 

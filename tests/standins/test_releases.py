@@ -1,5 +1,7 @@
 """Releases are written completely or not at all, as the same bytes each time, and keep the originals' proportions."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fer3d import standins
+from fer3d import files, standins
 from fer3d.errors import InputError
 from fer3d.standins.releases import ckplus, cremad, mmi, ravdess
 
@@ -43,14 +45,51 @@ def test_a_finished_release_and_a_foreign_folder_are_left_alone(tmp_path: Path) 
     assert image.stat().st_mtime_ns == before
     foreign.mkdir()
     (foreign / "mine.txt").write_text("precious")
-    with pytest.raises(InputError, match="holds other things"):
+    with pytest.raises(
+        InputError, match=r"foreign holds mine\.txt: expected a new or empty folder, or a stand-in of CK"
+    ):
         standins.write("ckplus", foreign, subjects=1)
     assert (foreign / "mine.txt").read_text() == "precious"
     (tmp_path / "new.truth").mkdir()
     (tmp_path / "new.truth" / "mine.txt").write_text("precious")
-    with pytest.raises(InputError, match=r"new\.truth holds other things"):
+    with pytest.raises(InputError, match=r"new\.truth holds mine\.txt"):
         standins.write("ckplus", tmp_path / "new", subjects=1)
     assert (tmp_path / "new.truth" / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("mine", ["notes.txt", "Emotion/S001/notes.txt", "run/model.json"])
+def test_a_stand_in_with_other_files_in_it_is_not_replaced(mine: str, listed: bool, tmp_path: Path) -> None:
+    """``listed``: as the present version leaves it, or one that kept no list of its files."""
+    release = finished_release(tmp_path, listed)
+    files.write_text(release / mine, "years of work")
+    with pytest.raises(InputError, match=f"holds {mine}: expected a new or empty folder, or a stand-in of CK"):
+        standins.write("ckplus", release, subjects=1, seed=6, workers=1)
+    with pytest.raises(InputError, match="or a stand-in of MMI alone; try another --out"):
+        standins.write("mmi", release, subjects=1, recordings=1, workers=1)
+    assert (release / mine).read_text() == "years of work" and (release / "Emotion").exists()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_stale_stand_in_is_made_anew(listed: bool, tmp_path: Path, digest: Digest) -> None:
+    release = finished_release(tmp_path, listed)
+    files.write_text(release / ".DS_Store", "looked at")
+    standins.write("ckplus", release, subjects=1, seed=6, workers=1)
+    standins.write("ckplus", tmp_path / "other", subjects=1, seed=6, workers=1)
+    assert digest(release) == digest(tmp_path / "other")
+    shutil.rmtree(release)
+    assert standins.write("mmi", release, subjects=1, recordings=1, workers=1)["database"] == "mmi", "nothing is lost"
+
+
+def finished_release(folder: Path, listed: bool) -> Path:
+    """A stand-in of CK+."""
+    standins.write("ckplus", folder / "release", subjects=1, seed=5, workers=1)
+    if not listed:
+        (folder / "release.truth" / "files.json").unlink(missing_ok=True)
+        os.utime(folder / "release.truth" / "counts.json", (time.time() - 1, time.time() - 1))
+        for file in (folder / "release").rglob("*"):
+            os.utime(file, (time.time() - 2, time.time() - 2))
+    return folder / "release"
 
 
 @pytest.mark.parametrize("subjects", [1, 12, 60, 118])

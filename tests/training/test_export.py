@@ -69,6 +69,14 @@ def test_a_file_with_other_probabilities_is_not_written(trained, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_is_not_replaced_by_its_network(trained, tmp_path):
+    trained()
+    (tmp_path / "model.safetensors").write_text("weights")
+    with pytest.raises(InputError, match=r"model\.safetensors does not end in \.onnx; try --onnx .*model\.onnx"):
+        export.export_onnx(tmp_path, tmp_path / "model.safetensors")
+    assert (tmp_path / "model.safetensors").read_text() == "weights"
+
+
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"fer3d\[onnx\]"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from fer3d.evaluation import metrics
 from fer3d.model import weights
 from fer3d.own_video import Weights
 from fer3d.training.inference import predict
+from fer3d.training.pretraining import pretrain
 from fer3d.training.run import load_model, read_config, read_metrics, read_network_settings
 from fer3d.training.train import train
 
@@ -88,11 +90,33 @@ def test_a_folder_with_a_foreign_config_is_one_line(store, tmp_path, contents):
 def test_a_folder_with_something_else_is_left_alone(store, tmp_path, name):
     (tmp_path / name).write_text("mine")
     (tmp_path / ".film.mkv.part").write_text("mine")
-    with pytest.raises(InputError, match=f"holds a {name}, but no run"):
-        train([store], tmp_path, PROFILE)
+    with pytest.raises(InputError, match=rf"holds {name}: expected a new or empty folder, or a run; try another --out"):
+        train([store], tmp_path, PROFILE, replace=True)
     (tmp_path / name).unlink()
     train([store], tmp_path, PROFILE)
     assert (tmp_path / ".film.mkv.part").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "frame1.png", "labels.csv", "people/anna.avi", "Emotion/S005/1.txt"])
+def test_nothing_is_scattered_among_other_things(store, tmp_path, name):
+    files.write_text(tmp_path / name, "mine")
+    for begin in (lambda: train([store], tmp_path, PROFILE), lambda: pretrain(tmp_path, PROFILE, workers=1)):
+        with pytest.raises(InputError, match=rf"holds {name.partition('/')[0]}: expected a new or empty folder"):
+            begin()
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()] == [Path(name)]
+
+
+def test_the_workflow_trains_beside_its_notebooks(store, straight, tmp_path):
+    files.write_text(tmp_path / "04_training.failed.ipynb", "of an earlier try")
+    train([store], tmp_path, PROFILE, replace=True)
+    assert results(tmp_path) == results(straight) and (tmp_path / "04_training.failed.ipynb").exists()
+
+
+def test_a_file_where_a_run_should_be_is_one_line(store, tmp_path):
+    (tmp_path / "text.mp4").write_text("mine")
+    with pytest.raises(InputError, match=r"text\.mp4 cannot be written: Not a directory; try another path"):
+        train([store], tmp_path / "text.mp4", PROFILE)
+    assert (tmp_path / "text.mp4").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -108,6 +132,15 @@ def test_metrics_that_no_training_wrote_are_one_line(straight, tmp_path, damage)
     damage(metrics)
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(InputError, match="is not the metrics of a training"):
+        read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_damaged_metrics_name_the_command_that_makes_them(tmp_path, content):
+    with pytest.raises(InputError, match=r"metrics\.json does not exist: the training has not finished"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(InputError, match="try another run, or the training's command again, which makes it anew"):
         read_metrics(tmp_path)
 
 

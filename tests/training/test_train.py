@@ -183,6 +183,49 @@ def test_unusable_input_is_one_line_and_leaves_no_result(store, tmp_path, call, 
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
+@pytest.mark.parametrize("fold", [0, 1])
+@pytest.mark.parametrize("own_folds", [True, False])
+def test_of_two_people_only_one_has_clips(tmp_path, fold, own_folds):
+    """Whichever fold is asked for, the line says why, and does not send to another fold."""
+    rejected = pd.DataFrame({"what": ["clip", "frame"], "reason": ["no face found (a face on 0 of 10 frames)", "x"]})
+    alone = dataclasses.replace(moving_dots("table", subjects=1, names=("fear", "anger")), rejected=rejected)
+    if own_folds:
+        alone.manifest["fold"] = 3
+    told = r"one subject, table/S000: folds need two or more; left out: no face found .* \(1 of 1\); try rejected\.csv,"
+    with pytest.raises(InputError, match=told):
+        train([alone], tmp_path, PROFILE, fold=fold)
+
+
+def test_a_fold_that_does_not_exist_is_not_offered_in_its_place(store):
+    with pytest.raises(InputError, match="of one subject"):
+        splits.fold_split(store.manifest.iloc[:4], 1, 1)
+
+
+def test_one_class_is_too_few(tmp_path):
+    with pytest.raises(
+        InputError, match="all clips are of the class fear: training needs clips of two classes or more"
+    ):
+        train([moving_dots("table", names=("fear",))], tmp_path, PROFILE)
+
+
+def test_the_log_grows_with_the_checkpoint(store, straight, tmp_path, interrupted):
+    out = tmp_path / "run"
+    with interrupted("fer3d.training.loop.moves", 8):  # three steps per epoch: in the third
+        train([store], out, PROFILE)
+    assert pd.read_csv(out / "log.csv")["epoch"].tolist() == [1, 2]
+    (out / "log.csv").write_text("nobody reads it")
+    train([store], out, PROFILE)
+    assert results(out) == results(straight)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"n": 3}'])
+def test_damaged_metrics_are_made_again(store, straight, tmp_path, content):
+    out = shutil.copytree(straight, tmp_path / "run")
+    (out / "metrics.json").write_text(content)
+    train([store], out, PROFILE)
+    assert results(out) == results(straight)
+
+
 def test_weights_that_have_learned_the_test_clips_are_no_start(store, straight, tmp_path):
     profile = with_training(epochs=1)
     for test, fold in ((None, 1), (store, 0)):

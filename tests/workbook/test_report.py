@@ -262,3 +262,12 @@ def test_rows_without_a_network_are_rows_like_all_others(tmp_path: Path) -> None
     assert rows["accuracy"].tolist() == [50.0] * 3
     words = text(tmp_path / "index.html")
     assert "linear classifier on landmark motion" in words and "fer3d evaluate ckplus/linear/fold0" in words
+
+
+def test_only_a_run_that_is_there_is_suggested(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER3D_REPORTS", str(tmp_path))
+    with pytest.raises(InputError, match="fold>; try fer3d reproduce, which makes one"):
+        report.write("nothere")
+    finish(tmp_path / "runs" / "mine", pipeline.Job("ckplus", "3d"), ["anger"], 1, ["CK+"])
+    with pytest.raises(InputError, match=f"try fer3d report {tmp_path}/runs/mine$"):
+        report.write("nothere")

@@ -54,7 +54,7 @@ PAPER_SETTINGS: Final = ClipSettings()
 _ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 
-def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> Iterator[Sequence | Skipped]:
+def scan(database: str, root: Path | str, settings: ClipSettings = PAPER_SETTINGS) -> Iterator[Sequence | Skipped]:
     """The sequences of ``database`` below ``root``, one at a time, and what is left out.
 
     Args:
@@ -66,12 +66,13 @@ def scan(database: str, root: Path, settings: ClipSettings = PAPER_SETTINGS) -> 
         InputError: at once, for a missing or empty folder, a file, another database's release, or a
             collection that is often taken for this one.
     """
+    root = Path(root)
     _check(database, root)
     found = READERS[database].scan(root, settings)
     return _unique(tqdm(found, database, unit="recording", disable=None, leave=False))
 
 
-def number_of_folds(database: str, root: Path, folds: int) -> int:
+def number_of_folds(database: str, root: Path | str, folds: int) -> int:
     """The folds that can be made of a release: a table's own, else ``folds`` or, where these are fewer, the subjects.
 
     Opens no recording. At least one, whose training then says that there are too few subjects.
@@ -79,20 +80,26 @@ def number_of_folds(database: str, root: Path, folds: int) -> int:
     Raises:
         InputError: as `scan`.
     """
-    reader = READERS[check_database(database)]
+    reader, root = READERS[check_database(database)], Path(root)
     _check(database, root)
     people = reader.people(Release(root))
     given = set(people.values()) - {None}
     return len(given) or max(1, min(folds, len(people)))
 
 
-def classes(database: str, root: Path) -> tuple[str, ...]:
+def is_standin(root: Path | str) -> bool:
+    """Whether a release was written by ``fer3d standins``: the plan of one lies beside it, in ``<root>.truth``."""
+    root = Path(root).resolve()
+    return (root.parent / f"{root.name}.truth" / "plan.json").is_file()
+
+
+def classes(database: str, root: Path | str) -> tuple[str, ...]:
     """The classes of a release: those of its database, or of a table those that its lines name. Opens no recording.
 
     Raises:
         InputError: as `scan`, for a table.
     """
-    reader = READERS[check_database(database)]
+    reader, root = READERS[check_database(database)], Path(root)
     if not hasattr(reader, "classes"):
         return CLASSES[database]
     _check(database, root)

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from fer3d import files, labels
-from fer3d.data.databases import READERS, Sequence, Skipped, scan
+from fer3d.data.databases import READERS, Sequence, Skipped, is_standin, scan
 from fer3d.data.databases.release import Release, skipped
 from fer3d.data.video import CONCEALED, Flaw, UnusableFile, listening, read_timed
 
@@ -31,17 +31,19 @@ class _Length:
     """From the first frame to the last; NaN where no frame rate is known."""
 
 
-def summarise(database: str, root: Path, csv: Path | None = None, frames: bool = False) -> dict[str, Any]:
+def summarise(database: str, root: Path | str, csv: Path | str | None = None, frames: bool = False) -> dict[str, Any]:
     """Counts over a release, ready for JSON. Raises as `scan` does.
 
     ``sequences`` and ``subjects`` count labelled and unlabelled ones; ``labelled``,
     ``labelled_subjects`` and ``classes`` (in label order) only those with an emotion. Where
     every frame has a label (DISFA), ``classes`` counts frames; ``classes_of`` says which.
+    ``synthetic``: the release is a stand-in.
     ``skipped`` lists what was left out or noted, why, and what would be the remedy. ``csv``: also
     write a table with one row per sequence, as the reader found it or why it left it out.
     ``frames``: decode every recording to its end, twice. Only so are holes found, and damage that the decoder conceals;
     the frames and the seconds of each recording are counted, in the table and in sum.
     """
+    root = Path(root)
     records: list[Sequence | Skipped] = []
     lengths: dict[str, _Length] = {}
     for found in scan(database, root):
@@ -51,7 +53,7 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
             records += flaws
     records = list(dict.fromkeys(records))  # the reader notes some of the flaws, too
     if csv:
-        _write_table(database, records, lengths, csv)
+        _write_table(database, records, lengths, Path(csv))
     sequences = labelled = 0
     counted = "sequences"
     subjects, labelled_subjects = set(), set()
@@ -70,6 +72,7 @@ def summarise(database: str, root: Path, csv: Path | None = None, frames: bool =
             counted = "frames" if found.frame_labels else counted
     return {
         "database": database,
+        "synthetic": is_standin(root),
         "sequences": sequences,
         "labelled": labelled,
         "subjects": len(subjects),
@@ -115,7 +118,8 @@ def _total(lengths: dict[str, _Length]) -> dict[str, Any]:
 def page(summary: dict[str, Any]) -> str:
     """A summary on one screen: the counts next to the owners', and what was left out, grouped by reason."""
     published = READERS[summary["database"]].PUBLISHED
-    lines = [f"{labels.TITLES[summary['database']]:<20}{'found':>8}{'published':>12}"]
+    title = labels.TITLES[summary["database"]] + (labels.SYNTHETIC if summary["synthetic"] else "")
+    lines = [f"{title:<20}{'found':>8}{'published':>12}"]
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
     lines += [_line(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
     classes = published.classes or {}

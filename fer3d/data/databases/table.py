@@ -18,6 +18,7 @@ tabs; letter case does not matter, not for people either.
 """
 
 import csv
+import difflib
 import io
 import math
 import re
@@ -285,8 +286,8 @@ def _rows(release: Release) -> Iterator[dict[str, str]]:
         if first == ["sep=", ""]:  # by which spreadsheet programs name the separator, in front of the columns
             first = next(table, [])
         columns = [column.strip().lower() for column in first]
-        if not set(_REQUIRED) <= set(columns) <= _COLUMNS or len(columns) != len(set(columns)):
-            raise ValueError(f"its columns are {', '.join(map(printable, columns))}")
+        if wrong := _wrong_columns(columns):
+            raise ValueError(wrong)
         spelt: dict[str, str] = {}
         for values in table:
             row = dict(zip(columns, (value.strip() for value in values), strict=False))
@@ -302,6 +303,22 @@ def _rows(release: Release) -> Iterator[dict[str, str]]:
         raise InputError(
             f"{printable(str(path))} is not a table that can be read ({error}): expected {wanted}"
         ) from error
+
+
+def _wrong_columns(columns: list[str]) -> str:
+    """The first thing that is wrong with the names of columns; empty where nothing is.
+
+    Another column is refused: a misspelt ``start`` would else be taken for a comment, and the whole recording be used.
+    """
+    for name in columns:
+        shown = repr(printable(name)) if name else "without a name"
+        if name not in _COLUMNS:
+            near = difflib.get_close_matches(name, _COLUMNS.difference(columns), 1)
+            return f"there is no column {near[0]} but {shown}" if near else f"it has another column, {shown}"
+        if columns.count(name) > 1:
+            return f"it has the column {name} twice"
+    missing = [name for name in _REQUIRED if name not in columns]
+    return f"it has no column {missing[0]}" if missing else ""
 
 
 def _table_path(release: Release) -> Path | None:

@@ -6,6 +6,7 @@ in ``<out>.truth/``, which no reader opens.
 """
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,6 +27,9 @@ from fer3d.standins.picture.render import Renderer
 from fer3d.standins.releases import ckplus, cremad, disfa, fera, mmi, ravdess
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 from fer3d.workers import map_processes
+
+_CONTENTS, _MAX_CONTENTS = "files.json", 2**28
+"""What lists a release's files, and its largest size in bytes."""
 
 LAYOUTS: Final[Mapping[str, ModuleType]] = {
     "ckplus": ckplus,
@@ -54,7 +58,8 @@ def write(
 
     Args:
         database: one of `LAYOUTS`.
-        out: folder of the release; left as it is if it already holds this release.
+        out: folder of the release; left as it is if it already holds this release. One made by other arguments, or by
+            an earlier version, is replaced.
         subjects: number of synthetic people.
         seed: of the random numbers.
         workers: rendering processes (default: one per core).
@@ -65,7 +70,8 @@ def write(
         reader can use; classes count sequences, or frames where the database labels frames.
 
     Raises:
-        InputError: an unknown database, no subject or recording, a full disk, or a folder with other contents.
+        InputError: an unknown database, no subject or recording, a full disk, or a folder that holds anything but an
+            earlier stand-in of the database.
     """
     if labels.check_database(database) not in LAYOUTS:
         raise InputError(f"{labels.TITLES[database]} have no stand-in: expected one of {', '.join(LAYOUTS)}")
@@ -77,13 +83,15 @@ def write(
     arguments = {"database": database, "subjects": subjects, "recordings": recordings, "seed": seed}
     arguments["code"] = program.digest(__name__)
     with files.lock(out):
-        ours = (truth / "plan.json").exists()
-        for place in (out, truth):
-            if place.exists() and not ours and (not place.is_dir() or any(place.iterdir())):
-                raise InputError(f"{place} holds other things: expected a new or empty folder", "another --out")
-        begun = ours and files.read_json(truth / "plan.json") == arguments
+        plan = files.read_json(truth / "plan.json") if (truth / "plan.json").exists() else {}
+        begun = plan == arguments
         if begun and out.exists() and (truth / "counts.json").exists():
             return files.read_json(truth / "counts.json")
+        known = plan.get("database") if isinstance(plan, dict) else None
+        ours = known == database or (known is not None and not out.exists())  # which was moved or removed
+        made = f"a stand-in of {labels.TITLES[database]} alone"
+        files.check_folder(truth, made, lambda found: [] if ours else found)
+        files.check_folder(out, made, lambda found: _not_written(out, truth) if ours else found)
         growing = out.parent / f".{out.name}.growing"
         if not (begun and growing.exists()):  # nothing to resume
             shutil.rmtree(growing, ignore_errors=True)
@@ -97,6 +105,7 @@ def write(
             raise files.explained(error, out) from error
         if out.exists():
             shutil.rmtree(out)
+        files.write_json(truth / _CONTENTS, sorted(str(file.relative_to(growing)) for file in _files(growing)))
         growing.rename(out)
         counts = _counts(database, ground_truth(out))
         files.write_json(truth / "counts.json", counts)
@@ -104,12 +113,26 @@ def write(
 
 
 def _empty(truth: Path) -> None:
-    """Remove an earlier release's truth but for its plan, by which the folder is known as one of ours."""
+    """Remove an earlier release's truth but for its plan and the list of its files, by which it is known as ours."""
     for entry in truth.glob("*"):
         if entry.is_dir():
             shutil.rmtree(entry)
-        elif entry.name != "plan.json":
+        elif entry.name not in ("plan.json", _CONTENTS):
             entry.unlink()
+
+
+def _files(release: Path) -> list[Path]:
+    return [Path(folder, name) for folder, _, names in os.walk(release) for name in names]
+
+
+def _not_written(release: Path, truth: Path) -> list[Path]:
+    """Files in a release that fer3d has not written there; hidden ones, as a file manager leaves them, don't count."""
+    found = [file for file in _files(release) if not file.name.startswith(".")]
+    if (truth / _CONTENTS).exists():
+        written = set(files.read_json(truth / _CONTENTS, _MAX_CONTENTS))
+        return sorted(file for file in found if str(file.relative_to(release)) not in written)
+    finished = truth / "counts.json"  # versions that kept no list wrote it after the release
+    return sorted(file for file in found if finished.exists() and file.stat().st_mtime > finished.stat().st_mtime)
 
 
 def truth_folder(out: Path) -> Path:

@@ -1,0 +1,68 @@
+"""What a run's figures leave unsaid: classes that were tested but not learned, clips left out, synthetic data."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fer3d import files, labels
+from fer3d.data.store import Store
+from fer3d.errors import InputError
+from fer3d.training.run import run_folder
+
+
+def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
+    """For `lines`, what folders of runs say: ``left_out`` and ``never_seen``, clips by class, and ``synthetic`` titles.
+
+    A folder that holds only predictions says nothing.
+    """
+    left_out, never = Counter[str](), Counter[str]()
+    for run in runs:
+        metrics = _read(run, "metrics.json")
+        left_out.update(metrics.get("left_out") or {})
+        never.update(tested(metrics, metrics.get("never_seen") or ()))
+    titles = {title for run in runs for title in synthetic(run)}
+    return {"left_out": dict(left_out), "never_seen": dict(never), "synthetic": sorted(titles)}
+
+
+def never_seen(run: Path | str) -> list[str]:
+    """The classes of a run's network of which it had no training clip."""
+    return list(_read(run, "metrics.json").get("never_seen") or ())
+
+
+def synthetic(run: Path | str, *stores: Store) -> list[str]:
+    """The titles of those databases of a run, and of stores, that are stand-ins."""
+    model = _read(run, "model.json")
+    titles = {*(model.get("titles") or {}).values(), *(store.title for store in stores)}
+    return sorted(title for title in titles if title.endswith(labels.SYNTHETIC))
+
+
+def tested(metrics: Mapping[str, Any], classes: Iterable[str]) -> dict[str, int]:
+    """Of these classes those that `metrics.evaluate` found among the tested clips, and how many clips."""
+    counts = dict(zip(metrics.get("labels", ()), map(sum, metrics.get("confusion", ())), strict=True))
+    return {name: counts[name] for name in classes if counts.get(name)}
+
+
+def lines(found: Mapping[str, Any], left_out: bool = True) -> list[str]:
+    """What to say below the figures; without ``left_out`` where the page says that already."""
+    said = []
+    if found.get("never_seen"):
+        said.append(f"tested, but in no training clip: {_listed(found['never_seen'])}")
+    if left_out and found.get("left_out"):
+        said.append(f"left out, since the network has not learned their class: {_listed(found['left_out'])}")
+    if found.get("synthetic"):
+        said.append(f"These data are not of real people: {', '.join(found['synthetic'])}.")
+    return said
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _read(run: Path | str, name: str) -> dict[str, Any]:
+    """A JSON object of a run's folder; an empty one where there is none."""
+    with contextlib.suppress(InputError):
+        read = files.read_json(run_folder(run) / name)
+        return read if isinstance(read, dict) else {}
+    return {}
