@@ -45,6 +45,7 @@ def release(tmp_path: Path) -> Path:
 def test_whole_release(release: Path) -> None:
     assert summarise("ckplus", release) == {
         "database": "ckplus",
+        "synthetic": False,
         "sequences": 9,
         "labelled": 7,
         "subjects": 5,
