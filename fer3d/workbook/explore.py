@@ -361,6 +361,9 @@ def clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping
         stores: the prepared stores, by database.
         titles: the databases' printed names.
         roots: the releases that the stores were made from.
+
+    Raises:
+        InputError: a whole release is no longer there.
     """
     num_frames = next(iter(stores.values())).frames.shape[1]
     recordings = {
