@@ -103,6 +103,11 @@ FERA_WORDS: Final[Mapping[str, str]] = {word: name for word, name in WORDS.items
 """Words for FERA's five classes."""
 
 
+def title(database: str, synthetic: bool) -> str:
+    """The printed name of a database, or of a store of other people the name itself; marked if it is a stand-in."""
+    return TITLES.get(database, database) + (SYNTHETIC if synthetic else "")
+
+
 def check_database(database: str) -> str:
     """The name itself, or an `InputError` that lists the known ones."""
     if database not in TITLES:

@@ -39,11 +39,7 @@ FURTHER = dataclasses.replace(FEW, epochs=16, batch_size=8, lr=0.01)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--csv", type=Path, help="also write the table to this file")
-    chosen = parser.parse_args()
-    torch.set_num_threads(1)  # a step is too small for more
-    clips = config.profile("laptop").clips
+    csv, clips = begin(__doc__)
     rows = []
     for exact in (False, True):
         tested, learned = people(clips, SEED, TESTED, exact), people(clips, OTHER_SEED, 2000, exact)
@@ -56,8 +52,16 @@ def main() -> None:
                 rows.append(row({**about, "start": start, "people": number}, trainings, tested))
         most = [trained("scratch", learned, MANY)]
         rows.append(row({**about, "start": "scratch", "people": len(learned)}, most, tested))
-    if chosen.csv:
-        files.write_csv(chosen.csv, pd.DataFrame(rows))
+    if csv:
+        files.write_csv(csv, pd.DataFrame(rows))
+
+
+def begin(description: str | None) -> tuple[Path | None, ClipSettings]:
+    """Read the arguments and use one thread, for a step is too small for more: the file to write too, and the clips."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--csv", type=Path, help="also write the table to this file")
+    torch.set_num_threads(1)
+    return parser.parse_args().csv, config.profile("laptop").clips
 
 
 def people(clips: ClipSettings, seed: int, number: int, exact: bool = False, strength: float = 1) -> Tensor:

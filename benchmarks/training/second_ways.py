@@ -7,10 +7,8 @@ all of these people serve for nothing else. A row is the mean of the groups: its
 from the first way on the same clips, each with its 95 % interval over the tested people.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +22,7 @@ from benchmarks.training.second_people import (
     GROUPS,
     TESTED,
     WANTED,
+    begin,
     people,
     right,
     shipped,
@@ -59,17 +58,13 @@ class BothMirrorImages(nn.Module):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--csv", type=Path, help="also write the table to this file")
-    chosen = parser.parse_args()
-    torch.set_num_threads(1)  # a step is too small for more
-    clips = config.profile("laptop").clips
+    csv, clips = begin(__doc__)
     tested, learned = people(clips, SEED, TESTED), people(clips, OTHER_SEED, GROUPS * max(NUMBERS))
-    rows = []
+    rows, compared = [], list(ways(clips))
     for number in NUMBERS:
         groups = learned[: GROUPS * number].split(number)
         first = None
-        for way, train in ways(clips):
+        for way, train in compared:
             mean = np.mean([right(train(group), tested) for group in groups], axis=0)
             first = mean if first is None else first
             found = {"people": number, "way": way, "n": mean.size, "subjects": len(tested)}
@@ -78,8 +73,8 @@ def main() -> None:
             found |= zip(("less first", "less first low", "less first high"), difference, strict=True)
             show(found)
             rows.append(found)
-    if chosen.csv:
-        files.write_csv(chosen.csv, pd.DataFrame(rows))
+    if csv:
+        files.write_csv(csv, pd.DataFrame(rows))
 
 
 def ways(clips: config.ClipSettings) -> Iterator[tuple[str, Trained]]:

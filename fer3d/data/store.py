@@ -74,8 +74,7 @@ class Store:
     @property
     def title(self) -> str:
         """The database's printed name, marked where the store was prepared from a stand-in."""
-        name = labels.TITLES.get(self.database, self.database)
-        return name + (labels.SYNTHETIC if self.metadata.get("synthetic") else "")
+        return labels.title(self.database, bool(self.metadata.get("synthetic")))
 
     @property
     def why_rejected(self) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fer3d import labels
 from fer3d.evaluation import hypotheses, metrics
-from fer3d.workbook import models, pipeline
+from fer3d.workbook import models
 
 ALL = "all"
 """In the place of a database: the clips of all, each of which counts alike."""
@@ -105,9 +105,8 @@ def _printed(data: Iterable[tuple[str, str]]) -> str:
 
 def _joined(names: list[str]) -> str:
     """The names of databases; what all end with is said once."""
-    ending = f" ({pipeline.SYNTHETIC})"
-    if all(name.endswith(ending) for name in names):
-        return ", ".join(name.removesuffix(ending) for name in names) + ending
+    if all(name.endswith(labels.SYNTHETIC) for name in names):
+        return ", ".join(name.removesuffix(labels.SYNTHETIC) for name in names) + labels.SYNTHETIC
     return ", ".join(names)
 
 

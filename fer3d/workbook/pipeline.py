@@ -184,7 +184,7 @@ def run_folder(run: str, profile: str) -> Path:
 
 def title(database: str) -> str:
     """The database's printed name, followed by "(synthetic)" where it is a stand-in."""
-    return labels.TITLES[labels.check_database(database)] + ("" if licensed(database) else f" ({SYNTHETIC})")
+    return labels.title(labels.check_database(database), synthetic=not licensed(database))
 
 
 def licensed(database: str) -> Path | None:

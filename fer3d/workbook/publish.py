@@ -16,7 +16,7 @@ import pandas as pd
 from fer3d import config, files, labels
 from fer3d.errors import InputError
 from fer3d.evaluation import hypotheses, metrics
-from fer3d.workbook import claims, models, pipeline, report
+from fer3d.workbook import claims, models, report
 from fer3d.workers import processor_name
 
 BEGIN, END = "<!-- results: made by fer3d publish -->", "<!-- end of results -->"
@@ -51,7 +51,7 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
     found = list(report.table_rows(run))
     if not found:
         raise InputError(f"{run} has no finished training", "make tables")
-    if real := [name for row in found for name in row.made_of["data"] if pipeline.SYNTHETIC not in name]:
+    if real := [name for row in found for name in row.made_of["data"] if not name.endswith(labels.SYNTHETIC)]:
         raise InputError(f"{run} has results on {real[0]}, which may not be published: expected only synthetic data")
     _check_alike(run, found)
     text = readme.read_text(encoding="utf-8")

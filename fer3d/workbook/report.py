@@ -63,7 +63,7 @@ class Row:
     @property
     def is_standin(self) -> bool:
         """Whether any of the data is synthetic."""
-        return any("(synthetic)" in name for name in self.made_of["data"])
+        return any(name.endswith(labels.SYNTHETIC) for name in self.made_of["data"])
 
     @property
     def paper_rate(self) -> paper.Rate | None:

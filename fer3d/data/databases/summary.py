@@ -118,7 +118,7 @@ def _total(lengths: dict[str, _Length]) -> dict[str, Any]:
 def page(summary: dict[str, Any]) -> str:
     """A summary on one screen: the counts next to the owners', and what was left out, grouped by reason."""
     published = READERS[summary["database"]].PUBLISHED
-    title = labels.TITLES[summary["database"]] + (labels.SYNTHETIC if summary["synthetic"] else "")
+    title = labels.title(summary["database"], summary["synthetic"])
     lines = [f"{title:<20}{'found':>8}{'published':>12}"]
     totals = ("sequences", "labelled", "subjects", "labelled_subjects")
     lines += [_line(name.replace("_", " "), summary[name], getattr(published, name)) for name in totals]
