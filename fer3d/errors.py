@@ -1,4 +1,4 @@
-"""The one exception for input that the user can correct, and the remedy for a library that can't be loaded."""
+"""The one exception for input that the user can correct, how text is printed, and the remedy for missing libraries."""
 
 
 class InputError(Exception):
@@ -23,6 +23,11 @@ class InputError(Exception):
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
         """Survives the way back from a worker process with the same line."""
         return type(self), self._parts
+
+
+def printable(text: str) -> str:
+    """The text on one line; a character that a terminal or UTF-8 cannot print becomes ``?``."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def check_opencv() -> None:

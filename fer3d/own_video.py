@@ -32,20 +32,9 @@ from fer3d.config import ClipSettings, Settings
 from fer3d.data import tracks
 from fer3d.data.databases.release import Release
 from fer3d.data.faces import choose_view, shows_face
+from fer3d.data.file_kinds import IMAGE_SUFFIXES, VideoError
 from fer3d.data.tracks import Gap, Step, Window
-from fer3d.data.video import (
-    CONCEALED,
-    IMAGE_SUFFIXES,
-    TURNS,
-    Flaw,
-    TimedFrame,
-    VideoError,
-    View,
-    listening,
-    read_frames,
-    read_timed,
-    upright,
-)
+from fer3d.data.video import CONCEALED, TURNS, Flaw, TimedFrame, View, listening, read_frames, read_timed, upright
 from fer3d.errors import InputError
 from fer3d.training.batches import to_device
 from fer3d.training.inference import Predictor

@@ -31,7 +31,8 @@ from fer3d.config import ClipSettings
 from fer3d.data.clips import Clip, DroppedClip, cut
 from fer3d.data.databases import Sequence
 from fer3d.data.faces import DOUBTFUL, SMALL, Face, FaceTracker, choose_view
-from fer3d.data.video import TURNS, VIDEO_SUFFIXES, read_frames, upright
+from fer3d.data.file_kinds import VIDEO_SUFFIXES
+from fer3d.data.video import TURNS, read_frames, upright
 
 EVERY = 5
 

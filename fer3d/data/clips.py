@@ -36,17 +36,9 @@ from fer3d.data.continuity import broken
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.faces import DOUBTFUL, SMALL, Face, FaceTracker, Rejected, choose_view
-from fer3d.data.video import (
-    Flaw,
-    TimedFrame,
-    VideoError,
-    View,
-    frame_times,
-    read_frames,
-    read_image,
-    read_timed,
-    upright,
-)
+from fer3d.data.file_kinds import VideoError
+from fer3d.data.images import read_image
+from fer3d.data.video import Flaw, TimedFrame, View, frame_times, read_frames, read_timed, upright
 
 LAST_FRAMES = frozenset({"ckplus"})
 """Databases whose sequences end at the apex: only their last ten frames are used (paper)."""

@@ -28,8 +28,7 @@ from tqdm import tqdm
 
 from fer3d import files
 from fer3d.data.databases import cremad, ravdess
-from fer3d.data.video import printable
-from fer3d.errors import InputError
+from fer3d.errors import InputError, printable
 
 ZENODO = "https://zenodo.org"
 GITHUB = "https://github.com/CheyneyComputerScience/CREMA-D"

@@ -22,8 +22,9 @@ from fer3d.data import databases
 from fer3d.data.clips import Clip, DroppedClip, cut
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.faces import FaceTracker
+from fer3d.data.file_kinds import VideoError
 from fer3d.data.store import FORMAT, array_specs
-from fer3d.data.video import Flaw, VideoError
+from fer3d.data.video import Flaw
 from fer3d.data.writer import Writer, write_in_parts
 from fer3d.errors import InputError
 

@@ -8,27 +8,34 @@ its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not sq
 
 import contextlib
 import functools
-import itertools
 import math
 import os
-import re
-import shlex
-import stat
 import statistics
 import subprocess
 import sys
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from fer3d.data.file_kinds import (
+    FLASH,
+    MAX_PIXELS,
+    UNKNOWN,
+    VideoError,
+    conversion,
+    first_line,
+    is_video,
+    kind_of,
+    status_of,
+)
+from fer3d.data.images import missing_images, read_image
+from fer3d.errors import printable
+
 # Read by OpenCV when a video is opened: nothing printed on stderr, no playlist or script read and no
 # address followed, no frame allocated beyond the bound.
-MAX_PIXELS = 2**24
-"""Pixels in one frame (4096 x 4096)."""
 _DEMUXERS = "avi,mov,matroska,flv,mpeg,mpegvideo,mpegts,asf,ogg,gif,mxf,ivf,nut,yuv4mpegpipe"
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
 os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(
@@ -42,79 +49,19 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from PIL import Image, ImageOps  # noqa: E402
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 MAX_FRAMES = 200_000
 """Frames in one video (over two hours)."""
-MAX_IMAGE_BYTES = 2**27
-"""Size of one image file."""
 MAX_FLASH_BYTES = 2**28
 """Size of one Flash video: the decoder searches a damaged one to its end, two seconds a gigabyte."""
 
 STALL_SECONDS = 1.0
 """Longest search for the next frame of a video."""
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".asf", ".ogv", ".ogg", ".gif", ".mxf", ".ivf", ".nut", ".y4m"}
-)
-
-_IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
-_PICTURES = tuple(f"a {name} picture" for name in _IMAGE_FORMATS)
-_TS = 188
-"""Bytes of a packet of MPEG-TS; camcorders put four more in front of each."""
-_FLASH = "a Flash video"
-_VIDEOS = (
-    (8, b"AVI", "an AVI video"),
-    (4, b"ftyp", "an MPEG-4 or QuickTime video"),
-    (4, b"moov", "a QuickTime video"),
-    (4, b"mdat", "a QuickTime video"),
-    (4, b"wide", "a QuickTime video"),
-    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-    (0, b"FLV", _FLASH),
-    (0, b"\x00\x00\x01\xba", "an MPEG video"),
-    (0, b"\x00\x00\x01\xb3", "an MPEG video"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", "a Windows Media video"),
-    (0, b"OggS", "an Ogg video"),
-    (0, b"GIF8", "a GIF animation"),
-    (0, b"\x06\x0e+4", "an MXF video"),
-    (0, b"DKIF", "an IVF video"),
-    (0, b"nut/", "a NUT video"),
-    (0, b"YUV4MPEG2", "a YUV4MPEG video"),
-)
-"""The containers that are opened: offset and bytes of the signature, name. (MPEG-TS has a repeated one.) FFmpeg
-would also open playlists and scripts."""
-_OTHERS = (
-    (4, b"ftypheic", "a HEIF picture"),
-    (4, b"ftypmif1", "a HEIF picture"),
-    (4, b"ftypavif", "an AVIF picture"),
-    (4, b"ftypM4A", "an MPEG-4 sound"),
-    (0, b".RMF", "a RealMedia video"),
-    (0, b"\x1f\x07\x00", "a DV video"),
-    (0, b"\x89PNG", "a PNG picture"),
-    (0, b"\xff\xd8\xff", "a JPEG picture"),
-    (0, b"BM", "a BMP picture"),
-    (0, b"II*\0", "a TIFF picture"),
-    (0, b"MM\0*", "a TIFF picture"),
-    (8, b"WEBP", "a WebP picture"),
-    (8, b"WAVE", "a WAV sound"),
-    (0, b"ID3", "an MP3 sound"),
-    (0, b"fLaC", "a FLAC sound"),
-    (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"Rar!", "a RAR archive"),
-    (0, b"7z\xbc\xaf", "a 7z archive"),
-    (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"#EXTM3U", "a playlist"),
-    (0, b"version https://git-lfs", "a pointer of git LFS"),
-)
-"""What is refused by its name."""
 _EXACT = ("an AVI video", "an MPEG-4 or QuickTime video", "a QuickTime video")
 """Kinds whose header counts the frames; for the others, OpenCV estimates them from the duration."""
-_TRANSPORT, _UNKNOWN = "an MPEG transport stream", "a file of an unknown kind"
 _ESTIMATE = 0.05
 """Share of such an estimate that may lack without being a flaw."""
 
@@ -123,8 +70,6 @@ _ATTEMPTS = 100
 """Damaged frames that are passed over until the next sound one."""
 _HOLE = 1.75
 """An interval of so many usual ones between two frames is a hole."""
-_REGULAR = 0.75
-"""Share of the intervals between the numbers of images that are alike, or holes can't be told."""
 _RECENT = 15
 """Intervals of which the median is the usual one."""
 _MAX_STRETCH = 4.0
@@ -178,26 +123,6 @@ class Flaw(NamedTuple):
     first_frame: int | None
     """The first that is lost, counted from 0; None where it is not known, and numbers behind it are too small."""
     why: str
-
-
-class UnusableFile(Exception):
-    """A recording or a file that cannot be used: ``why``, which ``file`` is at fault, and what would help."""
-
-    def __init__(self, why: str, file: str = "", remedy: str = "a new copy of the file") -> None:
-        super().__init__(printable(why), printable(file), remedy)
-        self.why, self.file, self.remedy = self.args
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.why}" if self.file else self.why
-
-
-class VideoError(UnusableFile):
-    """An image or a video that cannot be used."""
-
-
-def printable(text: str) -> str:
-    """The text on one line; a character that a terminal or UTF-8 cannot print becomes ``?``."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def read_frames(source: Path, images: Sequence[Path] = (), start: int = 0) -> Iterator[np.ndarray]:
@@ -258,27 +183,6 @@ def _images(images: Sequence[Path], start: int, frame_rate: float | None) -> Ite
     yield from lost
 
 
-def missing_images(images: Sequence[Path]) -> dict[int, str]:
-    """What lacks before which image, counted from 0, by the last number in the names.
-
-    Only where nearly all numbers are at one distance, so that a larger one is a hole.
-    """
-    numbers = [int(digits[-1]) for image in images if (digits := re.findall(r"[0-9]{1,15}", image.stem))]
-    steps = [after - before for before, after in itertools.pairwise(numbers)]
-    if len(numbers) < len(images) or not steps:
-        return {}
-    usual = statistics.mode(steps)
-    if usual < 1 or steps.count(usual) < _REGULAR * len(steps):
-        return {}
-    holes = {
-        at: (numbers[at - 1] + usual, numbers[at] - usual) for at, step in enumerate(steps, 1) if step > _HOLE * usual
-    }
-    return {
-        at: f"image {first} is missing" if last <= first else f"images {first} to {last} are missing"
-        for at, (first, last) in holes.items()
-    }
-
-
 def frame_times(source: Path, images: Sequence[Path] = ()) -> Iterator[tuple[int, float]]:
     """The number of each frame that decodes, from 0, and its seconds, NaN for images; a break ends them."""
     if images:
@@ -329,23 +233,12 @@ def upright(frame: np.ndarray, view: View) -> np.ndarray:
     return cv2.rotate(frame, _TURNED[view.rotation]) if view.rotation else np.ascontiguousarray(frame)
 
 
-def check_image(path: Path) -> None:
-    """Raise `VideoError` for an image whose size or header shows that it cannot be used."""
-    _open_image(path).close()
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image by its header; raises `VideoError`."""
-    with _open_image(path) as image:
-        return image.size
-
-
 def check_video(path: Path) -> VideoFacts:
     """Decode only the first frame and look for the last; raises `VideoError` when there is no first.
 
     A process looks at a file once, as long as it is the same file of the same size and times.
     """
-    found = _status(path)
+    found = status_of(path)
     return _facts(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
@@ -373,53 +266,14 @@ def _first_lost(path: Path) -> int:
     return last[0][0] + 1 if last else 0
 
 
-def read_image(path: Path) -> np.ndarray:
-    """One image as (H, W, 3) uint8 RGB; raises `VideoError`."""
-    with _open_image(path) as image, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-                grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            ImageOps.exif_transpose(image, in_place=True)
-            return np.array(image.convert("RGB"))
-        except Exception as error:  # a decoder may raise anything on a damaged file
-            raise VideoError(f"broken image, {_first_line(error)}", path.name) from error
-
-
-def _open_image(path: Path) -> Image.Image:
-    size = _size(path)
-    if size > MAX_IMAGE_BYTES:
-        raise VideoError(f"{size} bytes; at most {MAX_IMAGE_BYTES}", path.name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image = Image.open(path, formats=_IMAGE_FORMATS)
-        except Image.DecompressionBombError as error:  # beyond Pillow's own, larger bound
-            raise VideoError(f"claims too many pixels; at most {MAX_PIXELS}", path.name) from error
-        except Exception as error:  # a decoder may raise anything on a damaged file
-            kind = _kind(path)
-            other = kind not in (_UNKNOWN, *_PICTURES)
-            remedy = "git lfs pull" if "git" in kind else "a PNG, JPEG or BMP image"
-            raise VideoError(
-                f"{kind}, not a readable image" if other else "not a readable image",
-                path.name,
-                remedy if other else "a new copy of the file",
-            ) from error
-    if image.width * image.height > MAX_PIXELS:
-        image.close()
-        raise VideoError(f"claims {image.width} x {image.height} pixels; at most {MAX_PIXELS}", path.name)
-    return image
-
-
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    size, kind = _size(path), _kind(path)
-    if kind == _FLASH and size > MAX_FLASH_BYTES:
-        raise VideoError(f"a Flash video of more than {MAX_FLASH_BYTES // 2**20} MB", path.name, _conversion(path))
-    if not _is_video(kind):
-        convertible = kind.endswith("video") or kind == _UNKNOWN
-        remedy = _conversion(path) if convertible else "git lfs pull" if "git" in kind else "another file"
+    size, kind = status_of(path).st_size, kind_of(path)
+    if kind == FLASH and size > MAX_FLASH_BYTES:
+        raise VideoError(f"a Flash video of more than {MAX_FLASH_BYTES // 2**20} MB", path.name, conversion(path))
+    if not is_video(kind):
+        convertible = kind.endswith("video") or kind == UNKNOWN
+        remedy = conversion(path) if convertible else "git lfs pull" if "git" in kind else "another file"
         raise VideoError(f"{kind}, not a video that is read", path.name, remedy)
     name = str(path.resolve())
     try:
@@ -438,44 +292,17 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
             raise VideoError(f"claims {claimed:.0f} pixels a frame; at most {MAX_PIXELS}", path.name)
         yield capture
     except cv2.error as error:
-        raise VideoError(f"broken video, {_first_line(error)}", path.name) from error
+        raise VideoError(f"broken video, {first_line(error)}", path.name) from error
     finally:
         capture.release()
 
 
-def _kind(path: Path) -> str:
-    """What a file is by its first bytes."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(3 * (_TS + 4))
-    except OSError as error:
-        raise VideoError(str(error.strerror), path.name) from error
-    for at, signature, kind in (*_OTHERS, *_VIDEOS):
-        if head[at : at + len(signature)] == signature:
-            return kind
-    if any(head[first::packet].strip(b"G") == b"" and len(head) > packet for first, packet in ((0, _TS), (4, _TS + 4))):
-        return _TRANSPORT
-    text = head.isascii() and all(character.isprintable() or character in "\t\r\n" for character in head.decode())
-    return "a text file" if text else _UNKNOWN
-
-
-def _is_video(kind: str) -> bool:
-    return kind == _TRANSPORT or any(kind == name for _, _, name in _VIDEOS)
-
-
-def _conversion(path: Path) -> str:
-    """What to type to make a file readable."""
-    given, stem = printable(path.name), printable(path.stem)
-    out = f"{stem}_converted.mp4" if path.suffix.lower() == ".mp4" else f"{stem}.mp4"  # ffmpeg refuses its own input
-    return f"ffmpeg -i {shlex.quote(given)} -c:v libx264 -pix_fmt yuv420p {shlex.quote(out)}"
-
-
 def _undecodable(path: Path, capture: cv2.VideoCapture) -> VideoError:
-    kind = _kind(path)
+    kind = kind_of(path)
     code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
     codec = code.to_bytes(4, "little").decode("latin-1").strip("\0 ")
     named = f" (codec {printable(codec)})" if codec else ""
-    return VideoError(f"{kind}, of which {_NO_FRAME}{named}", path.name, f"a new copy, or {_conversion(path)}")
+    return VideoError(f"{kind}, of which {_NO_FRAME}{named}", path.name, f"a new copy, or {conversion(path)}")
 
 
 def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[TimedFrame | Flaw]:
@@ -500,7 +327,7 @@ def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[Time
 
 def _shortfall(path: Path, decoded: int, claimed: int) -> str:
     """What a video lacks whose last frame that decodes has that number less one; empty for a sound one."""
-    may_lack = 0 if _kind(path) in _EXACT else max(2, round(_ESTIMATE * claimed))
+    may_lack = 0 if kind_of(path) in _EXACT else max(2, round(_ESTIMATE * claimed))
     if claimed - decoded <= may_lack:
         return ""
     if _is_whole(path):
@@ -588,24 +415,3 @@ def _squared(picture: np.ndarray, aspect: float) -> np.ndarray:
     if size == (width, height) or size[0] * size[1] > MAX_PIXELS:
         return picture
     return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-
-
-def _size(path: Path) -> int:
-    return _status(path).st_size
-
-
-def _status(path: Path) -> os.stat_result:
-    """The state of a regular file that is not empty; a pipe or a device would never end."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        raise VideoError(str(getattr(error, "strerror", error)), path.name) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise VideoError("not a file", path.name)
-    if not status.st_size:
-        raise VideoError("zero bytes", path.name)
-    return status
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -28,6 +28,7 @@ from fer3d import labels
 from fer3d.config import ClipSettings, Distance, Overlap
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
+from fer3d.data.file_kinds import VideoError
 from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store
 from fer3d.evaluation import canvas
@@ -431,7 +432,7 @@ def source_frame(store: Store, row: int, frame: int, recording: databases.Sequen
     index, box = int(store.numbers[row, frame]), Box(*store.squares[row, frame])
     for start in dict.fromkeys((index, 0)):
         frames = video.read_frames(recording.source, recording.images, start)
-        with contextlib.suppress(video.VideoError):
+        with contextlib.suppress(VideoError):
             for recorded in itertools.islice(frames, index - start, index - start + 1):
                 for view in recording.views:
                     upright = video.upright(recorded, view)

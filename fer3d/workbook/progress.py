@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fer3d.errors import printable
 from fer3d.workbook import estimates
 
 INTERVAL = 30.0
@@ -109,7 +110,7 @@ class Progress(logging.Handler):
         if found:
             text = found[0].read_text(encoding="utf-8", errors="replace")
             for line in [line for line in text.splitlines() if line.strip()][-_LAST_LINES:]:
-                yield f"| {''.join(letter if letter.isprintable() else '?' for letter in line)}"
+                yield f"| {printable(line)}"
         yield from (f"log: {log}" for log in found)
         for output in map(Path, fields["output"]):
             notebook = self.reports / output.with_name(f"{output.stem}.failed.ipynb")

@@ -13,7 +13,8 @@ from fer3d.config import ClipSettings
 from fer3d.data import clips
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.faces import FaceTracker
-from fer3d.data.video import Flaw, TimedFrame, VideoError, View
+from fer3d.data.file_kinds import VideoError
+from fer3d.data.video import Flaw, TimedFrame, View
 
 SETTINGS = ClipSettings(size=48)
 

@@ -14,8 +14,9 @@ from trees import write_image, write_video
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
 from fer3d.data.databases.release import numeric
-from fer3d.data.video import VideoError, check_video, printable, read_frames
-from fer3d.errors import InputError
+from fer3d.data.file_kinds import VideoError
+from fer3d.data.video import check_video, read_frames
+from fer3d.errors import InputError, printable
 from fer3d.labels import classes_of
 
 fuzzed = settings(

@@ -22,8 +22,9 @@ from fer3d.data import clips, databases, preparation
 from fer3d.data.databases import summary
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.faces import DOUBTFUL
+from fer3d.data.file_kinds import VideoError
 from fer3d.data.store import MANIFEST, Store, open_store
-from fer3d.data.video import TimedFrame, VideoError
+from fer3d.data.video import TimedFrame
 from fer3d.errors import InputError
 
 SETTINGS = ClipSettings(size=48)

@@ -26,7 +26,8 @@ from trees import BUILD
 
 from fer3d.data import databases
 from fer3d.data.databases import Sequence, Skipped
-from fer3d.data.video import STALL_SECONDS, VideoError, read_frames
+from fer3d.data.file_kinds import VideoError
+from fer3d.data.video import STALL_SECONDS, read_frames
 from fer3d.errors import InputError
 
 SECONDS = STALL_SECONDS + 0.5

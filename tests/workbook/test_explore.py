@@ -14,6 +14,7 @@ import scenes
 from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, video
 from fer3d.data.faces import FaceTracker
+from fer3d.data.images import read_image
 from fer3d.data.store import MANIFEST, REJECTED, Store
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
@@ -102,7 +103,7 @@ def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
 def test_the_browser_shows_the_very_frame_that_was_cut(recording, monkeypatch, length, short, moved):
     """Even with a wrong index and a padded clip. Of another recording it shows nothing."""
     recording = dataclasses.replace(recording, images=recording.images[:length])
-    one, frames = prepared(recording, short=short), [video.read_image(image) for image in recording.images]
+    one, frames = prepared(recording, short=short), [read_image(image) for image in recording.images]
     cut = clips.pad_to_length(frames[-10:], one.settings)
     monkeypatch.setattr(video, "read_frames", lambda _, __, start: iter(frames[start and start + moved :]))
     for number, frame in enumerate(cut):

@@ -16,8 +16,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.databases import ckplus, cremad, disfa, fera, lookalikes, mmi, ravdess, table
 from fer3d.data.databases.release import Copies, Published, Recording, Release
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import printable
-from fer3d.errors import InputError
+from fer3d.errors import InputError, printable
 from fer3d.labels import CLASSES, TITLES, check_database, ordered
 
 __all__ = ["PAPER_SETTINGS", "READERS", "Published", "Reader", "Sequence", "Skipped", "scan"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Recording, Release, merged, read_numbers, skipped, whole
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile
+from fer3d.data.file_kinds import IMAGE_SUFFIXES, UnusableFile
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
 LAYOUT = "folders S###/###/ with images, and the Emotion labels next to them"

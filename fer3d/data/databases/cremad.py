@@ -18,7 +18,7 @@ from typing import Final
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Recording, Release, recordings, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import UnusableFile
+from fer3d.data.file_kinds import UnusableFile
 from fer3d.labels import CREMAD_CODES
 
 LAYOUT = "videos named by four parts, such as VideoFlash/1001_DFA_ANG_XX.flv"

@@ -20,7 +20,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Recording, Release, merged, read_numbers, recordings, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.emfacs import emfacs
-from fer3d.data.video import UnusableFile
+from fer3d.data.file_kinds import UnusableFile
 
 LAYOUT = "LeftVideoSN###_comp.avi in Videos_LeftCamera, and ActionUnit_Labels/SN###/SN###_au#.txt"
 PUBLISHED = Published(

@@ -44,7 +44,7 @@ from fer3d.data.databases.release import (
     whole,
 )
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import UnusableFile
+from fer3d.data.file_kinds import UnusableFile
 from fer3d.labels import FERA_WORDS
 
 LAYOUT = "folders train_###/ with train_###.avi and its label file"

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from fer3d.data.databases.release import Release
-from fer3d.data.video import IMAGE_SUFFIXES, printable
+from fer3d.data.file_kinds import IMAGE_SUFFIXES
+from fer3d.errors import printable
 
 _EMOTION_FOLDER = re.compile(
     r"\d?_?(?:ang(?:er|ry)|contempt|disgust(?:ed)?|fear(?:ful)?|happ(?:y|iness)|sad(?:ness)?|surprised?|neutral)",

@@ -35,7 +35,8 @@ from fer3d.data.databases.release import (
     skipped,
 )
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, UnusableFile, View
+from fer3d.data.file_kinds import IMAGE_SUFFIXES, UnusableFile
+from fer3d.data.video import View
 from fer3d.labels import MMI_CODES
 
 LAYOUT = "folders Sessions/<number>/ with S###-###.avi, S###-###.xml and session.xml"

@@ -15,7 +15,7 @@ from pathlib import Path
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Recording, Release, recordings, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import UnusableFile
+from fer3d.data.file_kinds import UnusableFile
 from fer3d.labels import RAVDESS_CODES
 
 LAYOUT = "videos named by seven numbers, such as Actor_12/02-01-06-01-02-01-12.mp4"

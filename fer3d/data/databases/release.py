@@ -22,18 +22,10 @@ from defusedxml import ElementTree
 
 from fer3d import files
 from fer3d.data.databases.sequence import Skipped
-from fer3d.data.video import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    UnusableFile,
-    VideoFacts,
-    check_image,
-    check_video,
-    image_size,
-    missing_images,
-    printable,
-)
-from fer3d.errors import InputError
+from fer3d.data.file_kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, UnusableFile
+from fer3d.data.images import check_image, image_size, missing_images
+from fer3d.data.video import VideoFacts, check_video
+from fer3d.errors import InputError, printable
 
 MAX_TEXT_BYTES = 2**20
 """Size of one label file."""

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from fer3d import files, labels
 from fer3d.data.databases import READERS, Sequence, Skipped, is_standin, scan
 from fer3d.data.databases.release import Release, skipped
-from fer3d.data.video import CONCEALED, Flaw, UnusableFile, listening, read_timed
+from fer3d.data.file_kinds import UnusableFile
+from fer3d.data.video import CONCEALED, Flaw, listening, read_timed
 
 _WIDTH = 100
 """Characters of the names to which one reason applies, on the page."""

@@ -30,8 +30,9 @@ from typing import NamedTuple
 from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Copies, Published, Recording, Release, read_bytes, skipped
 from fer3d.data.databases.sequence import Sequence, Skipped
-from fer3d.data.video import IMAGE_SUFFIXES, MAX_FRAMES, UnusableFile, VideoFacts, printable
-from fer3d.errors import InputError
+from fer3d.data.file_kinds import IMAGE_SUFFIXES, UnusableFile
+from fer3d.data.video import MAX_FRAMES, VideoFacts
+from fer3d.errors import InputError, printable
 from fer3d.labels import EMOTIONS, WORDS
 
 FILE = "labels.csv"
