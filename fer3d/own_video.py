@@ -31,7 +31,7 @@ from fer3d import files, labels
 from fer3d.config import ClipSettings, Settings
 from fer3d.data import tracks
 from fer3d.data.databases.release import Release
-from fer3d.data.faces import choose_view, shows_face
+from fer3d.data.face_search import choose_view, shows_face
 from fer3d.data.file_kinds import IMAGE_SUFFIXES, VideoError
 from fer3d.data.tracks import Gap, Step, Window
 from fer3d.data.video import CONCEALED, TURNS, Flaw, TimedFrame, View, listening, read_frames, read_timed, upright

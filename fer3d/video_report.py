@@ -28,7 +28,7 @@ import pandas as pd
 from jinja2 import Template
 
 from fer3d import files
-from fer3d.data.faces import Face
+from fer3d.data.face_fit import Face
 from fer3d.data.tracks import Step
 from fer3d.errors import InputError, printable
 from fer3d.own_video import NOTE, Options, Recording, Row, Weights, check, open_recording, summarise, table, watch

@@ -14,7 +14,7 @@ from test_own_video import run, video  # noqa: F401 - a fixture
 
 from fer3d import own_video, video_report
 from fer3d.data.crop import Box
-from fer3d.data.faces import Face
+from fer3d.data.face_fit import Face
 from fer3d.data.tracks import Step
 from fer3d.data.video import TimedFrame
 from fer3d.errors import InputError

@@ -9,9 +9,9 @@ offset of each landmark on the first two kinds of frames, in percent of the inte
 where the worst part is off by more than `WRONG`.
 
 Printed: by kind of frame and in sum, how many landmarks are wrong and how many are called doubtful
-(`faces.DOUBTFUL`), and the limits of the confidence that separate them best on every other person (largest difference
-of the two shares), with the shares on these people and on the others: doubtful of the wrong, and of the right. The
-first of them are those in `faces`.
+(`face_fit.DOUBTFUL`), and the limits of the confidence that separate them best on every other person (largest
+difference of the two shares), with the shares on these people and on the others: doubtful of the wrong, and of the
+right. The first of them are those in `face_fit`.
 """
 
 import argparse
@@ -27,8 +27,9 @@ from tqdm import tqdm
 from benchmarks.common import invented, report
 from benchmarks.data.landmarks import without_offset
 from fer3d.config import ClipSettings
-from fer3d.data import faces
-from fer3d.data.faces import DOUBTFUL, Face, FaceTracker
+from fer3d.data import face_fit
+from fer3d.data.face_fit import DOUBTFUL, Face
+from fer3d.data.faces import FaceTracker
 from fer3d.data.landmarks import EYE_CORNERS, INNER_PARTS, KEPT, NOSE_TIP
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
@@ -113,8 +114,8 @@ def _with_hand(picture: np.ndarray, truth: np.ndarray, place: str, rng: np.rando
 def _signs(picture: np.ndarray, face: Face) -> tuple[float, ...]:
     """The signs of doubt before they are measured by their limits, in the order of `LIMITS`."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    box = faces.predictor_box(face.landmarks)
-    return faces._signs(*faces._predict(grey, box), faces._predict_from_above(grey, box), face.score)
+    box = face_fit.predictor_box(face.landmarks)
+    return face_fit._signs(*face_fit._predict(grey, box), face_fit._predict_from_above(grey, box), face.score)
 
 
 def doubtful(signs: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:
@@ -170,7 +171,7 @@ def main() -> None:
     tried = tried.loc[order]
     report("limits", tried.head(5), {"people": arguments.people})
     report("limits without the brows' sign", tried[np.isinf(tried["_UNSURE"])].head(2), {"people": arguments.people})
-    in_use = (tried[list(LIMITS)] == [getattr(faces, name) for name in LIMITS]).all(axis=1)
+    in_use = (tried[list(LIMITS)] == [getattr(face_fit, name) for name in LIMITS]).all(axis=1)
     report("limits in use", tried[in_use], {"people": arguments.people})
 
 

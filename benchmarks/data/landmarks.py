@@ -30,7 +30,8 @@ from scipy.stats import bootstrap
 from benchmarks.common import invented
 from fer3d import files
 from fer3d.config import ClipSettings
-from fer3d.data.faces import Face, FaceTracker
+from fer3d.data.face_fit import Face
+from fer3d.data.faces import FaceTracker
 from fer3d.data.landmarks import EYE_CORNERS, KEPT
 from fer3d.labels import CLASSES
 from fer3d.standins.people import expression

@@ -30,7 +30,9 @@ from benchmarks.common import report
 from fer3d.config import ClipSettings
 from fer3d.data.clips import Clip, DroppedClip, cut
 from fer3d.data.databases import Sequence
-from fer3d.data.faces import DOUBTFUL, SMALL, Face, FaceTracker, choose_view
+from fer3d.data.face_fit import DOUBTFUL, SMALL, Face
+from fer3d.data.face_search import choose_view
+from fer3d.data.faces import FaceTracker
 from fer3d.data.file_kinds import VIDEO_SUFFIXES
 from fer3d.data.video import TURNS, read_frames, upright
 

@@ -26,7 +26,7 @@ from fer3d import standins
 from fer3d.config import ClipSettings
 from fer3d.data import databases
 from fer3d.data.databases import Sequence
-from fer3d.data.faces import choose_view
+from fer3d.data.face_search import choose_view
 from fer3d.data.video import read_frames, upright
 from fer3d.labels import CLASSES
 from fer3d.standins.people import expression

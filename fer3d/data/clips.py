@@ -35,7 +35,9 @@ from fer3d.config import ClipSettings
 from fer3d.data.continuity import broken
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.databases.sequence import Sequence
-from fer3d.data.faces import DOUBTFUL, SMALL, Face, FaceTracker, Rejected, choose_view
+from fer3d.data.face_fit import DOUBTFUL, SMALL, Face
+from fer3d.data.face_search import choose_view
+from fer3d.data.faces import FaceTracker, Rejected
 from fer3d.data.file_kinds import VideoError
 from fer3d.data.images import read_image
 from fer3d.data.video import Flaw, TimedFrame, View, frame_times, read_frames, read_timed, upright
@@ -62,9 +64,9 @@ class Clip:
     padded: int
     """Frames that repeat another."""
     small: int
-    """Frames whose face is smaller than `faces.SMALL`: landmarks are vague there."""
+    """Frames whose face is smaller than `face_fit.SMALL`: landmarks are vague there."""
     doubtful: int
-    """Frames whose landmarks are doubtful: confidence below `faces.DOUBTFUL`."""
+    """Frames whose landmarks are doubtful: confidence below `face_fit.DOUBTFUL`."""
     frames: np.ndarray
     """(T, H, W, 3) uint8 RGB."""
     landmarks: np.ndarray

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from fer3d.data.crop import cut_out
-from fer3d.data.faces import Face, predictor_box
+from fer3d.data.face_fit import Face, predictor_box
 
 CLOSE = 15
 """Frames of the recording, at most, from one compared frame to the next: half a second at 30 frames a second."""

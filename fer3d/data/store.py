@@ -27,7 +27,7 @@ MANIFEST = (
 )
 """Columns of ``manifest.csv``. ``first_frame`` counts from 0, and ``seconds`` is its time; ``frame_rate`` is that of
 the clip's frames; ``padded``, ``missing``, ``small`` and ``doubtful`` count frames that repeat another, have no face,
-a face smaller than `faces.SMALL`, or doubtful landmarks; ``n_faces`` is the clip's largest, ``score`` and
+a face smaller than `face_fit.SMALL`, or doubtful landmarks; ``n_faces`` is the clip's largest, ``score`` and
 ``confidence`` are its smallest. What is not known is empty."""
 FLAWLESS = {"first_frame": 0, "padded": 0, "missing": 0, "small": 0, "doubtful": 0, "n_faces": 1, "score": 1.0}
 """Of these columns, the values for a clip that was made, not recorded: one face in each frame, and nothing missing."""

@@ -30,7 +30,9 @@ from fer3d.config import ClipSettings
 from fer3d.data.clips import pad_to_length
 from fer3d.data.continuity import FACE, SUDDEN
 from fer3d.data.crop import Box, crop_box, crop_face, cut_out
-from fer3d.data.faces import PATIENCE, RECOUNT, Face, Search, count_faces, is_among, predictor_box, refit
+from fer3d.data.face_fit import Face, predictor_box, refit
+from fer3d.data.face_search import Search, count_faces, is_among
+from fer3d.data.faces import PATIENCE, RECOUNT
 from fer3d.data.video import Flaw, TimedFrame
 
 PEOPLE = 6

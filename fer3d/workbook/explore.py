@@ -28,6 +28,7 @@ from fer3d import labels
 from fer3d.config import ClipSettings, Distance, Overlap
 from fer3d.data import crop, databases, faces, video
 from fer3d.data.crop import Box
+from fer3d.data.face_fit import predictor_box
 from fer3d.data.file_kinds import VideoError
 from fer3d.data.landmarks import KEPT
 from fer3d.data.store import Store
@@ -447,7 +448,7 @@ def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: b
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), _SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
         picture = with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
-        corners = (scale * faces.predictor_box(points).corners).astype(np.int32)
+        corners = (scale * predictor_box(points).corners).astype(np.int32)
         cv2.polylines(picture, [corners], True, BOX, 1, cv2.LINE_AA)
     cv2.polylines(picture, [(scale * cropped.corners).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)
     return picture

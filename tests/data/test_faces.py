@@ -11,8 +11,9 @@ import scenes
 import skimage.data
 
 from fer3d.config import ClipSettings
-from fer3d.data import faces
-from fer3d.data.faces import Face, FaceTracker, Rejected
+from fer3d.data import face_fit, face_search, faces
+from fer3d.data.face_fit import Face
+from fer3d.data.faces import FaceTracker, Rejected
 from fer3d.data.video import View
 from fer3d.errors import InputError
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units, random_stream
@@ -118,9 +119,9 @@ def test_odd_frames_are_no_error(shape: tuple[int, int]) -> None:
 
 def test_a_missing_model_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    faces.load_predictor.cache_clear()
+    face_fit.load_predictor.cache_clear()
     with pytest.raises(InputError, match="pip install 'face_recognition_models'"):
-        faces.load_predictor()
+        face_fit.load_predictor()
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -131,21 +132,21 @@ def test_the_upright_view_is_chosen(rotation: int, half: str) -> None:
     other = cv2.resize(scenes.CAT, turned.shape[1::-1])
     stored = np.hstack([turned, other] if half == "left" else [other, turned])
     views = [View(r, h) for h in ("right", "left") for r in (0, 90, 180, 270)]  # type: ignore[arg-type]
-    assert faces.choose_view([stored], views, SETTINGS) == View(rotation, half)  # type: ignore[arg-type]
+    assert face_search.choose_view([stored], views, SETTINGS) == View(rotation, half)  # type: ignore[arg-type]
 
 
 def test_a_lying_face_that_only_the_thorough_search_finds_is_set_upright() -> None:
     tilted = scenes.head(300, 220, 1.5, 30)
     grey = cv2.cvtColor(tilted, cv2.COLOR_RGB2GRAY)
-    quick, thorough = (faces.search(grey, SETTINGS, way, bool)[0] for way in (True, False))
+    quick, thorough = (face_search.search(grey, SETTINGS, way, bool)[0] for way in (True, False))
     assert thorough and not quick
-    assert faces.choose_view([np.rot90(tilted)], [View(0), View(90), View(180)], SETTINGS) == View(90)
-    assert faces.shows_face(tilted, SETTINGS) and not faces.shows_face(np.rot90(tilted), SETTINGS)
+    assert face_search.choose_view([np.rot90(tilted)], [View(0), View(90), View(180)], SETTINGS) == View(90)
+    assert face_search.shows_face(tilted, SETTINGS) and not face_search.shows_face(np.rot90(tilted), SETTINGS)
 
 
 def test_the_first_view_wins_where_nobody_is_seen() -> None:
     views = [View(90), View(0)]
-    assert faces.choose_view([scenes.COFFEE], views, SETTINGS) == views[0]
+    assert face_search.choose_view([scenes.COFFEE], views, SETTINGS) == views[0]
 
 
 @pytest.mark.parametrize("degrees", [-40, -30, -20, 20, 30, 40])
@@ -177,13 +178,13 @@ def test_the_bounded_search_finds_what_a_search_of_every_frame_finds(scene: str)
 def searches(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Gets an item for each search of a whole frame from now on: whether it is a quick one."""
     quick: list[bool] = []
-    search = faces.search
+    search = face_search.search
 
     def counted(grey: np.ndarray, settings: ClipSettings, quick_one: bool, *wanted: Any, **near: Any) -> Any:
         quick.append(quick_one)
         return search(grey, settings, quick_one, *wanted, **near)
 
-    monkeypatch.setattr(faces, "search", counted)
+    monkeypatch.setattr(face_search, "search", counted)
     return quick
 
 
@@ -197,7 +198,7 @@ def test_while_nothing_is_found_few_frames_are_searched_and_fewer_thoroughly(
     assert len(results) == 40 and all(isinstance(face, Rejected) for _, face in results)
     searched = min(size[0] * size[1], 1024 * 576)
     assert len(quick) < 40 / 3
-    assert 0 < quick.count(False) <= (faces.SAVED + 40 * faces.SHARE) / searched
+    assert 0 < quick.count(False) <= (face_search.SAVED + 40 * face_search.SHARE) / searched
 
 
 def test_a_face_that_is_too_small_is_followed_and_seldom_searched_thoroughly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,11 +206,11 @@ def test_a_face_that_is_too_small_is_followed_and_seldom_searched_thoroughly(mon
     tracker, small = FaceTracker(SETTINGS), scenes.head(300, 220, 0.7)
     assert all(isinstance(tracker.step(small), Rejected) for _ in range(100))
     assert len(quick) <= 1 + 100 / faces.RECOUNT
-    assert quick.count(False) <= (faces.SAVED + 100 * faces.SHARE) / small[..., 0].size < len(quick)
+    assert quick.count(False) <= (face_search.SAVED + 100 * face_search.SHARE) / small[..., 0].size < len(quick)
 
 
 def test_a_quick_search_finds_what_is_upright() -> None:
-    search = faces.Search(SETTINGS)
+    search = face_search.Search(SETTINGS)
     grey = cv2.cvtColor(scenes.head(300, 220), cv2.COLOR_RGB2GRAY)
     spent = [search(grey, 0)[0] for _ in range(5)]  # the last one is quick
     assert [len(found) for found in spent] == [1] * 5
@@ -219,8 +220,8 @@ def test_a_quick_search_finds_what_is_upright() -> None:
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gets an item for each fit of landmarks from now on."""
     fitted: list[int] = []
-    predictor = faces.load_predictor()
-    monkeypatch.setattr(faces, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
+    predictor = face_fit.load_predictor()
+    monkeypatch.setattr(face_fit, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
     return fitted
 
 
@@ -245,7 +246,7 @@ def test_landmarks_behind_a_hand_and_on_a_turned_head_are_doubtful(astronaut: Fa
     turned = FaceTracker(SETTINGS)
     seen = [turned.step(frame) for frame in scenes.acted("two", 50.0)]
     confident = [face.confidence if isinstance(face, Face) else 0.0 for face in seen]
-    assert max(confident[:2] + confident[-2:]) < faces.DOUBTFUL < min(confident[7:9])
+    assert max(confident[:2] + confident[-2:]) < face_fit.DOUBTFUL < min(confident[7:9])
 
 
 def test_brows_raised_beyond_what_the_program_follows_are_doubtful() -> None:
@@ -259,4 +260,4 @@ def test_brows_raised_beyond_what_the_program_follows_are_doubtful() -> None:
             units[:, [ACTION_UNITS.index(1), ACTION_UNITS.index(2)]] = intensity
             face = faces.detect(renderer.frame(Pose(units=units))[0], SETTINGS)
             seen.append(face.confidence if face else 0.0)
-    assert max(lost) < faces.DOUBTFUL < min(rest)
+    assert max(lost) < face_fit.DOUBTFUL < min(rest)

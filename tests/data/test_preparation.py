@@ -21,7 +21,7 @@ from fer3d.config import ClipSettings
 from fer3d.data import clips, databases, preparation
 from fer3d.data.databases import summary
 from fer3d.data.databases.sequence import Sequence
-from fer3d.data.faces import DOUBTFUL
+from fer3d.data.face_fit import DOUBTFUL
 from fer3d.data.file_kinds import VideoError
 from fer3d.data.store import MANIFEST, Store, open_store
 from fer3d.data.video import TimedFrame

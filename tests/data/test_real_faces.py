@@ -10,7 +10,9 @@ import pytest
 from fer3d.config import ClipSettings
 from fer3d.data.clips import Clip, DroppedClip, cut
 from fer3d.data.databases import Sequence
-from fer3d.data.faces import DOUBTFUL, Face, FaceTracker, choose_view, detect
+from fer3d.data.face_fit import DOUBTFUL, Face
+from fer3d.data.face_search import choose_view
+from fer3d.data.faces import FaceTracker, detect
 from fer3d.data.video import TURNS, Flaw, TimedFrame, View, read_frames, read_timed
 
 SETTINGS = ClipSettings(size=48)

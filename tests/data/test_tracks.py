@@ -7,7 +7,7 @@ import pytest
 import scenes
 
 from fer3d.config import ClipSettings
-from fer3d.data import faces, tracks
+from fer3d.data import face_fit, face_search, tracks
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.tracks import Gap, Window
 from fer3d.data.video import Flaw, TimedFrame
@@ -135,8 +135,8 @@ def test_who_is_seen_for_less_than_a_window_has_no_prediction() -> None:
 
 def count_searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gets an item for each search of a whole frame from now on."""
-    searched, search = [], faces.search
-    monkeypatch.setattr(faces, "search", lambda *a, **k: searched.append(1) or search(*a, **k))
+    searched, search = [], face_search.search
+    monkeypatch.setattr(face_search, "search", lambda *a, **k: searched.append(1) or search(*a, **k))
     return searched
 
 
@@ -155,8 +155,8 @@ def test_where_somebody_is_lost_again_and_again_the_search_is_bounded(monkeypatc
 
 
 def test_who_is_followed_is_not_fitted_again_by_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    fitted, predictor = [], faces.load_predictor()
-    monkeypatch.setattr(faces, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
+    fitted, predictor = [], face_fit.load_predictor()
+    monkeypatch.setattr(face_fit, "load_predictor", lambda: lambda *where: fitted.append(1) or predictor(*where))
     searched = count_searches(monkeypatch)
     items = timed([two(0)] * (2 + tracks.RECOUNT))
     so_far = [(len(fitted), len(searched)) for _ in tracks.follow(items, SETTINGS, 10 / 30)]

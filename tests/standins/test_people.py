@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fer3d.config import ClipSettings
-from fer3d.data.faces import Face, detect
+from fer3d.data.face_fit import Face
+from fer3d.data.faces import detect
 from fer3d.data.landmarks import KEPT, MIRROR_68
 from fer3d.standins.people import expression, head
 from fer3d.standins.people.expression import ExpressionStyle
