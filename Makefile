@@ -24,7 +24,7 @@ export FER3D_TABLE := $(or $(TABLE),$(FER3D_TABLE))
 # What `make bench` measures, most of them in at most 90 s on two cores. Other benchmarks train, compute at full size, render
 # hundreds of people or need recordings: their files say how they are called.
 BENCH ?= data.data data.faces data.index model.filters model.network standins.standins training.training \
-	training.gpu workbook.explore workbook.startup
+	training.gpu workbook.explorers workbook.startup
 
 # One reproduction, on this machine or on a cluster; docs/clusters.md explains the last four.
 REPRODUCE := $(BIN)/python -m fer3d.cli reproduce --profile "$(PROFILE)" --run "$(RUN)" --cores "$(CORES)" \

@@ -19,7 +19,7 @@ from fer3d import own_video, video_report
 from fer3d.errors import InputError
 from fer3d.own_video import NOTE, Options, Weights
 from fer3d.training.train import train
-from fer3d.workbook.upload import own_recording
+from fer3d.workbook.explorers.upload import explore_recording
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_a_folder_whose_images_are_refused_says_why(run: Path, tmp_path: Path) -
 
 
 def test_an_upload_that_cannot_be_read_takes_the_place_of_the_earlier_picture(run: Path, tmp_path: Path) -> None:
-    explorer = own_recording(video(tmp_path / "own.avi", scenes.walk(4)), Weights.load(run))
+    explorer = explore_recording(video(tmp_path / "own.avi", scenes.walk(4)), Weights.load(run))
     before = explorer.png
     file = {"name": "notes.txt", "type": "text/plain", "size": 5, "content": memoryview(b"hello")}
     explorer.controls["upload"].value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)

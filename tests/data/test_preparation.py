@@ -79,11 +79,11 @@ def test_own_recordings_by_a_table(sampling: str, starts: list[int], tmp_path: P
 
 def explore_frames(store: Store, root: Path) -> list[np.ndarray | None]:
     """The recorded frames of the second clip."""
-    from fer3d.workbook import explore
+    from fer3d.workbook.explorers.clips import source_frame
 
     recording = list(databases.scan("table", root, store.settings))[1]
     assert isinstance(recording, Sequence)
-    return [explore.source_frame(store, 1, frame, recording) for frame in range(10)]
+    return [source_frame(store, 1, frame, recording) for frame in range(10)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

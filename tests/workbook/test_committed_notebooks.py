@@ -75,7 +75,7 @@ def test_cells_are_short_hold_no_class_cannot_block_papermill_and_assert_the_ide
 @pytest.mark.parametrize(
     ("modules", "slow"),
     [
-        ("data.splits evaluation.plots workbook.explore workbook.pipeline", "torch sklearn scipy.stats"),
+        ("data.splits evaluation.plots workbook.explorers.clips workbook.pipeline", "torch sklearn scipy.stats"),
         ("evaluation.plots training.train", "lightning_fabric sklearn scipy.stats"),
     ],
 )

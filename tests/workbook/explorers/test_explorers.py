@@ -18,7 +18,12 @@ from fer3d.data.images import read_image
 from fer3d.data.store import MANIFEST, REJECTED, Store
 from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
-from fer3d.workbook import explore
+from fer3d.workbook.explorers import action_units, panels
+from fer3d.workbook.explorers.action_units import explore_action_units
+from fer3d.workbook.explorers.clips import explore_clips, source_frame
+from fer3d.workbook.explorers.explorer import Explorer, slider
+from fer3d.workbook.explorers.landmark_filter import explore_filter
+from fer3d.workbook.explorers.network import explore_network
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 255, (10, 32, 32, 3), dtype=np.uint8)
@@ -44,18 +49,18 @@ def store(clips: int) -> Store:
 VOLUMES = {"3DIR-A": RNG.random((9, 10, 8, 8)), "3DIR-C": RNG.random((9, 10, 3, 3))}
 WEIGHTS = {"3DIR-A": (RNG.random((10, 8, 8)) - 0.5).clip(0)}
 EXPLORERS = {
-    "clips": lambda: explore.clips(
+    "clips": lambda: explore_clips(
         {"ckplus": store(2), "mmi": store(3)}, {"ckplus": "CK+", "mmi": "MMI"}, dict.fromkeys(("ckplus", "mmi"), Path())
     ),
-    "landmark_filter": lambda: explore.landmark_filter(FRAMES, POINTS, "CK+ (synthetic)"),
-    "action_units": explore.action_units,
-    "network": lambda: explore.network(
+    "landmark_filter": lambda: explore_filter(FRAMES, POINTS, "CK+ (synthetic)"),
+    "action_units": explore_action_units,
+    "network": lambda: explore_network(
         FRAMES, POINTS, VOLUMES, {"3DIR-A": VOLUMES["3DIR-A"]}, WEIGHTS, "CK+ (synthetic)"
     ),
 }
 
 
-def picture_of(explorer: explore.Explorer) -> bytes:
+def picture_of(explorer: Explorer) -> bytes:
     return explorer.png
 
 
@@ -84,17 +89,17 @@ def prepared(recording: databases.Sequence, **settings: str) -> Store:
 def test_the_browser_marks_points_box_crop_and_rejected_frames(recording):
     """They are drawn on the recorded frame; a frame that the tracker rejects has neither points nor box."""
     one = prepared(recording)
-    explorer = explore.clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
+    explorer = explore_clips({"ckplus": one}, {"ckplus": "CK+"}, {"ckplus": Path()})
 
     def share(frame, colour, landmarks=True):
         drawn = explorer.draw(database="ckplus", clip=1, frame=frame + 1, landmarks=landmarks)
         return np.mean(np.abs(drawn[:-24, :540].astype(int) - colour).sum(-1) < 30)
 
-    assert share(4, explore.POINTS) > 10 * share(4, explore.POINTS, landmarks=False)
-    assert share(4, explore.BOX) > 2 * share(5, explore.BOX)
-    assert share(4, explore.CROP) > 0.002 and share(5, explore.CROP) > 0.002
-    assert share(5, explore.NO_FACE) > share(4, explore.NO_FACE) + 0.002
-    assert share(5, explore.POINTS) < 0.1 * share(4, explore.POINTS)
+    assert share(4, panels.POINTS) > 10 * share(4, panels.POINTS, landmarks=False)
+    assert share(4, panels.BOX) > 2 * share(5, panels.BOX)
+    assert share(4, panels.CROP) > 0.002 and share(5, panels.CROP) > 0.002
+    assert share(5, panels.NO_FACE) > share(4, panels.NO_FACE) + 0.002
+    assert share(5, panels.POINTS) < 0.1 * share(4, panels.POINTS)
 
 
 @pytest.mark.parametrize("length", [14, 6])
@@ -107,10 +112,10 @@ def test_the_browser_shows_the_very_frame_that_was_cut(recording, monkeypatch, l
     cut = clips.pad_to_length(frames[-10:], one.settings)
     monkeypatch.setattr(video, "read_frames", lambda _, __, start: iter(frames[start and start + moved :]))
     for number, frame in enumerate(cut):
-        found = explore.source_frame(one, 0, number, recording)
+        found = source_frame(one, 0, number, recording)
         assert found is not None and np.array_equal(found, frame)
     one.squares[:] += 1
-    assert explore.source_frame(one, 0, 0, recording) is None
+    assert source_frame(one, 0, 0, recording) is None
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -165,8 +170,8 @@ def test_readers_without_a_kernel_get_the_picture():
 
 
 def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
-    picture, points = explore.render_face(0, {26: 5})
-    _, closed = explore.render_face(0, {})
+    picture, points = action_units.render_face(0, {26: 5})
+    _, closed = action_units.render_face(0, {})
     assert picture.shape == (160, 160, 3) and points.shape == (66, 2)
 
     def opening(marks):  # between the middles of the inner lips, as a share of the nose's length
@@ -176,7 +181,7 @@ def test_the_landmarks_of_a_rendered_face_follow_its_action_units():
 
 
 def test_there_is_a_slider_for_every_action_unit_with_its_name():
-    named = {name: each.description for name, each in explore.action_units().controls.items() if name.startswith("AU")}
+    named = {name: each.description for name, each in explore_action_units().controls.items() if name.startswith("AU")}
     assert list(named) == [f"AU{unit}" for unit in ACTION_UNITS]
     assert named["AU12"] == "AU12 lip corner puller"
 
@@ -184,15 +189,15 @@ def test_there_is_a_slider_for_every_action_unit_with_its_name():
 def test_an_expression_sets_its_units_with_one_drawing_and_reset_puts_everything_back(monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        explore, "render_face", lambda *told: drawn.append(told) or (np.zeros((400, 400, 3), np.uint8), POINTS[0])
+        action_units, "render_face", lambda *told: drawn.append(told) or (np.zeros((400, 400, 3), np.uint8), POINTS[0])
     )
-    explorer = explore.action_units()
+    explorer = explore_action_units()
     expression, reset = explorer.panel.children[:2]
     assert len(expression.options) == 8
     start = {name: control.value for name, control in explorer.controls.items()}
     explorer.controls["yaw"].value, before = 20, len(drawn) + 1
     expression.value = "happiness"
-    shown = {unit for unit in explore.UNITS if explorer.controls[f"AU{unit}"].value}
+    shown = {unit for unit in action_units.UNITS if explorer.controls[f"AU{unit}"].value}
     assert len(drawn) == before + 1 and shown == {6, 12, 25}
     assert "AU12 4" in explorer.alt and "AU1 " not in explorer.alt
     reset.click()
@@ -221,13 +226,13 @@ def test_every_control_has_a_name_and_the_picture_says_what_it_shows(name):
 
 
 def test_a_slider_keeps_to_its_bounds_and_tells_the_browser_its_name():
-    slider = explore.slider("frame", 3, 0, 9)
-    slider.value = 12
-    assert slider.value == 9
-    assert {name: slider.get_state()[name] for name in ("description", "min", "max", "step", "value")} == {
+    control = slider("frame", 3, 0, 9)
+    control.value = 12
+    assert control.value == 9
+    assert {name: control.get_state()[name] for name in ("description", "min", "max", "step", "value")} == {
         "description": "frame", "min": 0, "max": 9, "step": 1, "value": 9
     }  # fmt: skip
-    assert 'setAttribute("aria-label", model.get("description"))' in slider.get_state()["_esm"]
+    assert 'setAttribute("aria-label", model.get("description"))' in control.get_state()["_esm"]
 
 
 def test_the_colours_of_a_stage_mean_the_same_in_all_its_channels_and_frames():
@@ -235,7 +240,7 @@ def test_the_colours_of_a_stage_mean_the_same_in_all_its_channels_and_frames():
         "stem": np.stack([np.full((10, 8, 8), value) for value in (0.5, 1.0)]),
         "3DIR-C": RNG.random((2, 10, 3, 3)),
     }
-    explorer = explore.network(FRAMES, POINTS, volumes, {}, {}, "CK+ (synthetic)")
+    explorer = explore_network(FRAMES, POINTS, volumes, {}, {}, "CK+ (synthetic)")
     weak, strong = (explorer.draw(stage="stem", channel=k, frame=3, contours=False)[200, 600] for k in (1, 2))
     assert not np.array_equal(weak, strong)
 
@@ -244,8 +249,8 @@ def test_what_the_product_removes_is_dark_where_the_filter_is_1_and_said_in_per_
     x, w = np.ones((1, 10, 4, 4)), np.ones((10, 4, 4))
     w[:, :, 2:] = 0
     titles = []
-    monkeypatch.setattr(explore.cv2, "putText", lambda _, text, *__: titles.append(text))
-    explorer = explore.network(FRAMES, POINTS, {"3DIR-A": x}, {"3DIR-A": x}, {"3DIR-A": w}, "CK+ (synthetic)")
+    monkeypatch.setattr(panels.cv2, "putText", lambda _, text, *__: titles.append(text))
+    explorer = explore_network(FRAMES, POINTS, {"3DIR-A": x}, {"3DIR-A": x}, {"3DIR-A": w}, "CK+ (synthetic)")
     assert titles[2].startswith("removed: 50%")
     picture = explorer.draw(stage="3DIR-A", channel=1, frame=1, contours=False)
     panel = picture.shape[1] // 3
@@ -254,6 +259,6 @@ def test_what_the_product_removes_is_dark_where_the_filter_is_1_and_said_in_per_
 
 
 def test_the_detected_landmarks_follow_a_jaw_that_drops_and_none_are_found_on_a_face_that_is_hidden(monkeypatch):
-    assert 0.5 < explore.landmarks_follow(0, 26) < 1.5
-    monkeypatch.setattr(explore.faces, "detect", lambda *_: None)
-    assert np.isnan(explore.landmarks_follow(0, 26))
+    assert 0.5 < action_units.landmarks_follow(0, 26) < 1.5
+    monkeypatch.setattr(action_units.faces, "detect", lambda *_: None)
+    assert np.isnan(action_units.landmarks_follow(0, 26))

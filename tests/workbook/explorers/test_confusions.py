@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from tables import predictions
-from test_explore import store
+from test_explorers import store
 
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
-from fer3d.workbook.explore import Explorer
-from fer3d.workbook.explore_confusions import confusions
+from fer3d.workbook.explorers.confusions import explore_confusions
+from fer3d.workbook.explorers.explorer import Explorer
 
 TRUTH = ["anger", "anger", "anger", "fear", "fear"]
 SUBJECTS = ["S1", "S1", "S2", "S2", "S3"]
@@ -33,7 +33,7 @@ def clips() -> Store:
 def explorer(clips: Store) -> Explorer:
     table = ONE.copy()
     table.loc[1, ["p_fear", "p_anger"]] = 0.9, 0.05  # the second clip is the surest
-    return confusions({"one": table, "other": OTHER}, clips, "CK+ (synthetic)", lambda points: None)
+    return explore_confusions({"one": table, "other": OTHER}, clips, "CK+ (synthetic)", lambda points: None)
 
 
 def downloaded(explorer: Explorer) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def test_the_matrix_has_the_counts_and_a_button_chooses_its_cell(explorer: Explo
 
 
 def test_the_link_holds_no_formula(clips: Store) -> None:
-    explorer = confusions({"one": ONE.assign(subject="=1+1")}, clips, "CK+ (synthetic)", lambda points: None)
+    explorer = explore_confusions({"one": ONE.assign(subject="=1+1")}, clips, "CK+ (synthetic)", lambda points: None)
     assert set(downloaded(explorer)["subject"]) == {"'=1+1"}
 
 
@@ -92,6 +92,15 @@ def test_another_variant_has_its_own_cells_and_probabilities_beside_it(explorer:
     assert explorer.controls["cell"].value == ("fear", "fear") and explorer.controls["clip"].max == 1
 
 
+def test_another_variant_whose_cells_are_others_is_drawn_once(explorer: Explorer, monkeypatch) -> None:
+    explorer.controls["cell"].value = ("fear", "anger")  # the other variant has no clip there
+    drawn: list[dict[str, object]] = []
+    draw = explorer.draw
+    monkeypatch.setattr(explorer, "draw", lambda **values: drawn.append(values) or draw(**values))
+    explorer.controls["variant"].value = "other"
+    assert [(values["variant"], values["cell"]) for values in drawn] == [("other", ("anger", "fear"))]
+
+
 def test_the_picture_keeps_its_size(explorer: Explorer) -> None:
     values = {name: control.value for name, control in explorer.controls.items()}
     sizes = {explorer.draw(**values | {"cell": cell, "clip": 1}).shape for _, cell in explorer.controls["cell"].options}
@@ -101,7 +110,7 @@ def test_the_picture_keeps_its_size(explorer: Explorer) -> None:
 def test_landmarks_and_filter_are_drawn(clips: Store) -> None:
     import torch
 
-    explorer = confusions({"one": ONE}, clips, "CK+", lambda points: torch.zeros(1, 1, 10, 4, 4))
+    explorer = explore_confusions({"one": ONE}, clips, "CK+", lambda points: torch.zeros(1, 1, 10, 4, 4))
     values = {name: control.value for name, control in explorer.controls.items()}
     plain = explorer.draw(**values | {"landmarks": False})
     assert (explorer.draw(**values) != plain).any()

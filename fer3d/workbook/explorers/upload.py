@@ -16,10 +16,10 @@ from fer3d import own_video, video_report
 from fer3d.errors import InputError
 from fer3d.evaluation import canvas
 from fer3d.own_video import Options, Weights
-from fer3d.workbook.explore import Explorer
+from fer3d.workbook.explorers.explorer import Explorer
 
 
-def own_recording(source: Path, trained: Weights) -> Explorer:
+def explore_recording(source: Path, trained: Weights) -> Explorer:
     """The timeline of a recording, and of any that is uploaded in its place.
 
     Args:

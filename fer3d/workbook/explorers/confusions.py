@@ -18,7 +18,8 @@ from torch import Tensor
 from fer3d import files, labels
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
-from fer3d.workbook.explore import CROP, NO_FACE, Explorer, choice, slider, with_points
+from fer3d.workbook.explorers.explorer import Explorer, choice, slider
+from fer3d.workbook.explorers.panels import CROP, NO_FACE, with_points
 
 SHOWN = 3
 """Clips in a picture."""
@@ -28,7 +29,7 @@ _SIDE, _FRAMES, _BARS = 110, 5, 250
 """Side of a frame, frames of a clip that are shown, and width of a panel of probabilities."""
 
 
-def confusions(
+def explore_confusions(
     variants: Mapping[str, pd.DataFrame], store: Store, data: str, weigh: Callable[[Tensor], Tensor | None]
 ) -> Explorer:
     """The clips of a chosen cell: film strips with landmarks and filter, and the probabilities of one or two variants.
@@ -42,41 +43,77 @@ def confusions(
         data: the database's printed name, followed by "(synthetic)" where it is a stand-in.
         weigh: the landmark filter (1, 1, T, G, G) of landmarks (1, T, 66, 2), or None.
     """
-    row_of = pd.Series(store.manifest.index, index=store.manifest["clip"])
-    tables = {name: table.set_index("clip") for name, table in variants.items()}
-    names, first = list(variants), next(iter(variants.values()))
-    subjects = [_EVERYBODY, *sorted(first["subject"].unique())]
-    controls: dict[str, Any] = {
-        "variant": choice("variant", names),
-        "other": choice("beside it", [*names[1:], names[0], _NONE]),
-        "cell": choice("cell", _cells(first)),
-        "clip": slider("clip", 1, 1, 1),
-        "sort": choice("sort", _ORDERS),
-        "subject": choice("subject", subjects),
-        "landmarks": widgets.Checkbox(True, description="landmarks"),
-        "filter": widgets.Checkbox(False, description="filter"),
-    }
-    download = widgets.HTML()
+    return _Confusions({name: table.set_index("clip") for name, table in variants.items()}, store, data, weigh)
 
-    def clips_of(variant: str, cell: tuple[str, str], subject: str, sort: str) -> pd.DataFrame:
-        table = tables[variant]
+
+class _Confusions(Explorer):
+    """The matrix above the controls and the picture, the link below; ``tables`` are indexed by clip."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        store: Store,
+        data: str,
+        weigh: Callable[[Tensor], Tensor | None],
+    ) -> None:
+        self.tables, self.store, self.data, self.weigh = tables, store, data, weigh
+        self.row_of = pd.Series(store.manifest.index, index=store.manifest["clip"])
+        names, first = list(tables), next(iter(tables.values()))
+        self.controls: dict[str, Any] = {
+            "variant": choice("variant", names),
+            "other": choice("beside it", [*names[1:], names[0], _NONE]),
+            "cell": choice("cell", _cells(first)),
+            "clip": slider("clip", 1, 1, 1),
+            "sort": choice("sort", _ORDERS),
+            "subject": choice("subject", [_EVERYBODY, *sorted(first["subject"].unique())]),
+            "landmarks": widgets.Checkbox(True, description="landmarks"),
+            "filter": widgets.Checkbox(False, description="filter"),
+        }
+        classes = labels.ordered(itertools.chain(*map(metrics.classes_of, tables.values())))
+        self.matrix, self.download = _Matrix(classes, self.controls["cell"]), widgets.HTML()
+        self.matrix.show(first)
+        self._limit()
+        # Before the explorer draws, which is the last to hear of a change.
+        for name in ("variant", "subject"):
+            self.controls[name].observe(self._follow, names="value")
+        for name in ("variant", "cell", "subject", "sort"):
+            self.controls[name].observe(self._limit, names="value")
+        super().__init__(self._draw_clips, **self.controls)
+        self.children = (self.matrix, self.panel, self.picture, self.download)
+
+    def _chosen(self, variant: str, cell: tuple[str, str], subject: str, sort: str) -> pd.DataFrame:
+        """The rows of the clips of a cell, in their order."""
+        table = self.tables[variant]
         kept = (table["label"] == cell[0]) & (table["prediction"] == cell[1])
         kept &= (subject == _EVERYBODY) | (table["subject"] == subject)
         sureness = table.filter(like="p_").max(axis=1)
         return table[kept].loc[sureness[kept].sort_values(ascending=_ORDERS[sort], kind="stable").index]
 
-    def limit(_change: Any = None) -> None:
+    def _limit(self, _change: Any = None) -> None:
         """The slider ends with the chosen clips, which the link holds."""
-        variant, cell, subject = (controls[name].value for name in ("variant", "cell", "subject"))
-        chosen = clips_of(variant, cell, subject, controls["sort"].value)
-        controls["clip"].max = max(1, len(chosen))
+        variant, cell, subject, sort = (self.controls[name].value for name in ("variant", "cell", "subject", "sort"))
+        chosen = self._chosen(variant, cell, subject, sort)
+        self.controls["clip"].max = max(1, len(chosen))
         saved = files.for_spreadsheets(chosen.reset_index()).to_csv(index=False, float_format="%.4f")
         content = base64.b64encode(saved.encode(errors="backslashreplace")).decode()
         name = f"{cell[0]}-as-{cell[1]}.csv"  # a class name has no characters that HTML or a folder would take
         text = f"Download {_clips(len(chosen))} as CSV"
-        download.value = f'<a download="{name}" href="data:text/csv;base64,{content}">{text}</a>'
+        self.download.value = f'<a download="{name}" href="data:text/csv;base64,{content}">{text}</a>'
 
-    def draw(
+    def _follow(self, _change: Any) -> None:
+        """The cells of another variant or subject; the chosen cell stays where it has clips. Drawn once, later."""
+        controls = self.controls
+        table, before = self.tables[controls["variant"].value], controls["cell"].value
+        if (subject := controls["subject"].value) != _EVERYBODY:
+            table = table[table["subject"] == subject]
+        options = _cells(table)
+        with self.held():
+            controls["cell"].options = options
+            controls["cell"].value = before if before in dict(options).values() else options[0][1]
+        self.matrix.show(table)
+
+    def _draw_clips(
+        self,
         variant: str,
         other: str,
         cell: tuple[str, str],
@@ -86,43 +123,17 @@ def confusions(
         landmarks: bool,
         filter: bool,
     ) -> np.ndarray:
-        chosen = clips_of(variant, cell, subject, sort)
-        title = f"{cell[0]} predicted as {cell[1]} by {variant}: {_clips(len(chosen))}, {subject} ({data})"
+        chosen = self._chosen(variant, cell, subject, sort)
+        title = f"{cell[0]} predicted as {cell[1]} by {variant}: {_clips(len(chosen))}, {subject} ({self.data})"
         bands = [_line(title, 0.55)]
         for number, name in enumerate(chosen.index[clip - 1 : clip - 1 + SHOWN], start=clip):
-            k, row = int(row_of[name]), chosen.loc[name]
+            k, row = int(self.row_of[name]), chosen.loc[name]
             bands.append(_line(f"clip {number} of {len(chosen)}: {name}, subject {row['subject']}"))
-            panels = [_strip(store, k, landmarks, weigh if filter else None), _bars(row, variant)]
-            if other not in (_NONE, variant) and name in tables[other].index:
-                panels.append(_bars(tables[other].loc[name], other))
+            panels = [_strip(self.store, k, landmarks, self.weigh if filter else None), _bars(row, variant)]
+            if other not in (_NONE, variant) and name in self.tables[other].index:
+                panels.append(_bars(self.tables[other].loc[name], other))
             bands.append(np.hstack(panels))
         return _stack(bands)
-
-    def new_cells(_change: Any = None) -> None:
-        """The list of cells of another variant or subject; the chosen cell stays where it still has clips."""
-        table, before = variants[controls["variant"].value], controls["cell"].value
-        if (subject := controls["subject"].value) != _EVERYBODY:
-            table = table[table["subject"] == subject]
-        options = _cells(table)
-        controls["cell"].options = options
-        controls["cell"].value = before if before in dict(options).values() else options[0][1]
-        matrix.show(table)
-
-    def follow(change: Any) -> None:
-        """Draw once, however many controls follow."""
-        with explorer.held():
-            new_cells(change)
-
-    limit()
-    matrix = _Matrix(labels.ordered(itertools.chain(*map(metrics.classes_of, variants.values()))), controls["cell"])
-    matrix.show(first)
-    for name in ("variant", "subject"):
-        controls[name].observe(follow, names="value")
-    for name in ("variant", "cell", "subject", "sort"):
-        controls[name].observe(limit, names="value")
-    explorer = Explorer(draw, **controls)
-    explorer.children = (matrix, *explorer.children, download)
-    return explorer
 
 
 def _clips(count: int) -> str:

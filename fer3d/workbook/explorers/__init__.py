@@ -1,0 +1,1 @@
+"""Explorers: pictures that follow sliders, for JupyterLab and Voila. Only this folder imports ipywidgets."""
