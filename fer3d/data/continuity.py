@@ -47,26 +47,37 @@ def broken(pictures: Sequence[np.ndarray], faces: Sequence[Face], numbers: Seque
     if not close:
         return None
     for i in close:
-        one, other = faces[i - 1], faces[i]
-        shift = one.box.distance(other.box) / max(one.box.side, other.box.side)
-        sides = sorted((one.box.side, other.box.side))
-        if shift > JUMP or sides[1] / sides[0] > GROWTH:
+        if not in_place(faces[i - 1], faces[i]):
             return i, "the face jumps, a scene cut or another person"
     whole, patches = zip(*map(_thumbnails, pictures, faces), strict=True)
     for shown, limit, what in ((whole, SCENE, "a scene cut"), (patches, FACE, "another person")):
-        changes = [float(1 - (shown[i - 1] * shown[i]).mean()) for i in close]
-        for i, change in zip(close, changes, strict=True):
-            if change > limit and change > SUDDEN * statistics.median(changes):
+        changes = [change(shown[i - 1], shown[i]) for i in close]
+        for i, changed in zip(close, changes, strict=True):
+            if changed > limit and changed > SUDDEN * statistics.median(changes):
                 return i, what
     return None
 
 
 def _thumbnails(picture: np.ndarray, face: Face) -> tuple[np.ndarray, np.ndarray]:
-    """The whole frame and the face, small, grey, of mean 0 and standard deviation 1."""
+    """The whole frame and the face, as `patch` makes it."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    whole = cv2.resize(grey, _WHOLE, interpolation=cv2.INTER_AREA)
-    patch = cv2.blur(cut_out(grey, predictor_box(face.landmarks), _PATCH), (3, 3))
-    return _standardised(whole), _standardised(patch)
+    return _standardised(cv2.resize(grey, _WHOLE, interpolation=cv2.INTER_AREA)), patch(grey, face)
+
+
+def in_place(one: Face, other: Face) -> bool:
+    """Whether a face is where another frame's is, and as large."""
+    sides = sorted((one.box.side, other.box.side))
+    return one.box.distance(other.box) <= JUMP * sides[1] and sides[1] <= GROWTH * sides[0]
+
+
+def patch(grey: np.ndarray, face: Face) -> np.ndarray:
+    """The face in a grey frame (H, W) uint8, small, of mean 0 and standard deviation 1."""
+    return _standardised(cv2.blur(cut_out(grey, predictor_box(face.landmarks), _PATCH), (3, 3)))
+
+
+def change(one: np.ndarray, other: np.ndarray) -> float:
+    """One minus the correlation of two faces or frames of mean 0 and standard deviation 1."""
+    return float(1 - (one * other).mean())
 
 
 def _standardised(picture: np.ndarray) -> np.ndarray:

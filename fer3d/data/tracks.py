@@ -27,10 +27,11 @@ import cv2
 import numpy as np
 
 from fer3d.config import ClipSettings
+from fer3d.data import continuity
 from fer3d.data.clips import pad_to_length
 from fer3d.data.continuity import FACE, SUDDEN
-from fer3d.data.crop import Box, crop_box, crop_face, cut_out
-from fer3d.data.face_fit import Face, predictor_box, refit
+from fer3d.data.crop import Box, crop_box, crop_face
+from fer3d.data.face_fit import Face, refit
 from fer3d.data.face_search import Search, count_faces, is_among
 from fer3d.data.faces import PATIENCE, RECOUNT
 from fer3d.data.video import Flaw, TimedFrame
@@ -39,8 +40,8 @@ PEOPLE = 6
 """Most people who are followed at once."""
 RETURN = 2.0
 """Seconds within which a person who was lost may return."""
-_PATCH, _MARGIN = 32, 1.5
-"""Side in pixels of the compared pictures of a face; what is kept of a frame round a face, in sides of its box."""
+_MARGIN = 1.5
+"""What is kept of a frame round a face, in sides of its box."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Tracker:
             face = refit(grey, track.face)
             if face is None or not self._is_new(face):
                 self._lost[person] = track
-            elif track.is_another(patch := _patch(grey, face)):
+            elif track.is_another(patch := continuity.patch(grey, face)):
                 self._lost.clear()  # a scene cut: who was lost before is not expected back
                 self._since_search = math.inf
                 continue
@@ -171,14 +172,14 @@ class Tracker:
             for face in found:
                 if not self._take(grey, face, seconds, self._lost) and self._is_new(face):
                     self._known += 1
-                    self._seen[self._known] = _Track(face, _patch(grey, face), seconds)
+                    self._seen[self._known] = _Track(face, continuity.patch(grey, face), seconds)
             count = len(self._seen) + sum(box.side >= self._settings.min_face for box in others)
         for track in self._seen.values():
             track.face = dataclasses.replace(track.face, n_faces=max(count, len(self._seen)))
 
     def _take(self, grey: np.ndarray, face: Face, seconds: float, lost: "dict[int, _Track]") -> bool:
         """Whether a face is that of somebody who was lost; he is followed again."""
-        patch = _patch(grey, face)
+        patch = continuity.patch(grey, face)
         person = next((person for person, track in lost.items() if track.is_near(face, patch)), None)
         if person is None or not self._is_new(face):
             return False
@@ -203,19 +204,17 @@ class _Track:
     changes: deque[float] = field(default_factory=lambda: deque(maxlen=15))
 
     def update(self, face: Face, patch: np.ndarray, seconds: float) -> None:
-        self.changes.append(_change(self.patch, patch))
+        self.changes.append(continuity.change(self.patch, patch))
         self.face, self.patch, self.seconds = face, patch, seconds
 
     def is_another(self, patch: np.ndarray) -> bool:
         """Whether the next frame's picture is another person's."""
-        change = _change(self.patch, patch)
+        change = continuity.change(self.patch, patch)
         return change > FACE and change > SUDDEN * (statistics.median(self.changes) if self.changes else 0)
 
     def is_near(self, face: Face, patch: np.ndarray) -> bool:
         """Whether a face found later may be this person's."""
-        sides = sorted((face.box.side, self.face.box.side))
-        near = face.box.distance(self.face.box) < sides[1] and sides[1] < 1.5 * sides[0]
-        return near and _change(self.patch, patch) < 2 * FACE
+        return continuity.in_place(face, self.face) and continuity.change(self.patch, patch) < 2 * FACE
 
 
 class _Cutter:
@@ -361,14 +360,3 @@ def _window(person: int, sightings: list[Sighting], padded: int, settings: ClipS
         confidence=min(face.confidence for face in faces),
         n_faces=max(face.n_faces for face in faces),
     )
-
-
-def _patch(grey: np.ndarray, face: Face) -> np.ndarray:
-    """The face, small, of mean 0 and standard deviation 1."""
-    values = cv2.blur(cut_out(grey, predictor_box(face.landmarks), _PATCH), (3, 3)).astype(np.float64)
-    return (values - values.mean()) / max(float(values.std()), 1.0)
-
-
-def _change(one: np.ndarray, other: np.ndarray) -> float:
-    """One minus the correlation of two faces' pictures."""
-    return float(1 - (one * other).mean())
