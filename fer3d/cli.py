@@ -273,19 +273,11 @@ def evaluate(
         results |= coverage.of_runs(run)
     else:
         from fer3d.data.store import open_store
-        from fer3d.training.inference import predict_known
+        from fer3d.training.inference import evaluate_store
 
         if len(run) != 1:
             raise InputError(f"{len(run)} runs can't be tested on one store", "one run with --store")
-        tested = open_store(store)
-        predictions, left_out = predict_known(runs.load_model(run[0]), tested)
-        learned = runs.read_config(run[0])["data"]["train"]
-        results = metrics.evaluate(predictions)
-        never_seen = coverage.never_seen(run[0])
-        results |= {"left_out": left_out, "never_seen": coverage.tested(results, never_seen)}
-        results["synthetic"] = coverage.synthetic(run[0], tested)
-        results["trained_on"] = any(source["fingerprint"] == tested.metadata["fingerprint"] for source in learned)
-        results["trained_on_database"] = any(source["database"] == tested.database for source in learned)
+        results = evaluate_store(run[0], open_store(store))
     if as_json:
         _print_json(results)
     else:

@@ -17,7 +17,7 @@ import pandas as pd
 from benchmarks.training.recipe import linear, of_store, row, trained
 from fer3d import config, files
 from fer3d.data.store import Store, open_store
-from fer3d.training.inference import predict_known
+from fer3d.training.inference import predict_store
 from fer3d.training.run import SHIPPED, load_model, read_network_settings, run_folder
 
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 def as_they_are(store: Store) -> pd.DataFrame:
     """The predictions of the shipped weights for all clips of a class that they know."""
-    return of_store(store, predict_known(load_model(SHIPPED[0]), store)[0])
+    return of_store(store, predict_store(load_model(SHIPPED[0]), store)[0])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Predictions of a trained network: on any clips, and on chosen clips of a prepared store."""
 
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,9 @@ from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model.layers import fuse_batchnorm
-from fer3d.training import devices
+from fer3d.training import coverage, devices
 from fer3d.training.batches import Clips, batches, network_input, normalise_clips
-from fer3d.training.run import TrainedModel
+from fer3d.training.run import TrainedModel, load_model, read_config
 
 
 class Predictor:
@@ -40,7 +41,7 @@ class Predictor:
         return logits.float().softmax(dim=1).cpu().numpy()
 
 
-def predict_known(model: TrainedModel, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
+def predict_store(model: TrainedModel, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
     """Predictions for all clips of a store whose label the network has learned, and the number of others by label.
 
     Raises:
@@ -52,6 +53,29 @@ def predict_known(model: TrainedModel, store: Store) -> tuple[pd.DataFrame, dict
     others = store.manifest["label"][~known].value_counts().sort_index()
     rows = np.flatnonzero(known)
     return predict(model, store, rows), {str(name): int(count) for name, count in others.items()}
+
+
+def evaluate_store(run: Path | str, store: Store) -> dict[str, Any]:
+    """How well the network of a finished run predicts the clips of any prepared store.
+
+    Returns:
+        `metrics.evaluate` of `predict_store`. Beside it ``left_out``, clips by label that the network has not learned;
+        ``never_seen``, tested clips by class of which it had no training clip; ``synthetic``, the titles of stand-ins
+        among the data; ``trained_on`` and ``trained_on_database``, whether it learned this store, or another one of
+        the same database: a test only if no person is in both.
+
+    Raises:
+        InputError: as `predict_store`; or there is no finished run.
+    """
+    predictions, left_out = predict_store(load_model(run), store)
+    results, learned = metrics.evaluate(predictions), read_config(run)["data"]["train"]
+    return results | {
+        "left_out": left_out,
+        "never_seen": coverage.tested(results, coverage.never_seen(run)),
+        "synthetic": coverage.synthetic(run, store),
+        "trained_on": any(source["fingerprint"] == store.metadata["fingerprint"] for source in learned),
+        "trained_on_database": any(source["database"] == store.database for source in learned),
+    }
 
 
 def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame:
