@@ -64,15 +64,15 @@ def finding(result: dict[str, Any]) -> str:
     return "not shown"
 
 
-def verdict(claim: str, result: dict[str, Any], data: str = "") -> str:
-    """The sentence about a claim, from what `compare` found; ``data`` says on what."""
+def verdict(claim: str, found: str, result: dict[str, Any], data: str = "") -> str:
+    """The sentence about a claim: what was ``found``, from what `compare` gives; ``data`` says on what."""
     low, high = (100 * bound for bound in result["interval"])
     difference = f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}]"
     seeds = "one training each" if result["seeds"] == 1 else f"{result['seeds']} trainings each"
     seen = [f"{result['n']} clips of {result['subjects']} subjects", data, seeds]
     p = printed(result["p"])
     p = p if p.startswith("<") else f"= {p}"
-    return f"{claim}: {finding(result)}, {difference}, p {p} ({'; '.join(filter(None, seen))})."
+    return f"{claim}: {found}, {difference}, p {p} ({'; '.join(filter(None, seen))})."
 
 
 def printed(p: float) -> str:

@@ -103,14 +103,17 @@ def pool(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def among_labelled(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table with the most probable of the classes that its clips are labelled with as each clip's prediction.
+    """The table with predictions of the classes that its clips are labelled with: of others the most probable of these.
 
     Across databases a network also learns classes that the tested database doesn't label, such as neutral for CK+, and
-    each such answer is wrong. The paper counts these answers (Section 4.2.2); this table is for a comparison.
+    each such prediction is wrong. The paper counts them (Section 4.2.2); this table is for a comparison.
     """
     classes = [name for name in classes_of(predictions) if (predictions["label"] == name).any()]
     probabilities = predictions[[f"p_{name}" for name in classes]].to_numpy()
-    return predictions.assign(prediction=np.asarray(classes)[probabilities.argmax(axis=1)])
+    nearest = pd.Series(np.asarray(classes)[probabilities.argmax(axis=1)], predictions.index)
+    return predictions.assign(
+        prediction=predictions["prediction"].where(predictions["prediction"].isin(classes), nearest)
+    )
 
 
 def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from fer3d.workbook import models
 
 ALL = "all"
 """In the place of a database: the clips of all, each of which counts alike."""
+DIFFER = "the databases differ"
+"""In the place of a finding on all databases: some show the claim, and some its opposite."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Tested:
     """Printed names, with how many folds are there."""
     result: dict[str, Any]
     """See `hypotheses.compare`."""
+    found: str
+    """See `hypotheses.finding`; of all databases together `DIFFER` where some show the claim and some its opposite."""
 
     @property
     def sentence(self) -> str:
         """The verdict."""
-        return hypotheses.verdict(self.claim, self.result, self.data)
+        return hypotheses.verdict(self.claim, self.found, self.result, self.data)
 
 
 def test(rows: Iterable[Any]) -> list[Tested]:
@@ -72,11 +76,16 @@ def test(rows: Iterable[Any]) -> list[Tested]:
                 first, second = predictions(one.by_seed), predictions(other.by_seed)
                 if len(first[["clip", "seed"]].merge(second[["clip", "seed"]])):
                     pairs[database], data[database] = (first, second), _data(one, other)
+        results = {database: hypotheses.compare(*pair) for database, pair in pairs.items()}
+        found_in = {database: hypotheses.finding(result) for database, result in results.items()}
         if len(pairs) > 1:
             whole = [pd.concat(tables, ignore_index=True) for tables in zip(*pairs.values(), strict=True)]
-            tested.append(Tested(claim.name, ALL, _printed(data.values()), hypotheses.compare(*whole)))
-        for database, pair in pairs.items():
-            tested.append(Tested(claim.name, database, _printed([data[database]]), hypotheses.compare(*pair)))
+            result = hypotheses.compare(*whole)
+            differ = {"shown", hypotheses.OPPOSITE} <= {*found_in.values()}
+            in_all = DIFFER if differ else hypotheses.finding(result)
+            tested.append(Tested(claim.name, ALL, _printed(data.values()), result, in_all))
+        for database, result in results.items():
+            tested.append(Tested(claim.name, database, _printed([data[database]]), result, found_in[database]))
     return tested
 
 
@@ -131,7 +140,5 @@ def table(tested: Iterable[Tested]) -> pd.DataFrame:
         row = {"claim": one.claim, "database": one.database, "data": one.data}
         row |= {name: result[name] for name in ("n", "subjects", "seeds")}
         row |= {name: round(100 * rate, 2) for name, rate in rates.items()}
-        rows.append(
-            row | {"p": float(f"{result['p']:.3g}"), "found": hypotheses.finding(result), "verdict": one.sentence}
-        )
+        rows.append(row | {"p": float(f"{result['p']:.3g}"), "found": one.found, "verdict": one.sentence})
     return pd.DataFrame(rows)

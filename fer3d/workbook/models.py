@@ -38,7 +38,7 @@ def claimed(cross: bool) -> tuple[str, ...]:
 def shown(profile: config.Profile, cross: bool) -> tuple[str, ...]:
     """The models of a reproduction that is no whole table: the paper's, and across databases the fine-tuned one.
 
-    There a network from scratch, which is the paper's, takes most of the time and ends below the majority class.
+    There a network from scratch, which is the paper's, takes most of the time, and its accuracy depends on the seed.
     """
     return (FINETUNED,) if cross and profile.finetuning else claimed(cross)
 

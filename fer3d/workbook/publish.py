@@ -62,7 +62,7 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
             files.write_csv(folder / f"table{number}.csv", report.table([row for row in found if row.cross is cross]))
         files.write_csv(folder / "hypotheses.csv", claims.table(claims.test(found)))
         for row in found:
-            pooled = metrics.pool([metrics.read_predictions(each) for each in row.folders]).round(3)
+            pooled = metrics.pool([metrics.read_predictions(each) for each in row.folders]).round(5)
             files.write_csv(folder / "predictions" / f"{row.figure_name}.csv", pooled)
             if row.model in DRAWN:
                 _copy_figure(run, folder, row)
@@ -241,8 +241,10 @@ def _below(tables: list[pd.DataFrame]) -> list[str]:
         for _, of in rows.groupby("database", sort=False) if len(rows) else ():
             shown = of[of["model"].isin(_COLUMNS)]
             if (shown["accuracy"] < shown["majority"]).any():
-                first = shown.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-                name = models.TITLES[str(first["model"])] if first["accuracy"] > first["majority"] else "none above it"
+                highest = shown[shown["accuracy"] == shown["accuracy"].max()]
+                first = highest.iloc[0]
+                names = " and ".join(models.TITLES[str(model)] for model in highest["model"])
+                name = names if first["accuracy"] > first["majority"] else "none above it"
                 best.setdefault(name, []).append(f"{first['data']}{how}: {first['accuracy']:.1f}")
     if not best:
         return []
@@ -262,15 +264,18 @@ def _claims(tested: pd.DataFrame) -> list[str]:
     heads = ["claim", "on", "difference, percentage points [95 %]", "p", "clips (subjects)", "trainings", "finding"]
     lines = [_line(heads), "|---" * len(heads) + "|"]
     for _, rows in tested.groupby("claim", sort=False):
-        contradict = {"shown", hypotheses.OPPOSITE} <= {*rows["found"]}
-        for _, row in (rows if contradict else rows.head(1)).iterrows():
-            whole = row["database"] == claims.ALL
-            on = "all together" if whole else labels.TITLES[row["database"]]
+        for _, row in (rows if claims.DIFFER in {*rows["found"]} else rows.head(1)).iterrows():
+            on = "all together" if row["database"] == claims.ALL else labels.TITLES[row["database"]]
             difference = f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
             counted = [hypotheses.printed(row["p"]), f"{row['n']} ({row['subjects']})", str(row["seeds"])]
-            finding = "the databases differ" if whole and contradict else row["found"]
-            lines.append(_line([row["claim"], on, difference, *counted, finding]))
-    return lines
+            lines.append(_line([row["claim"], on, difference, *counted, row["found"]]))
+    return [
+        *lines,
+        "",
+        f"Shown means: p is below {hypotheses.LEVEL} and the interval excludes 0. p counts the subjects, for the "
+        "trainings that were made; where there are several, the interval also counts the seeds. "
+        f"{len(tested)} tests were made (`hypotheses.csv`), and p is not corrected for their number.",
+    ]
 
 
 def _among(across: pd.DataFrame) -> list[str]:

@@ -40,7 +40,7 @@ class Row:
     metrics: dict[str, Any]
     """See `metrics.evaluate`."""
     among_labelled: float
-    """The accuracy where only the classes of the tested clips count as answers: see `metrics.among_labelled`."""
+    """The accuracy where only the classes of the tested clips are predicted: see `metrics.among_labelled`."""
     over_folds: dict[str, Any]
     """See `metrics.over_folds`."""
     made_of: dict[str, Any]

@@ -1,5 +1,7 @@
 """Claims as tests: an exact p-value over subjects, and a verdict that says no more than was found."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,10 @@ from scipy.stats import permutation_test
 from tables import predictions
 
 from fer3d.evaluation import hypotheses
+
+
+def said_of(claim: str, result: dict[str, Any]) -> str:
+    return hypotheses.verdict(claim, hypotheses.finding(result), result)
 
 
 @settings(max_examples=25, deadline=None)
@@ -40,20 +46,20 @@ def test_a_clear_difference_is_shown_and_its_opposite_is_said_to_be_the_opposite
     found = hypotheses.compare(one, other)
     assert (found["n"], found["subjects"], found["first"], found["second"]) == (20, 20, 1.0, 0.55)
     assert found["p"] == pytest.approx(2 / 2**9)
-    said = hypotheses.verdict("3D beats 2D", found)
+    said = said_of("3D beats 2D", found)
     assert said.startswith("3D beats 2D: shown, +45.0 percentage points [") and "one training each" in said
-    assert ": the opposite is shown, -45.0" in hypotheses.verdict("3D beats 2D", hypotheses.compare(other, one))
+    assert ": the opposite is shown, -45.0" in said_of("3D beats 2D", hypotheses.compare(other, one))
 
 
 def test_a_difference_that_chance_explains_is_not_shown() -> None:
-    said = hypotheses.verdict("3D beats 2D", hypotheses.compare(*pair(better=4, worse=2)))
+    said = said_of("3D beats 2D", hypotheses.compare(*pair(better=4, worse=2)))
     assert ": not shown, +10.0" in said and "20 clips of 20 subjects" in said
 
 
 def test_all_seeds_count_and_clips_stay_clips() -> None:
     found = hypotheses.compare(*pair(better=9, worse=0, seeds=3))
     assert (found["n"], found["seeds"]) == (20, 3)
-    assert "3 trainings each" in hypotheses.verdict("a claim", found)
+    assert "3 trainings each" in said_of("a claim", found)
 
 
 def test_what_only_one_model_was_tested_on_does_not_count() -> None:

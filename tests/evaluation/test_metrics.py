@@ -164,3 +164,9 @@ def test_the_papers_tables_cover_all_databases():
     assert set(paper.TABLE1) == set(paper.TABLE2) == set(labels.PAPER)
     assert str(paper.TABLE1["ckplus"]["3d+landmarks"]) == "93.21 ± 2.32"
     assert paper.TABLE2["ckplus"]["3d+landmarks"].mean == 67.52
+
+
+def test_a_prediction_among_the_labelled_classes_stays_where_probabilities_are_rounded_to_a_tie() -> None:
+    table = predictions(["fear", "anger"], ["fear", "surprise"], ["S1", "S2"])
+    table[["p_anger", "p_fear"]] = 0.4  # the first of equal ones is anger
+    assert list(metrics.among_labelled(table)["prediction"]) == ["fear", "anger"]

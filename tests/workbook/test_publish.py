@@ -115,6 +115,11 @@ def test_the_readme_says_where_databases_contradict_and_how_often_only_known_cla
         "all said contempt, which no clip has"
     )
     assert "\n| ckplus (synthetic) | 100.0 |" in shown.replace("CK+", "ckplus")
+    tested = pd.read_csv(tmp_path / "synthetic" / "hypotheses.csv").set_index("database")
+    assert (
+        tested.loc["all", "found"] == "the databases differ" and ": the databases differ, " in tested["verdict"]["all"]
+    )
+    assert f"{len(tested)} tests were made" in shown
 
 
 def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> None:
@@ -125,6 +130,15 @@ def test_a_network_below_the_majority_class_is_said_to_be(published: Path) -> No
     assert "--pretrained synthetic" in sentence
     marked = {line.split(" |")[0]: line.count("†") for line in shown.splitlines() if "93.21" in line or "67.52" in line}
     assert marked == {"| CK+ (synthetic)": 1, "| CK+ (synthetic), from the three others": 1}, "2d; 3d+landmarks"
+
+
+def test_of_models_that_are_equally_good_all_are_named(tmp_path: Path) -> None:
+    run, readme = tmp_path / "runs" / "tables", write_readme(tmp_path)
+    for model, right in (("2d", 1), ("3d", 16), ("3d+landmarks", 16)):
+        finish(run, pipeline.Job("ckplus", model), TRUTH, right, ["CK+ (synthetic)"])
+    report.write(run)
+    publish.publish(run, tmp_path / "synthetic", readme)
+    assert "The best model of these rows: 3d and 3d+landmarks (CK+ (synthetic): 88.9)" in publish.current(readme)
 
 
 def test_results_on_licensed_data_are_not_published(tmp_path: Path) -> None:
