@@ -59,7 +59,8 @@ def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
     rotated = columns > 4
     letters = 0 if rotated else max(len(line) for name in table.columns for line in str(name).split("\n"))
     names = max(len(str(name)) for name in table.index)
-    figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, 1.6 + 0.36 * rows, title)
+    height = max(1.6 + 0.36 * rows, 0.9 + 0.08 * len(str(table.index.name or "")))  # room for the name of the rows
+    figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, height, title)
     _cells(axes, table.to_numpy(float), "Blues", "{:.0f}", list(table.index), list(table.columns))
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
     if unit:
