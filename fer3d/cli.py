@@ -176,7 +176,10 @@ def prepare(
 def train(
     store: Annotated[list[Path], typer.Argument(help="Prepared stores; several only with --test.")],
     out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted training in it is resumed.")],
-    variant: VariantName = "3d+landmarks",
+    variant: Annotated[
+        str | None,
+        typer.Option(help="One of 2d, 3d, 3d+landmarks, r3d_18. By default 3d+landmarks, or that of --pretrained."),
+    ] = None,
     fold: Annotated[int, typer.Option(min=0, help="Fold held out for the test.")] = 0,
     test: Annotated[Path | None, typer.Option(help="Store of a database held out whole, in place of a fold.")] = None,
     profile: ProfileName = "laptop",
@@ -192,7 +195,8 @@ def train(
     pretrained: Annotated[
         Path | None,
         typer.Option(
-            help="Finished run to start from, with its network.* settings, or the shipped weights: synthetic."
+            help="Finished run to start from, with its network's settings and its clip_norm, or the shipped weights: "
+            "synthetic."
         ),
     ] = None,
     as_json: Json = False,
@@ -203,20 +207,17 @@ def train(
 
     torchrun --nproc-per-node 2 -m fer3d.cli train STORE --out RUN
     """
-    import dataclasses
-
     from fer3d import config
     from fer3d.data.store import open_store
-    from fer3d.training.run import read_network_settings
+    from fer3d.training.run import continued
     from fer3d.training.train import train
 
     optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
-    chosen = config.make_profile(profile, variant, recipe, **given)
+    chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given)
     if pretrained:  # else each setting in which that network differs would have to be typed
-        network = dataclasses.replace(read_network_settings(pretrained), variant=chosen.network.variant)
-        chosen = dataclasses.replace(chosen, network=network)
+        chosen = continued(chosen, pretrained, variant, config.make_profile(profile, chosen.network.variant))
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
@@ -273,16 +274,15 @@ def evaluate(
         results |= coverage.of_runs(run)
     else:
         from fer3d.data.store import open_store
-        from fer3d.training.inference import evaluate_store
 
         if len(run) != 1:
             raise InputError(f"{len(run)} runs can't be tested on one store", "one run with --store")
-        results = evaluate_store(run[0], open_store(store))
+        results = coverage.evaluate_store(run[0], open_store(store))
     if as_json:
         _print_json(results)
     else:
         print(summary.evaluation_page(results))
-        _print_lines(coverage.lines(results, left_out=False))
+        _print_lines(coverage.lines(results))
 
 
 @app.command()

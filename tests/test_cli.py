@@ -184,6 +184,36 @@ def test_help_names_what_the_settings_know(call) -> None:
     assert recordings == config.StandinSettings.recordings
 
 
+def test_a_training_that_goes_on_keeps_the_variant_and_the_input_of_the_run(call, tmp_path: Path) -> None:
+    store = dots.written(dots.moving_dots(), tmp_path / "store").path
+    small = ["--profile", "tiny", "--epochs", "1", "--set", "clips.size=32", "--set", "network.width=0.0625"]
+    run = ["train", store, "--fold", "0"]
+    for name, *words in (
+        ("plain", "--variant", "2d", *small),
+        ("paper", "--recipe", "paper", *small),
+        ("more", "--pretrained", tmp_path / "plain", *small[:-4], "--set", "clips.size=32"),
+        ("further", "--pretrained", tmp_path / "paper", *small[:-4], "--set", "clips.size=32"),
+    ):
+        assert call(*run, "--out", tmp_path / name, *words)[0] == 0, name
+    made = {name: files.read_json(tmp_path / name / "model.json")["profile"] for name in ("more", "further")}
+    assert made["more"]["network"]["variant"] == "2d"
+    assert (made["further"]["network"]["norm"], made["further"]["training"]["clip_norm"]) == ("none", "none")
+    for words, said in (
+        (("--recipe", "joint", "--pretrained", tmp_path / "paper"), "landmark_stream = False, the recipe True"),
+        (
+            ("--variant", "r3d_18", "--pretrained", "synthetic"),
+            "synthetic holds the weights of 3d+landmarks, not of r3d",
+        ),
+    ):
+        status, _, err = call(*run, "--out", tmp_path / "no", *words, "--profile", "tiny", "--set", "clips.size=32")
+        assert status == 2 and said in err and not (tmp_path / "no").exists()
+
+
+def test_shipped_weights_are_evaluated_on_a_store(call) -> None:
+    status, out, err = call("evaluate", "synthetic")
+    assert (status, out) == (2, "") and "synthetic come without predictions of their own; try --store STORE" in err
+
+
 def test_set_wins_over_profile_recipe_and_options(call, monkeypatch: pytest.MonkeyPatch) -> None:
     profiles = []
     monkeypatch.setattr("fer3d.data.store.open_store", lambda path: path)

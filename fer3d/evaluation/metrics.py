@@ -34,7 +34,10 @@ def predictions_table(manifest: pd.DataFrame, classes: Sequence[str], probabilit
     """
     if not np.isfinite(probabilities).all():
         broken = manifest["clip"].iloc[int(np.argmin(np.isfinite(probabilities).all(axis=1)))]
-        raise InputError(f"the network's probabilities for clip {broken} are not numbers", "training with a smaller lr")
+        raise InputError(
+            f"the network's probabilities for clip {broken} are not numbers",
+            "training with a smaller lr in another folder",
+        )
     table = manifest[["clip", "subject", "database", "label"]].reset_index(drop=True)
     table["prediction"] = np.asarray(classes)[probabilities.argmax(axis=1)]
     return pd.concat([table, pd.DataFrame(probabilities, columns=[f"p_{name}" for name in classes])], axis=1)

@@ -14,9 +14,6 @@ def evaluation_page(results: dict[str, Any]) -> str:
     ]
     for name, row in zip(results["labels"], results["confusion"], strict=True):
         lines.append(f"  {name:<10}" + "".join(f"{count:>10}" for count in row))
-    if left_out := results.get("left_out"):
-        counts = ", ".join(f"{count} {name}" for name, count in left_out.items())
-        lines.append(f"left out, since the network has not learned their class: {counts}")
     if results.get("trained_on"):
         lines.append("The network was trained on clips of this store: these figures are not a test.")
     elif results.get("trained_on_database"):

@@ -217,7 +217,8 @@ class Network(nn.Module):
         check_classes(classes)
         smallest = 6 * math.prod(settings.stem_strides) + 1  # the grid of 3DIR-A then has 7 cells, that of 3DIR-C one
         if size < smallest:
-            raise InputError(f"size = {size} is too small for the stem's strides", f"size = {smallest} or more")
+            hint = f"{smallest} or more, or smaller stem_strides"
+            raise InputError(f"clips of {size} pixels are too small for the stem's strides", hint)
         self.settings, self.classes, self.size = settings, tuple(classes), size
         self.stem = StemBlock(settings)
         self.block_a = LandmarkResidual(InceptionResnetA(settings, self.stem.out_channels))
@@ -241,8 +242,7 @@ class Network(nn.Module):
 
         Only ``3d+landmarks`` and the landmarks' streams use the landmarks. ``ValueError`` for clips of another size.
         """
-        if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[3:] != (self.size, self.size):
-            raise ValueError(f"clips of shape {tuple(clips.shape)}: expected (B, 3, T, {self.size}, {self.size})")
+        self.check_clips(clips)
         x = self.stem(clips)
         x = self.block_a(x, self.filter(landmarks, x.shape[-1]))
         x = self.reduction_a(x)
@@ -252,6 +252,11 @@ class Network(nn.Module):
         streams = [self.head(x)]
         streams += [stream(landmarks) for stream in (self.landmark_stream, self.shape_stream) if stream is not None]
         return torch.stack(streams)
+
+    def check_clips(self, clips: Tensor) -> None:
+        """A `ValueError` for clips of another shape than (B, 3, T, size, size)."""
+        if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[3:] != (self.size, self.size):
+            raise ValueError(f"clips of shape {tuple(clips.shape)}: expected (B, 3, T, {self.size}, {self.size})")
 
     def combine(self, streams: Tensor) -> Tensor:
         """The logits of the network (B, K) from those of its streams (S, B, K)."""

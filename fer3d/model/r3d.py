@@ -5,6 +5,7 @@ Stem, kernels, strides and channels are those of "A Closer Look at Spatiotempora
 landmarks, and is trained exactly as the paper's network is.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,7 +17,6 @@ from fer3d.model.network import Network, check_classes
 class ResNet3D(Network):
     """In the place of `Network`: the same inputs and logits, none of its stages.
 
-    >>> import torch
     >>> network = ResNet3D(NetworkSettings(variant="r3d_18", width=0.125), ("fear", "anger"), 64)
     >>> network(torch.zeros(4, 3, 10, 64, 64), torch.full((4, 10, 66, 2), 32.0)).shape
     torch.Size([4, 2])
@@ -42,7 +42,10 @@ class ResNet3D(Network):
 
     def stream_logits(self, clips: Tensor, landmarks: Tensor) -> Tensor:
         """The logits (1, B, K) of the pictures; the landmarks are not looked at."""
-        return self.linear(self.units(self.entry(clips)).mean((2, 3, 4)))[None]
+        self.check_clips(clips)
+        x = self.units(self.entry(clips))
+        with torch.autocast(x.device.type, enabled=False):  # as in the paper's network: bf16 would cost it digits
+            return self.linear(x.float().mean((2, 3, 4)))[None]
 
 
 class ResidualUnit(nn.Module):

@@ -54,10 +54,15 @@ class Shown:
     """One of `behaviour.WINDOWS`."""
 
 
+def source_of(settings: PretrainingSettings, clips: ClipSettings) -> str:
+    """The ``source_fingerprint`` of the store that `write` writes."""
+    chosen = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
+    return files.fingerprint([FORMAT, chosen, clips.as_dict(), program.digest(__name__)])
+
+
 def write(out: Path, settings: PretrainingSettings, clips: ClipSettings, workers: int | None = None) -> None:
     """Write the store, unless it is there. The same settings give the same bytes, however many processes render."""
-    chosen = {name: getattr(settings, name) for name in ("people", "recordings", "seed")}
-    source = files.fingerprint([FORMAT, chosen, clips.as_dict(), program.digest(__name__)])
+    source = source_of(settings, clips)
     versions = {"fer3d": __version__, "opencv": cv2.__version__}
     metadata = {"database": DATABASE, "source_fingerprint": source, "versions": versions}
     tasks = {f"{source}-{number:05d}": number for number in range(settings.people)}

@@ -9,7 +9,9 @@ from typing import Any
 from fer3d import files, labels
 from fer3d.data.store import Store
 from fer3d.errors import InputError
-from fer3d.training.run import run_folder
+from fer3d.evaluation import metrics as rates
+from fer3d.training.inference import predict_store
+from fer3d.training.run import learned_by, load_model, read_config, run_folder
 
 
 def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
@@ -38,18 +40,41 @@ def synthetic(run: Path | str, *stores: Store) -> list[str]:
     return sorted(title for title in titles if title.endswith(labels.SYNTHETIC))
 
 
+def evaluate_store(run: Path | str, store: Store) -> dict[str, Any]:
+    """How well the network of a finished run predicts the clips of any prepared store.
+
+    Returns:
+        `metrics.evaluate` of `predict_store`. Beside it ``left_out``, clips by label that the network has not learned;
+        ``never_seen``, tested clips by class of which it had no training clip; ``synthetic``, the titles of stand-ins
+        among the data; ``trained_on`` and ``trained_on_database``, whether it, or a run that it was started from,
+        learned this store, or another one of the same database: a test only if no person is in both.
+
+    Raises:
+        InputError: as `predict_store`; or there is no finished run.
+    """
+    predictions, left_out = predict_store(load_model(run), store)
+    results, learned = rates.evaluate(predictions), learned_by(read_config(run))
+    return results | {
+        "left_out": left_out,
+        "never_seen": tested(results, never_seen(run)),
+        "synthetic": synthetic(run, store),
+        "trained_on": any(source["fingerprint"] == store.metadata["fingerprint"] for source in learned),
+        "trained_on_database": any(source["database"] == store.database for source in learned),
+    }
+
+
 def tested(metrics: Mapping[str, Any], classes: Iterable[str]) -> dict[str, int]:
     """Of these classes those that `metrics.evaluate` found among the tested clips, and how many clips."""
     counts = dict(zip(metrics.get("labels", ()), map(sum, metrics.get("confusion", ())), strict=True))
     return {name: counts[name] for name in classes if counts.get(name)}
 
 
-def lines(found: Mapping[str, Any], left_out: bool = True) -> list[str]:
-    """What to say below the figures; without ``left_out`` where the page says that already."""
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """What to say below the figures."""
     said = []
     if found.get("never_seen"):
         said.append(f"tested, but in no training clip: {_listed(found['never_seen'])}")
-    if left_out and found.get("left_out"):
+    if found.get("left_out"):
         said.append(f"left out, since the network has not learned their class: {_listed(found['left_out'])}")
     if found.get("synthetic"):
         said.append(f"These data are not of real people: {', '.join(found['synthetic'])}.")

@@ -1,8 +1,7 @@
 """Predictions of a trained network: on any clips, and on chosen clips of a prepared store."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,9 @@ from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model.layers import fuse_batchnorm
-from fer3d.training import coverage, devices
+from fer3d.training import devices
 from fer3d.training.batches import Clips, batches, network_input, normalise_clips
-from fer3d.training.run import TrainedModel, load_model, read_config
+from fer3d.training.run import TrainedModel
 
 
 class Predictor:
@@ -55,29 +54,6 @@ def predict_store(model: TrainedModel, store: Store) -> tuple[pd.DataFrame, dict
     return predict(model, store, rows), {str(name): int(count) for name, count in others.items()}
 
 
-def evaluate_store(run: Path | str, store: Store) -> dict[str, Any]:
-    """How well the network of a finished run predicts the clips of any prepared store.
-
-    Returns:
-        `metrics.evaluate` of `predict_store`. Beside it ``left_out``, clips by label that the network has not learned;
-        ``never_seen``, tested clips by class of which it had no training clip; ``synthetic``, the titles of stand-ins
-        among the data; ``trained_on`` and ``trained_on_database``, whether it learned this store, or another one of
-        the same database: a test only if no person is in both.
-
-    Raises:
-        InputError: as `predict_store`; or there is no finished run.
-    """
-    predictions, left_out = predict_store(load_model(run), store)
-    results, learned = metrics.evaluate(predictions), read_config(run)["data"]["train"]
-    return results | {
-        "left_out": left_out,
-        "never_seen": coverage.tested(results, coverage.never_seen(run)),
-        "synthetic": coverage.synthetic(run, store),
-        "trained_on": any(source["fingerprint"] == store.metadata["fingerprint"] for source in learned),
-        "trained_on_database": any(source["database"] == store.database for source in learned),
-    }
-
-
 def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame:
     """Predictions for the clips in the given rows of a store's manifest, as `metrics.predictions_table` has them.
 
@@ -93,7 +69,8 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
     clips = Clips([(store, rows)], network.classes)
     predictor = Predictor(model, settings.device, settings.precision)
     probabilities = []
-    for chosen in tqdm(batches(np.arange(len(clips)), settings.batch_size), "test", disable=None, leave=False):
+    at_once = -(-settings.batch_size // settings.accumulate)  # no more than a training step has in memory
+    for chosen in tqdm(batches(np.arange(len(clips)), at_once), "test", disable=None, leave=False):
         frames, landmarks, _ = clips.batch(chosen, predictor.device)
         probabilities.append(predictor(frames, landmarks))
     return metrics.predictions_table(store.manifest.iloc[rows], network.classes, np.concatenate(probabilities))

@@ -180,7 +180,7 @@ def log_row(epoch: Epoch, totals: Tensor, started: float) -> dict[str, float]:
     """The epoch's row of the log; an `InputError` where the loss is not finite."""
     loss, accuracy = (float(total) / len(epoch.augment_params) for total in totals)
     if not math.isfinite(loss):
-        raise InputError(f"the loss became {loss} in epoch {epoch.number + 1}", "a smaller lr")
+        raise InputError(f"the loss became {loss} in epoch {epoch.number + 1}", "a smaller lr in another folder")
     return {
         "epoch": epoch.number + 1,
         "lr": epoch.rates[-1],

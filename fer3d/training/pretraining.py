@@ -8,11 +8,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from fer3d import paths
+from fer3d import files, paths
 from fer3d.config import Profile
 from fer3d.data.store import open_store
+from fer3d.errors import InputError
 from fer3d.standins import rendered_store
-from fer3d.training.run import check_folder
+from fer3d.training.run import check_folder, is_begun, read_config
 from fer3d.training.train import train
 
 _HELD_OUT = 20
@@ -25,11 +26,22 @@ def pretrain(out: Path | str, profile: Profile, workers: int | None = None) -> d
     The same call resumes an interrupted pre-training, and returns the result of a finished one.
     ``profile`` gives the people, the network and its input. Raises `InputError` as `train` does.
     """
-    check_folder(Path(out))  # before people are rendered
     settings, store = profile.pretraining, paths.rendered_people(Path(out))
+    _check(Path(out), store, rendered_store.source_of(settings, profile.clips))  # before people are rendered
     rendered_store.write(store, settings, profile.clips, workers)
     recipe = dataclasses.replace(
         profile.training, epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr, seed=settings.seed
     )
     folds = min(_HELD_OUT, settings.people)
     return train([open_store(store)], out, dataclasses.replace(profile, training=recipe, folds=folds))
+
+
+def _check(out: Path, store: Path, source: str) -> None:
+    """An `InputError` where the folder is none for a run, or people would come into or be replaced in another run."""
+    check_folder(out)
+    if not is_begun(out):
+        return
+    learned = {each["database"] for each in read_config(out)["data"]["train"]}
+    stored = files.read_json(store / "prepared.json") if (store / "prepared.json").exists() else {}
+    if learned != {rendered_store.DATABASE} or stored.get("source_fingerprint", source) != source:
+        raise InputError(f"{out} holds another run, of other people or settings", "another --out")

@@ -14,7 +14,7 @@ the checkpoint and the weights carry it, so that those of another run are refuse
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from fer3d import files, paths
-from fer3d.config import ClipSettings, NetworkSettings, TrainingSettings
+from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
 from fer3d.errors import InputError
 from fer3d.model import weights
 from fer3d.model.network import Network
@@ -56,9 +56,20 @@ class _Source:
 
 
 @dataclass
+class _Learned(_Source):
+    split: dict[str, Any]
+
+
+@dataclass
+class _Start:
+    learned: list[_Learned]
+
+
+@dataclass
 class _Data:
     train: list[_Source]
     split: dict[str, Any]
+    pretrained: _Start | None = None
 
 
 @dataclass
@@ -97,9 +108,46 @@ def read_config(run: Path | str) -> dict[str, Any]:
     return {key: info[key] for key in _CONFIG}
 
 
+def learned_by(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the network of a run has learned, in that run and in those that it was started from.
+
+    Of each store ``database``, ``fingerprint`` and ``split``, by which some of its clips were held out.
+    """
+    data = config["data"]
+    own = [
+        {"database": each["database"], "fingerprint": each["fingerprint"], "split": data["split"]}
+        for each in data["train"]
+    ]
+    return [*(data.get("pretrained") or {"learned": []})["learned"], *own]
+
+
 def read_network_settings(run: Path | str) -> NetworkSettings:
     """The settings of a run's network; an `InputError` where there is no run."""
     return NetworkSettings.from_params(read_config(run)["profile"]["network"])
+
+
+def continued(profile: Profile, run: Path | str, variant: str | None, plain: Profile) -> Profile:
+    """A profile in a recipe, with the network of the run that its training starts from and the input that it knows.
+
+    Args:
+        profile: the profile in its recipe.
+        run: the folder of a run, or the name of shipped weights.
+        variant: that of the new network, which may be another of the paper's; None: the run's.
+        plain: the profile in its default recipe, to tell what the recipe changes.
+
+    Raises:
+        InputError: there is no run, or its network is not that of the recipe or the variant.
+    """
+    start = read_config(run)["profile"]
+    network, training = NetworkSettings.from_params(start["network"]), TrainingSettings.from_params(start["training"])
+    if variant and network.variant != variant and "r3d_18" in (network.variant, variant):
+        raise InputError(f"{run} holds the weights of {network.variant}, not of {variant}", "another --variant")
+    network = NetworkSettings.from_params({"variant": variant} if variant else {}, network)
+    for name, wanted in profile.network.as_dict().items():
+        if wanted != plain.network.as_dict()[name] and wanted != network.as_dict()[name]:
+            is_so = f"{name} = {network.as_dict()[name]}, the recipe {wanted}"
+            raise InputError(f"the network of {run} has {is_so}", "no --recipe, or a run of the same recipe")
+    return replace(profile, network=network, training=replace(profile.training, clip_norm=training.clip_norm))
 
 
 def read_metrics(run: Path | str) -> dict[str, Any]:
@@ -149,11 +197,11 @@ def is_finished(run: Path, config: dict[str, Any], beside: bool = False) -> bool
         check_folder(run, beside)
         return False
     old, new = (pd.json_normalize(each).iloc[0].to_dict() for each in (read_config(run), config))
-    changes = [f"{name} = {old.get(name)!r}, not {value!r}" for name, value in new.items() if old.get(name) != value]
-    begun = any((run / name).exists() for name in RESULTS[1:])  # a refused training leaves its model.json alone
-    if changes and begun:
+    names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
+    changes = [f"{name} = {old.get(name)!r}, not {new.get(name)!r}" for name in names]
+    if changes and is_begun(run):
         raise InputError(f"{run} holds another run ({'; '.join(changes[:3])})", "another --out")
-    if not all((run / name).exists() for name in RESULTS if name != CHECKPOINT):
+    if not all((run / name).exists() for name in paths.RUN_FILES):
         return False
     with contextlib.suppress(InputError):  # damaged metrics are none
         read_metrics(run)
@@ -161,11 +209,19 @@ def is_finished(run: Path, config: dict[str, Any], beside: bool = False) -> bool
     return False
 
 
+def is_begun(run: Path) -> bool:
+    """Whether a folder holds more of a run than its ``model.json``, which a refused training leaves behind."""
+    return any((run / name).exists() for name in RESULTS[1:])
+
+
 def check_tested(run: Path | str) -> None:
-    """An `InputError` for the folder of a training that has begun and not been tested."""
-    predictions = Path(run) / "predictions.csv"
-    if (Path(run) / "model.json").exists() and not predictions.exists():
-        raise weights.unfinished(predictions)
+    """An `InputError` for the folder of a training that has begun and not been tested, and for shipped weights."""
+    folder = run_folder(run)
+    if (folder / "predictions.csv").exists() or not (folder / "model.json").exists():
+        return
+    if folder.parent == paths.shipped(SHIPPED[0]).parent:
+        raise InputError(f"the weights {run} come without predictions of their own", "--store STORE")
+    raise weights.unfinished(folder / "predictions.csv")
 
 
 def begin(run: Path, info: dict[str, Any]) -> None:
@@ -182,9 +238,10 @@ def begin(run: Path, info: dict[str, Any]) -> None:
             raise InputError(
                 f"{run} was begun in {then.get('precision')} on {then.get('device')}, and can't resume in "
                 f"{made_with['precision']} on {made_with['device']}",
-                "the device where it was begun, or another --out",
+                "the same command on a machine like that where it was begun, or another --out",
             )
-    (run / "metrics.json").unlink(missing_ok=True)  # of a run whose weights were taken away
+    for name in ("metrics.json", "predictions.csv"):  # of a run whose weights were taken away
+        (run / name).unlink(missing_ok=True)
     for name in RESULTS:
         files.remove_leftovers(run / name)
     files.write_json(run / "model.json", info)

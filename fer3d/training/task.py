@@ -11,10 +11,11 @@ import numpy as np
 from fer3d import __version__, files, labels, program
 from fer3d.config import Profile
 from fer3d.data import splits
-from fer3d.data.store import Store
+from fer3d.data.store import Store, digest
 from fer3d.errors import InputError
+from fer3d.model import weights
 from fer3d.training.batches import Clips
-from fer3d.training.run import read_config
+from fer3d.training.run import learned_by, read_config, run_folder
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Task:
 
     def config(self, profile: Profile, pretrained: Path | str | None) -> dict[str, Any]:
         """All that the result depends on, JSON-ready: the run's config (see `run`)."""
-        start = files.fingerprint(self._start(pretrained)) if pretrained else None
+        start = self._start(pretrained) if pretrained else None
         settings = replace(profile, clips=self.test_store.settings).as_dict()
         for name in ("pretraining", "finetuning", "standins"):  # the fingerprints of run and stores stand for them
             del settings[name]
@@ -75,17 +76,20 @@ class Task:
         return json.loads(json.dumps(config))
 
     def _start(self, pretrained: Path | str) -> dict[str, Any]:
-        """The config of the run to start from; an `InputError` where it has learned clips that are tested here.
+        """The run to start from: its identity, its weights, and all that it and the runs before it have learned.
 
-        Runs that it was itself started from are not known.
+        Raises:
+            InputError: they have learned clips that are tested here; or the run is not finished.
         """
-        start = read_config(pretrained)
-        learned = [source["fingerprint"] for source in start["data"]["train"]]
-        if self.data["test"]["fingerprint"] in learned and start["data"]["split"] != self.data["split"]:
+        start, stored = read_config(pretrained), run_folder(pretrained) / "model.safetensors"
+        learned, tested = learned_by(start), self.data["test"]["fingerprint"]
+        if any(each["fingerprint"] == tested and each["split"] != self.data["split"] for each in learned):
             raise InputError(
                 f"{pretrained} has learned clips that are tested here", "a run with the same fold held out"
             )
-        return start
+        if not stored.exists():
+            raise weights.unfinished(stored)
+        return {"run": files.fingerprint(start), "weights": digest(stored), "learned": learned}
 
     @property
     def counts(self) -> dict[str, Any]:

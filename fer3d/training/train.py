@@ -132,7 +132,7 @@ def _in_memory(settings: TrainingSettings) -> Iterator[None]:
         if not (isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)):
             raise
         part = -(-settings.batch_size // settings.accumulate)
-        hint = f"--set training.accumulate={2 * settings.accumulate}, or a smaller --batch-size"
+        hint = f"--set training.accumulate={2 * settings.accumulate}, or a smaller batch size"
         what = f"{part} clip{'s' if part > 1 else ''} at a time"
         raise InputError(f"the memory does not suffice for {what}", hint if part > 1 else "") from error
 

@@ -35,6 +35,15 @@ def test_it_gives_logits_from_pictures_alone_and_every_weight_learns() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in network.parameters())
 
 
+def test_its_logits_are_in_single_precision_and_clips_of_another_size_are_refused() -> None:
+    network = make_network(SMALL, CLASSES, 64).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(torch.randn(1, 3, 2, 64, 64), torch.rand(1, 2, 66, 2))
+    assert logits.dtype == torch.float32
+    with pytest.raises(ValueError, match=r"expected \(B, 3, T, 64, 64\)"):
+        network(torch.randn(1, 3, 2, 32, 32), torch.rand(1, 2, 66, 2))
+
+
 def spoil_free_memory() -> None:
     """Fill blocks of many sizes with NaN and free them, so that what reads memory nobody wrote finds NaN."""
     del [torch.full((numbers,), torch.nan) for numbers in (100, 1_000, 10_000, 100_000, 500_000, 1_000_000)][:]

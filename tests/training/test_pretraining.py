@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def pretrained(tmp_path_factory):
 
 
 def contents(store: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(store.iterdir())}
+    return {file.name: file.read_bytes() for file in sorted(store.rglob("*")) if file.is_file()}
 
 
 def test_nobody_is_in_two_places():
@@ -123,6 +124,23 @@ def test_weights_start_a_training_of_other_classes(pretrained, tmp_path):
     for name, other in (("scratch", pretrained), ("pretrained", None), ("pretrained", tmp_path / "scratch")):
         with pytest.raises(InputError, match="pretrained"):
             train([store], tmp_path / name, brief, pretrained=other)
+
+
+def test_a_refused_pre_training_leaves_the_people_of_a_run_alone(pretrained, tmp_path):
+    out = shutil.copytree(pretrained, tmp_path / "pre")
+    before = contents(out)
+    more = dataclasses.replace(CROWD, people=CROWD.people + 1)
+    with pytest.raises(InputError, match="holds another run"):
+        pretrain(out, dataclasses.replace(JOINT, pretraining=more), workers=1)
+    assert contents(out) == before
+    train(
+        [moving_dots()],
+        tmp_path / "other",
+        dataclasses.replace(PROFILE, training=dataclasses.replace(PROFILE.training, epochs=1)),
+    )
+    with pytest.raises(InputError, match="holds another run"):
+        pretrain(tmp_path / "other", dataclasses.replace(JOINT, pretraining=CROWD), workers=1)
+    assert not (tmp_path / "other" / rendered_store.DATABASE).exists()
 
 
 def test_the_last_layer_comes_too_where_the_classes_are_the_same(pretrained):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from dots import PROFILE, moving_dots, results, with_training
+from dots import PROFILE, moving_dots, results, with_training, written
 
 from fer3d import files, labels
 from fer3d.config import ClipSettings
@@ -21,7 +21,9 @@ from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model import weights
 from fer3d.training import checkpoint, inference, loop
-from fer3d.training.batches import normalise_clips
+from fer3d.training.batches import Clips, normalise_clips
+from fer3d.training.coverage import evaluate_store
+from fer3d.training.run import read_config
 from fer3d.training.schedule import learning_rate
 from fer3d.training.train import train
 
@@ -236,6 +238,45 @@ def test_weights_that_have_learned_the_test_clips_are_no_start(store, straight, 
     train([store], tmp_path / "run", profile, fold=0, pretrained=straight)
 
 
+def test_what_a_run_learned_before_is_known_to_those_that_start_from_it(store, straight, tmp_path):
+    brief, other = with_training(epochs=1), written(moving_dots("mmi"), tmp_path / "mmi")
+    train([other], tmp_path / "between", brief, pretrained=straight)
+    with pytest.raises(InputError, match="between has learned clips that are tested here"):
+        train([store], tmp_path / "run", brief, fold=1, pretrained=tmp_path / "between")
+    train([store], tmp_path / "run", brief, fold=0, pretrained=tmp_path / "between")
+    for run, learned in ((tmp_path / "between", True), (straight, True), (tmp_path / "run", True)):
+        assert evaluate_store(run, store)["trained_on"] is learned
+    assert evaluate_store(straight, other)["trained_on"] is False
+
+
+def test_weights_that_were_trained_anew_make_another_run(store, straight, tmp_path):
+    brief, start = with_training(epochs=1), shutil.copytree(straight, tmp_path / "start")
+    train([store], tmp_path / "run", brief, pretrained=start)
+    stored, described = weights.read(start / "model.safetensors", files.fingerprint(read_config(start)))
+    stored["head.linear.bias"] += 1
+    weights.write(start / "model.safetensors", stored, files.fingerprint(read_config(start)), described)
+    with pytest.raises(InputError, match=r"holds another run \(data\.pretrained\.weights"):
+        train([store], tmp_path / "run", brief, pretrained=start)
+
+
+def test_a_training_that_begins_anew_leaves_no_earlier_predictions(store, straight, tmp_path, interrupted):
+    out = shutil.copytree(straight, tmp_path / "run")
+    for name in ("metrics.json", "model.safetensors"):
+        (out / name).unlink()
+    with interrupted("fer3d.training.loop.Checkpoint", 1):
+        train([store], out, PROFILE)
+    assert not (out / "predictions.csv").exists()
+
+
+def test_the_test_takes_no_more_clips_at_a_time_than_a_step(store, tmp_path, monkeypatch):
+    sizes, batch = [], Clips.batch
+    monkeypatch.setattr(
+        Clips, "batch", lambda clips, rows, device: sizes.append(len(rows)) or batch(clips, rows, device)
+    )
+    train([store], tmp_path / "run", with_training(epochs=1, accumulate=4))
+    assert max(sizes) <= 2
+
+
 def test_nobody_tested_is_trained_on(store, straight):
     learned, tested = splits.fold_split(store.manifest, 0, 3)
     assert json.loads((straight / "metrics.json").read_text())["train_clips"] == len(learned)
@@ -324,7 +365,9 @@ def test_too_little_memory_is_one_line_with_options_that_exist(store, tmp_path, 
         raise error
 
     monkeypatch.setattr(where, fail)
-    with pytest.raises(InputError, match=r"8 clips at a time; try --set training\.accumulate=2, or a smaller --batch"):
+    with pytest.raises(
+        InputError, match=r"8 clips at a time; try --set training\.accumulate=2, or a smaller batch size"
+    ):
         train([store], tmp_path / "run", with_training(epochs=1))
 
 
