@@ -145,6 +145,8 @@ def _run_all(page: Page) -> None:
     end = time.monotonic() + SECONDS
     while True:
         texts = [text.strip() for text in prompts.all_inner_texts()]
+        if (dialog := page.locator(".jp-Dialog .jp-mod-accept")).count():  # which kernel, where it was not ready yet
+            dialog.first.click()
         if texts and set(texts) <= {"[ ]:"}:  # a command that comes before the kernel is ready has no effect
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
