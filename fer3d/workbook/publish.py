@@ -243,7 +243,7 @@ def _below(tables: list[pd.DataFrame]) -> list[str]:
             if (shown["accuracy"] < shown["majority"]).any():
                 highest = shown[shown["accuracy"] == shown["accuracy"].max()]
                 first = highest.iloc[0]
-                names = " and ".join(models.TITLES[str(model)] for model in highest["model"])
+                names = ", and equally ".join(models.TITLES[str(model)] for model in highest["model"])
                 name = names if first["accuracy"] > first["majority"] else "none above it"
                 best.setdefault(name, []).append(f"{first['data']}{how}: {first['accuracy']:.1f}")
     if not best:
