@@ -205,7 +205,7 @@ CHANGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "a file added to the licensed copy": (add_file, COPY_CHANGED),
     "a label changed in the licensed copy": (change_label, COPY_CHANGED),
     "a frame altered in the licensed copy, at the same size and time": (alter_frame, COPY_CHANGED),
-    "another release of PyTorch": (another_release("torch"), LESSONS | EXPLORED | TRAINED | OWN_VIDEO),
+    "another release of PyTorch": (another_release("torch"), LESSONS | TRAINED | OWN_VIDEO),  # not notebook 01
     "another release of dlib": (another_release("dlib-bin"), PREPARED | LESSONS | EXPLORED | TRAINED | OWN_VIDEO),
     "another release of a library that draws": (another_release("matplotlib"), set()),
     "a setting of the clips": (
