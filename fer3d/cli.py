@@ -6,6 +6,7 @@ libraries are imported inside the commands, so that ``--help`` is quick.
 """
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -167,9 +168,12 @@ def prepare(
     from fer3d.data.store import open_store
 
     chosen = _changed(config.profile(profile), assignments, "clips.")
-    _print_values(prepare(database, root, out, chosen.clips, workers), as_json)
+    counts = prepare(database, root, out, chosen.clips, workers)
+    _print_values(counts, as_json)
     if not as_json and (why := open_store(out).why_rejected):
         print(f"rejected, mostly: {why}; {out / 'rejected.csv'} lists all")
+    if not as_json and counts["skipped"]:
+        print(f"skipped, since they could not be used: {counts['skipped']}; fer3d index {database} {root} says why")
 
 
 @app.command()
@@ -475,11 +479,12 @@ def _check_table(csv: Path, root: Path) -> None:
     from fer3d import files
 
     files.check_suffix(csv, ".csv", "--csv")
-    if csv.is_file() and csv.resolve().is_relative_to(root.resolve()):
+    if csv.is_file():
         with csv.open("rb") as found:
             ours = found.read(64).startswith(b"database,subject,sequence,")  # of an earlier call
         if not ours:
-            raise InputError(f"{csv} is a file of the release", "--csv with another path")
+            what = "a file of the release" if csv.resolve().is_relative_to(root.resolve()) else "another table"
+            raise InputError(f"{csv} is {what}", "--csv with another path")
 
 
 def _databases(names: str) -> tuple[str, ...]:
@@ -629,6 +634,8 @@ def main() -> None:
     """Run the command; an error that the user can correct becomes one line and an exit status."""
     if sys.stdout is None:  # closed by the caller, who wants the work done all the same
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - to the end of the process
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding lacks is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")
     _show_bars()
     try:
         status = app(standalone_mode=False)

@@ -332,7 +332,10 @@ class StandinSettings(Settings):
     def subjects(self, database: str) -> int:
         """Invented people in the stand-in of a database; an `InputError` for own videos, which have none."""
         if labels.check_database(database) not in self.names():
-            raise InputError(f"{labels.TITLES[database]} have no synthetic stand-in", f"{database.upper()}=folder")
+            raise InputError(
+                f"{labels.TITLES[database]} have no synthetic stand-in",
+                f"{database.upper()}=folder with make, FER3D_{database.upper()}=folder with fer3d",
+            )
         return int(getattr(self, database))
 
 

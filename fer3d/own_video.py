@@ -35,7 +35,7 @@ from fer3d.data.face_search import choose_view, shows_face
 from fer3d.data.file_kinds import IMAGE_SUFFIXES, VideoError
 from fer3d.data.tracks import Gap, Step, Window
 from fer3d.data.video import CONCEALED, TURNS, Flaw, TimedFrame, View, listening, read_frames, read_timed, upright
-from fer3d.errors import InputError
+from fer3d.errors import InputError, printable
 from fer3d.training.batches import to_device
 from fer3d.training.inference import Predictor
 from fer3d.training.run import SHIPPED, TrainedModel, load_model, read_config, read_metrics, run_folder
@@ -112,8 +112,11 @@ class Weights:
         titles = {**labels.TITLES, "people": "rendered people"} | (
             files.read_json(run / "model.json").get("titles") or {}
         )
-        learned = [titles.get(part["database"], part["database"]) for part in read_config(run)["data"]["train"]]
-        tested = f"{metrics['accuracy']:.0%} of {metrics['n']} held-out clips of these were predicted correctly"
+        data = read_config(run)["data"]
+        learned = [titles.get(part["database"], part["database"]) for part in data["train"]]
+        other = data["test"]["database"] if data["split"].get("kind") == "cross-database" else None
+        clips = f"clips of {titles.get(other, other)}" if other else "held-out clips of these"
+        tested = f"{metrics['accuracy']:.0%} of {metrics['n']} {clips} were predicted correctly"
         return cls(run.name or str(weights), ", ".join(learned), tested, model)
 
     @property
@@ -213,7 +216,7 @@ def open_recording(source: str, weights: Weights, options: Options) -> Recording
         item._replace(picture=upright(item.picture, view)) if isinstance(item, TimedFrame) else item
         for item in itertools.chain([first], items)
     )
-    return Recording(path.name or source, kind, turned, view.rotation, settings.min_face, source=path)
+    return Recording(printable(path.name or source), kind, turned, view.rotation, settings.min_face, source=path)
 
 
 def check(source: str, options: Options) -> None:
@@ -373,7 +376,8 @@ def _camera(index: int) -> Iterator[TimedFrame]:
     capture = cv2.VideoCapture(index)
     try:
         if not capture.isOpened():
-            raise VideoError("no such camera", f"camera {index}", "0, the first camera, or a video file")
+            others = "0, the first camera, or a video file" if index else "a video file"
+            raise VideoError("no such camera", f"camera {index}", others)
         began = time.monotonic()
         with _first_interrupt() as stopped:
             for number in itertools.count():

@@ -132,6 +132,7 @@ def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: P
             "--csv site/index.html does not end in .csv; try --csv site/index.csv",
         ),
         ("index table m2 --csv m2/labels.csv", "m2/labels.csv is a file of the release"),
+        ("index table m2 --csv notes.csv", "notes.csv is another table; try --csv with another path"),
         ("export run --onnx run/model.json", "--onnx run/model.json does not end in .onnx; try --onnx run/model.onnx"),
     ],
 )
@@ -140,7 +141,15 @@ def test_a_command_writes_into_no_folder_and_no_file_of_another_kind(
 ) -> None:
     monkeypatch.chdir(ckplus.parent)
     trees.BUILD["table"](Path("m2"))
-    for name in ("own.avi", "b.avi", "img/1.png", "run/model.json", "store/prepared.json", "site/index.html"):
+    for name in (
+        "own.avi",
+        "b.avi",
+        "img/1.png",
+        "run/model.json",
+        "store/prepared.json",
+        "site/index.html",
+        "notes.csv",
+    ):
         files.write_text(Path(name), "mine")
     files.write_text(Path("many/own/model.json"), "mine")
     before = {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")}
@@ -403,12 +412,13 @@ def test_prepare_says_why_most_clips_are_left_out(call, tmp_path: Path) -> None:
         trees.write_image(tmp_path / "release" / "anna" / f"{number}.png", picture=picture)
         for other, empty in (("ben", scenes.COFFEE), ("cleo", scenes.CAT)):
             trees.write_image(tmp_path / "release" / other / f"{number}.png", picture=empty)
-    lines = ("path,label,subject", "anna,joy,anna", "ben,sad,ben", "cleo,sad,cleo")
+    lines = ("path,label,subject", "anna,joy,anna", "ben,sad,ben", "cleo,sad,cleo", "nowhere,sad,dora")
     trees.write_text(tmp_path / "release" / "labels.csv", "\n".join(lines))
     words = ("prepare", "table", tmp_path / "release", "--out", tmp_path / "store", "--profile", "tiny")
     status, out, _ = call(*words, "--workers", 1)
-    figures, why = out.splitlines()
-    assert status == 0 and "clips 1, padded 0, rejected 2" in figures
+    figures, why, skipped = out.splitlines()
+    assert status == 0 and "clips 1, padded 0, rejected 2, skipped 1" in figures
+    assert skipped.startswith("skipped, since they could not be used: 1; fer3d index table ")
     assert re.fullmatch(r"rejected, mostly: no face.* \(2 of 2\); .*/store/rejected\.csv lists all", why)
     assert "mostly" not in call(*words, "--json")[1]
 

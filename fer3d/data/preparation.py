@@ -74,7 +74,7 @@ def prepare(
     }
     bar = {"desc": "clips", "unit": "sequence", "disable": None if progress else True}  # None: without a terminal
     written = write_in_parts(out, settings, metadata, _cut_sequence, labelled, skipped, workers, **bar)
-    counts = {name: written[name] for name in ("clips", "padded", "rejected", "frames")}
+    counts = {name: written[name] for name in ("clips", "padded", "rejected", "skipped", "frames")}
     return counts | {"seconds": round(time.monotonic() - began, 2)}
 
 

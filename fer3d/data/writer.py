@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from fer3d import files
+from fer3d import files, labels
 from fer3d.config import ClipSettings
 from fer3d.data.store import FORMAT, MANIFEST, MAX_TABLE_BYTES, REJECTED, array_specs, digest, open_store
 from fer3d.errors import InputError
@@ -142,7 +142,7 @@ def write_in_parts(
     """
     folder = out.with_name(f".{out.name}.partial")
     with files.lock(out):
-        if not up_to_date(out, metadata["source_fingerprint"]):
+        if not _is_up_to_date(out, metadata):
             folder.mkdir(parents=True, exist_ok=True)
             there = {part.name for part in folder.iterdir() if part.is_dir()}  # a stray file goes with the folder
             for stale in there - tasks.keys():
@@ -169,13 +169,21 @@ def write_in_parts(
         return open_store(out).metadata
 
 
-def up_to_date(out: Path, source_fingerprint: str) -> bool:
-    """Whether the store at ``out`` is whole and made of this; an `InputError` where something else is there."""
+def _is_up_to_date(out: Path, metadata: Mapping[str, Any]) -> bool:
+    """Whether the store at ``out`` is whole and made of this.
+
+    Raises:
+        InputError: something else is there, or a store of another database.
+    """
     files.check_folder(out, "a prepared store", _no_store)
     try:
-        return bool(open_store(out).metadata["source_fingerprint"] == source_fingerprint)
-    except InputError:
+        stored = open_store(out)
+    except InputError:  # a damaged one is replaced
         return False
+    if stored.database != metadata["database"]:
+        names = (labels.TITLES.get(name, name) for name in (stored.database, metadata["database"]))
+        raise InputError(f"{out} is a store of {', not of '.join(names)}", "another --out")
+    return bool(stored.metadata["source_fingerprint"] == metadata["source_fingerprint"])
 
 
 def _no_store(found: list[Path]) -> list[Path]:

@@ -69,6 +69,7 @@ class _Start:
 class _Data:
     train: list[_Source]
     split: dict[str, Any]
+    test: _Source
     pretrained: _Start | None = None
 
 

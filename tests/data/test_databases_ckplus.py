@@ -126,6 +126,17 @@ def test_labels_without_images_and_two_labels(release: Path) -> None:
     assert skipped == {"S700_001": "no images", "S005_001": "2 emotion labels"}
 
 
+def test_a_sequence_that_ends_before_its_peak_is_not_used(tmp_path: Path) -> None:
+    """Its images would be of the neutral start, under the label of the apex."""
+    folder = ckplus_sequence(tmp_path, "S005", "001", 14, 5)
+    ckplus_sequence(tmp_path, "S006", "001", 3, 5)
+    for number in range(6, 15):
+        (folder / f"S005_001_{number:08d}.png").unlink()
+    sequences, skipped = read("ckplus", tmp_path)
+    assert list(sequences) == ["S006_001"]
+    assert skipped["S005_001"] == "the images end at 5, and the label is that of image 14"
+
+
 def test_images_alone_are_read_and_the_labels_missed(tmp_path: Path) -> None:
     ckplus_sequence(tmp_path, "S005", "001", 3)
     sequences, skipped = read("ckplus", tmp_path / "cohn-kanade-images")

@@ -6,6 +6,7 @@ import pytest
 from trees import disfa_subject, read, write_text, write_video
 
 from fer3d.config import ClipSettings
+from fer3d.data import databases
 from fer3d.data.databases.disfa import UNITS
 from fer3d.data.databases.summary import summarise
 from fer3d.data.video import check_video
@@ -57,6 +58,10 @@ def test_a_video_that_breaks_off_and_its_labels(release: Path, tmp_path: Path) -
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size * 9 // 10])
     sequences, _ = read("disfa", root)
     assert len(sequences) == 1
+    (sequence,) = sequences.values()
+    assert len(sequence.frame_labels or ()) == check_video(whole).decodable, (
+        "labels of frames that are lost don't count"
+    )
     first, second = summarise("disfa", root)["skipped"]
     assert first["why"].endswith(f"of {len(ROWS)}: the file breaks off")
     assert second["why"].startswith(f"{len(ROWS)} label rows for ")
@@ -137,4 +142,6 @@ def test_what_is_missing(release: Path) -> None:
     sequences, skipped = read("disfa", release)
     assert sequences["SN016_left"].frame_labels is None
     assert skipped == {"SN001_left": "no labels of AU 5", "SN010_left": "no video of the left camera"}
+    found = [one for one in databases.scan("disfa", release, ClipSettings()) if isinstance(one, databases.Skipped)]
+    assert {one.remedy for one in found if one.what == "SN010_left"} == {"fer3d prepare --set clips.camera=right"}
     assert summarise("disfa", release)["labelled"] == 0

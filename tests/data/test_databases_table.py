@@ -290,9 +290,18 @@ def test_links_out_of_the_folder_are_not_followed(table: Table, tmp_path_factory
 
 
 def test_folds_of_the_table_are_those_of_the_store(table: Table) -> None:
-    root = table("a.avi,fear,anna,7", "stills,anger,ben,3", columns="path,label,subject,fold")
-    assert {s.subject: s.fold for s in read("table", root)[0].values()} == {"anna": 7, "ben": 3}
+    root = table("a.avi,fear,anna,1", "stills,anger,ben,0", columns="path,label,subject,fold")
+    assert {s.subject: s.fold for s in read("table", root)[0].values()} == {"anna": 1, "ben": 0}
     assert databases.number_of_folds("table", root, 5) == 2
+
+
+def test_folds_of_a_table_are_counted_from_0(table: Table) -> None:
+    """Else ``--fold 1`` would mean the people of another fold."""
+    root = table("a.avi,fear,anna,1", "stills,anger,ben,2", columns="path,label,subject,fold")
+    with pytest.raises(
+        InputError, match=r"the folds in labels\.csv are 1, 2: expected 0, 1; try numbering them from 0"
+    ):
+        read("table", root)
 
 
 @pytest.mark.parametrize(("sampling", "starts"), [("whole", [5]), ("tens", [5, 15])])

@@ -50,7 +50,7 @@ def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     out = tmp_path_factory.mktemp("prepared") / "ckplus"
     counts = preparation.prepare("ckplus", release, out, SETTINGS, workers=1)
     assert counts.pop("seconds") > 0
-    assert counts == {"clips": 3, "padded": 1, "rejected": 3, "frames": 10 + 7 + 10 + 10 + 10 + 5}
+    assert counts == {"clips": 3, "padded": 1, "rejected": 3, "skipped": 0, "frames": 10 + 7 + 10 + 10 + 10 + 5}
     return open_store(out)
 
 
@@ -61,8 +61,8 @@ def test_own_recordings_by_a_table(sampling: str, starts: list[int], tmp_path: P
         write_image(tmp_path / "release" / "walk" / f"{frame}.png", picture=picture)
     lines = (
         "path,label,subject,start_frame,end_frame,fold",
-        "walk,bored,anna,,4,7",
-        "walk,joy,ben,4,,2",
+        "walk,bored,anna,,4,1",
+        "walk,joy,ben,4,,0",
         "*,bored,,,,",
     )
     write_text(tmp_path / "release" / "labels.csv", "\n".join(lines))
@@ -71,10 +71,20 @@ def test_own_recordings_by_a_table(sampling: str, starts: list[int], tmp_path: P
     store = open_store(tmp_path / "store")
     assert store.manifest["first_frame"].tolist() == starts
     assert store.manifest["label"].tolist()[:2] == ["bored", "happiness"] and store.classes == ("happiness", "bored")
-    assert store.manifest["fold"].tolist()[:2] == [7, 2] and store.manifest["padded"].tolist()[0] == 6
+    assert store.manifest["fold"].tolist()[:2] == [1, 0] and store.manifest["padded"].tolist()[0] == 6
     shown = explore_frames(store, tmp_path / "release")
     spread = np.linspace(4, 24, 10).round().astype(int) if sampling == "whole" else np.arange(4, 14)
     assert all(np.array_equal(one, scenes.walk(25)[frame]) for one, frame in zip(shown, spread, strict=True))
+
+
+def test_a_store_of_another_database_is_not_replaced(release: Path, store: Store, tmp_path: Path) -> None:
+    out = shutil.copytree(store.path, tmp_path / "store")
+    before = contents(out)
+    write_image(tmp_path / "release" / "walk" / "0.png", picture=scenes.walk(1)[0])
+    write_text(tmp_path / "release" / "labels.csv", "path,label,subject\nwalk,fear,anna\n")
+    with pytest.raises(InputError, match=r"is a store of CK\+, not of own videos; try another --out"):
+        preparation.prepare("table", tmp_path / "release", out, SETTINGS, workers=1)
+    assert contents(out) == before
 
 
 def explore_frames(store: Store, root: Path) -> list[np.ndarray | None]:

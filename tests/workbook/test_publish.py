@@ -138,7 +138,9 @@ def test_of_models_that_are_equally_good_all_are_named(tmp_path: Path) -> None:
         finish(run, pipeline.Job("ckplus", model), TRUTH, right, ["CK+ (synthetic)"])
     report.write(run)
     publish.publish(run, tmp_path / "synthetic", readme)
-    assert "The best model of these rows: 3d, and equally 3d+landmarks (CK+ (synthetic): 88.9)" in publish.current(readme)
+    assert "The best model of these rows: 3d, and equally 3d+landmarks (CK+ (synthetic): 88.9)" in publish.current(
+        readme
+    )
 
 
 def test_results_on_licensed_data_are_not_published(tmp_path: Path) -> None:

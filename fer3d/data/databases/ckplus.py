@@ -95,6 +95,7 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
     emotions = _distinct(file for file in files if file.name.lower().endswith(_EMOTION))
     if len(emotions) > 1:
         raise UnusableFile(f"{len(emotions)} emotion labels", remedy="one emotion file in the folder")
+    _check_whole(recording.images, emotions)
     units: list[tuple[int, float]] = []
     for file in _distinct(file for file in files if file.name.lower().endswith("_facs.txt")):
         units += release.read_extra(_action_units, file) or []
@@ -109,6 +110,16 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
         action_units=tuple(units),
         origin=release.shown(emotions[0]) if emotions else "",
     )
+
+
+def _check_whole(images: tuple[Path, ...], emotions: list[Path]) -> None:
+    """An `UnusableFile` where the images end before the peak frame, whose number the label's file name has."""
+    last = max((int(number) for image in images for number in re.findall(r"\d{1,15}", image.stem)[-1:]), default=None)
+    for file in emotions:
+        peak = [int(number) for number in re.findall(r"\d{1,15}", file.stem)[-1:]]
+        if last is not None and peak and last < peak[0]:
+            why = f"the images end at {last}, and the label is that of image {peak[0]}"
+            raise UnusableFile(why, remedy="cohn-kanade-images unpacked again")
 
 
 def _distinct(files: Iterable[Path]) -> list[Path]:

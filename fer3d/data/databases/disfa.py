@@ -84,6 +84,8 @@ def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
             try:
                 if not (places := found.get((subject, camera))):
                     remedy = f"the {camera} camera's videos unpacked next to the labels"
+                    if (subject, other := "right" if camera == "left" else "left") in found:
+                        remedy = f"fer3d prepare --set clips.camera={other}"
                     raise UnusableFile(f"no video of the {camera} camera", remedy=remedy)
                 recording = release.choose(places)
                 labelled = folders.get(subject, [])
@@ -123,7 +125,9 @@ def _sequence(
         there = facts.decodable
         if len(rows) != there:
             release.note(recording.source, f"{len(rows)} label rows for {there} frames; cut to the shorter")
-        if 0 < len(rows) - claimed <= _TRUSTED:
+        if facts.flaw:
+            rows = rows.head(there)
+        elif 0 < len(rows) - claimed <= _TRUSTED:
             rows = rows.head(claimed)
         frame_labels = tuple(
             emfacs({unit: value for unit, value in zip(UNITS, row, strict=True) if value >= threshold})

@@ -129,12 +129,13 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     """A sequence for each line, in their order.
 
     Raises:
-        InputError: a table that cannot be read, or has other columns.
+        InputError: a table that cannot be read, has other columns, or folds that are not counted from 0.
     """
     release = Release(root)
     rows, found, known = list(_rows(release)), _Files(release), _Known()
     for row in rows:
         known.declare(row)
+    _check_folds({int(row["fold"]) for row in rows if row["path"] != "*" and _FOLD.fullmatch(row["fold"])})
     for row in rows:
         if row["path"] == "*":
             continue
@@ -143,6 +144,13 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
         except UnusableFile as reason:
             yield skipped(f"line {row['line']}", reason)
         yield from release.take_skipped()
+
+
+def _check_folds(folds: set[int]) -> None:
+    """An `InputError` for folds that are not counted from 0 without a gap: ``--fold`` would mean other people."""
+    if folds and folds != set(range(len(folds))):
+        found, wanted = (", ".join(map(str, numbers)) for numbers in (sorted(folds), range(len(folds))))
+        raise InputError(f"the folds in {FILE} are {found}: expected {wanted}", "numbering them from 0")
 
 
 class _Part(NamedTuple):
