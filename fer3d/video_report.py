@@ -47,6 +47,8 @@ _OF_ALL = ("index.html", "predictions.csv", "summary.json")
 _TIMELINE = ("timeline.csv", "timeline.png", "timeline.svg")
 _FILES = (*_OF_ALL, *_TIMELINE, *(f"overlay{suffix}" for _, suffix in _CODECS))
 """All that a prediction writes."""
+_BEGUN = ".prediction.part"
+"""Lies in a folder from the beginning of a prediction to its end: what a stopped one left there may be replaced."""
 _MAX_SUMMARY = 2**28
 """Largest size of a summary that is read, in bytes."""
 _INK, _FAINT, _BAR, _TOP, _MARK = (40, 40, 40), (130, 130, 130), (178, 114, 0), (0, 94, 213), (115, 158, 0)
@@ -56,12 +58,14 @@ _INK, _FAINT, _BAR, _TOP, _MARK = (40, 40, 40), (130, 130, 130), (178, 114, 0), 
 class Overlay:
     """A video of the frames with boxes, landmarks and, for each person, the probabilities of the current window.
 
+    Where there is no room for all people's, their number stands below. With the number of a person he alone is shown.
     Frames wait until the windows that they belong to are predicted: at most as long as a window. Images of several
     sizes are shown in the place of the first: a larger one is reduced, round a smaller one it is empty.
     """
 
-    def __init__(self, folder: Path, weights: Weights) -> None:
+    def __init__(self, folder: Path, weights: Weights, person: str = "all") -> None:
         self._folder, self._weights = folder, weights
+        self._only = int(person) if person.isdecimal() else None
         self._waiting: deque[tuple[int, float, dict[int, Face], np.ndarray, float]] = deque()
         self._rows: deque[Row] = deque()
         self._video: _Video | None = None
@@ -91,7 +95,8 @@ class Overlay:
             size = [max(1, round(scale * side)) for side in picture.shape[1::-1]]
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             self._size = self._size or small.shape[1::-1]
-            self._waiting.append((step.frame.number, step.frame.seconds, step.people, small, scale))
+            shown = {number: face for number, face in step.people.items() if self._only in (None, number)}
+            self._waiting.append((step.frame.number, step.frame.seconds, shown, small, scale))
         enough = step.frame is None or len(self._waiting) > 10  # from which the frame rate is measured
         while self._waiting and self._waiting[0][0] < step.pending and (self._video or enough):
             self._write()
@@ -217,8 +222,9 @@ def _canvas(
     canvas[: small.shape[0], : small.shape[1]] = small
     left, top = canvas.shape[1] - _PANEL + 10, 16
     _text(canvas, f"{seconds:7.2f} s", (left, top), _rgb(_INK))
-    for person in sorted(people):
+    for shown, person in enumerate(sorted(people)):
         if top + (len(weights.classes) + 1) * _LINE > tall:
+            _text(canvas, f"and {len(people) - shown} more", (left, top + _LINE), _rgb(_FAINT))
             break
         top = _bars(canvas, left, top + _LINE + 2, person, current.get(person), weights.classes)
     foot = tall + 15
@@ -288,9 +294,12 @@ def check_folder(out: Path, sources: Sequence[str]) -> None:
         if source.exists() and source.resolve().is_relative_to(out.resolve()):
             how = "is" if source.resolve() == out.resolve() else "holds"
             raise InputError(f"{out} {how} the input {source}: expected a folder for the results", "another --out")
-    foreign = {"model.json", "prepared.json"}
+    foreign, earlier = {"model.json", "prepared.json"}, list(map(Path, written(out)))
+    begun = os.access(out / _BEGUN, os.F_OK)
     for folder in {out, *filter(None, _folders(sources, out))}:
-        names = foreign if folder != out or written(out) else {*foreign, *_FILES}
+        own = {path.name for path in earlier if path.parent.name == folder.name}
+        own = set(_FILES) if begun or (folder == out and earlier) else own
+        names = {*foreign, *set(_FILES).difference(own)}
         files.check_folder(folder, "an earlier prediction", partial(_with_names, names))
         files.check_writable(folder)
 
@@ -353,9 +362,10 @@ def run(
         try:
             recording = open_recording(source, weights, options)
             with contextlib.ExitStack() as opened:
-                if folder:
+                if out and folder:
                     _make(folder)
-                    overlay = opened.enter_context(Overlay(folder, weights))
+                    files.write_text(out / _BEGUN, "")
+                    overlay = opened.enter_context(Overlay(folder, weights, options.person))
                 for step, ended in watch(recording, weights, options):
                     rows += ended
                     for row in ended:
@@ -380,6 +390,8 @@ def run(
         about = {"weights": weights.title, "note": NOTE, "written": names}
         files.write_json(out / "summary.json", {"recordings": summaries, **about})
         _write_page(out, shown, weights)
+    if out:
+        (out / _BEGUN).unlink(missing_ok=True)
     if len(failed) == 1:
         raise failed[0]
     if failed:

@@ -299,4 +299,46 @@ def test_an_interrupted_overlay_leaves_nothing_half_written(run: Path, tmp_path:
 
     with pytest.raises(KeyboardInterrupt):
         video_report.run([source], Weights.load(run), Options(), tmp_path / "out", stop)
-    assert list((tmp_path / "out").iterdir()) == []
+    out = tmp_path / "out"
+    assert [path.name for path in out.iterdir()] == [".prediction.part"], "nothing that could be taken for a result"
+
+
+def test_where_a_prediction_was_stopped_the_same_one_goes_on(
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, out = str(video(tmp_path / "own.avi", scenes.walk(12))), tmp_path / "out"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(video_report, "timeline", stop)
+        video_report.run([source], Weights.load(run), Options(), out, lambda value: None)
+    assert list(out.glob("overlay.*")), "it was stopped behind the overlay"
+    video_report.check_folder(out, [source])
+    video_report.run([source], Weights.load(run), Options(), out, lambda value: None)
+    assert not (out / ".prediction.part").exists() and (out / "summary.json").exists()
+
+
+def test_a_prediction_for_several_does_not_replace_that_of_one_in_the_same_place(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    sources = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi")]
+    video_report.run(sources[:1], Weights.load(run), Options(), tmp_path / "out" / "a", lambda value: None)
+    with pytest.raises(InputError, match=r"out/a holds .*: expected .*an earlier prediction"):
+        video_report.check_folder(tmp_path / "out", sources)
+    video_report.run(sources, Weights.load(run), Options(), tmp_path / "both", lambda value: None)
+    video_report.check_folder(tmp_path / "both", sources)
+
+
+def test_the_overlay_of_a_chosen_person_shows_him_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    shown: list[set[int]] = []
+    monkeypatch.setattr(video_report._Video, "write", lambda *_: None)
+    monkeypatch.setattr(video_report, "_draw_faces", lambda _picture, people, _scale: shown.append(set(people)))
+    face = Face(Box(30, 30, 20), np.zeros((66, 2), np.float32), 1.0, 2, 1.0)
+    frame = TimedFrame(0, 0.0, np.zeros((60, 60, 3), np.uint8))
+    for person in ("all", "2"):
+        overlay = video_report.Overlay(Path(), Weights.load(run), person)
+        overlay.add(Step(frame, 0.0, {1: face, 2: face}, [], 1), [])
+        overlay.add(Step(None, 0.0, {}, [], 1), [])
+    assert shown == [{1, 2}, {2}]
