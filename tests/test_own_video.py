@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scenes
-from dots import PROFILE, moving_dots, written
+from dots import PROFILE, moving_dots, with_training, written
 from PIL import Image
 
 from fer3d import own_video, video_report
@@ -292,3 +292,17 @@ def test_the_summary_gives_shares_longest_runs_and_a_verdict_per_person(run: Pat
     assert one["longest"] == {"happiness": {"start": 0, "end": 2}, "neutral": {"start": 2, "end": 3}}
     assert other["verdict"] == "no expression"
     assert [gap["reason"] for gap in summary["gaps"]] == ["no face found"] and summary["ratio"] == 5.5
+
+
+def test_weights_that_were_tested_on_another_database_name_it(tmp_path: Path) -> None:
+    learned, other = moving_dots(), moving_dots("mmi")
+    train([learned], tmp_path / "run", with_training(epochs=1), test=other)
+    tested = Weights.load(tmp_path / "run").tested
+    assert "clips of MMI were predicted correctly" in tested and "held-out" not in tested
+
+
+def test_a_name_that_cannot_be_printed_becomes_one_that_can(run: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a\n\udcff\x1b.png"
+    cv2.imwrite(str(tmp_path / "a.png"), scenes.walk(1)[0][..., ::-1])
+    (tmp_path / "a.png").rename(source)
+    assert own_video.open_recording(str(source), Weights.load(run), Options()).name == "a???.png"
