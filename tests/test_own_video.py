@@ -295,7 +295,7 @@ def test_the_summary_gives_shares_longest_runs_and_a_verdict_per_person(run: Pat
 
 
 def test_weights_that_were_tested_on_another_database_name_it(tmp_path: Path) -> None:
-    learned, other = moving_dots(), moving_dots("mmi")
+    learned, other = moving_dots("ckplus"), moving_dots("mmi")
     train([learned], tmp_path / "run", with_training(epochs=1), test=other)
     tested = Weights.load(tmp_path / "run").tested
     assert "clips of MMI were predicted correctly" in tested and "held-out" not in tested
