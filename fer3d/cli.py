@@ -173,7 +173,7 @@ def prepare(
     if not as_json and (why := open_store(out).why_rejected):
         print(f"rejected, mostly: {why}; {out / 'rejected.csv'} lists all")
     if not as_json and counts["skipped"]:
-        print(f"skipped, since they could not be used: {counts['skipped']}; fer3d index {database} {root} says why")
+        print(f"left out or noted by the reader: {counts['skipped']}; fer3d index {database} {root} says what and why")
 
 
 @app.command()
@@ -221,7 +221,7 @@ def train(
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given)
     if pretrained:  # else each setting in which that network differs would have to be typed
-        chosen = continued(chosen, pretrained, variant, config.make_profile(profile, chosen.network.variant))
+        chosen = continued(chosen, pretrained, variant)
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]

@@ -58,7 +58,9 @@ _INK, _FAINT, _BAR, _TOP, _MARK = (40, 40, 40), (130, 130, 130), (178, 114, 0), 
 class Overlay:
     """A video of the frames with boxes, landmarks and, for each person, the probabilities of the current window.
 
-    Where there is no room for all people's, their number stands below. With the number of a person he alone is shown.
+    Where there is no room for all people's, their number stands below. With the number of a person, that person alone
+    is shown.
+
     Frames wait until the windows that they belong to are predicted: at most as long as a window. Images of several
     sizes are shown in the place of the first: a larger one is reduced, round a smaller one it is empty.
     """
@@ -297,8 +299,8 @@ def check_folder(out: Path, sources: Sequence[str]) -> None:
     foreign, earlier = {"model.json", "prepared.json"}, list(map(Path, written(out)))
     begun = os.access(out / _BEGUN, os.F_OK)
     for folder in {out, *filter(None, _folders(sources, out))}:
-        own = {path.name for path in earlier if path.parent.name == folder.name}
-        own = set(_FILES) if begun or (folder == out and earlier) else own
+        within = {path.name for path in earlier if path.parent.name == folder.name}
+        own = set(_FILES) if begun or (folder == out and earlier) else within
         names = {*foreign, *set(_FILES).difference(own)}
         files.check_folder(folder, "an earlier prediction", partial(_with_names, names))
         files.check_writable(folder)

@@ -418,7 +418,7 @@ def test_prepare_says_why_most_clips_are_left_out(call, tmp_path: Path) -> None:
     status, out, _ = call(*words, "--workers", 1)
     figures, why, skipped = out.splitlines()
     assert status == 0 and "clips 1, padded 0, rejected 2, skipped 1" in figures
-    assert skipped.startswith("skipped, since they could not be used: 1; fer3d index table ")
+    assert skipped.startswith("left out or noted by the reader: 1; fer3d index table ")
     assert re.fullmatch(r"rejected, mostly: no face.* \(2 of 2\); .*/store/rejected\.csv lists all", why)
     assert "mostly" not in call(*words, "--json")[1]
 

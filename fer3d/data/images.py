@@ -79,12 +79,18 @@ def _open_image(path: Path) -> Image.Image:
     return image
 
 
+def number_in(path: Path) -> int | None:
+    """The last number in a file's name; None where it has none."""
+    digits = re.findall(r"[0-9]{1,15}", path.stem)
+    return int(digits[-1]) if digits else None
+
+
 def missing_images(images: Sequence[Path]) -> dict[int, str]:
     """What lacks before which image, counted from 0, by the last number in the names.
 
     Only where nearly all numbers are at one distance, so that a larger one is a hole.
     """
-    numbers = [int(digits[-1]) for image in images if (digits := re.findall(r"[0-9]{1,15}", image.stem))]
+    numbers = [number for image in images if (number := number_in(image)) is not None]
     steps = [after - before for before, after in itertools.pairwise(numbers)]
     if len(numbers) < len(images) or not steps:
         return {}

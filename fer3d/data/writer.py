@@ -181,8 +181,8 @@ def _is_up_to_date(out: Path, metadata: Mapping[str, Any]) -> bool:
     except InputError:  # a damaged one is replaced
         return False
     if stored.database != metadata["database"]:
-        names = (labels.TITLES.get(name, name) for name in (stored.database, metadata["database"]))
-        raise InputError(f"{out} is a store of {', not of '.join(names)}", "another --out")
+        wanted = labels.title(metadata["database"], bool(metadata.get("synthetic")))
+        raise InputError(f"{out} is a store of {stored.title}, not of {wanted}", "another --out")
     return bool(stored.metadata["source_fingerprint"] == metadata["source_fingerprint"])
 
 

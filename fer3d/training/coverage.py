@@ -9,7 +9,7 @@ from typing import Any
 from fer3d import files, labels
 from fer3d.data.store import Store
 from fer3d.errors import InputError
-from fer3d.evaluation import metrics as rates
+from fer3d.evaluation.metrics import evaluate
 from fer3d.training.inference import predict_store
 from fer3d.training.run import learned_by, load_model, read_config, run_folder
 
@@ -53,7 +53,7 @@ def evaluate_store(run: Path | str, store: Store) -> dict[str, Any]:
         InputError: as `predict_store`; or there is no finished run.
     """
     predictions, left_out = predict_store(load_model(run), store)
-    results, learned = rates.evaluate(predictions), learned_by(read_config(run))
+    results, learned = evaluate(predictions), learned_by(read_config(run))
     return results | {
         "left_out": left_out,
         "never_seen": tested(results, never_seen(run)),

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from fer3d import files, paths
-from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings
+from fer3d.config import ClipSettings, NetworkSettings, Profile, TrainingSettings, make_profile
 from fer3d.errors import InputError
 from fer3d.model import weights
 from fer3d.model.network import Network
@@ -127,14 +127,13 @@ def read_network_settings(run: Path | str) -> NetworkSettings:
     return NetworkSettings.from_params(read_config(run)["profile"]["network"])
 
 
-def continued(profile: Profile, run: Path | str, variant: str | None, plain: Profile) -> Profile:
+def continued(profile: Profile, run: Path | str, variant: str | None) -> Profile:
     """A profile in a recipe, with the network of the run that its training starts from and the input that it knows.
 
     Args:
         profile: the profile in its recipe.
         run: the folder of a run, or the name of shipped weights.
         variant: that of the new network, which may be another of the paper's; None: the run's.
-        plain: the profile in its default recipe, to tell what the recipe changes.
 
     Raises:
         InputError: there is no run, or its network is not that of the recipe or the variant.
@@ -144,10 +143,11 @@ def continued(profile: Profile, run: Path | str, variant: str | None, plain: Pro
     if variant and network.variant != variant and "r3d_18" in (network.variant, variant):
         raise InputError(f"{run} holds the weights of {network.variant}, not of {variant}", "another --variant")
     network = NetworkSettings.from_params({"variant": variant} if variant else {}, network)
+    there, plain = network.as_dict(), make_profile(profile.name, profile.network.variant).network.as_dict()
     for name, wanted in profile.network.as_dict().items():
-        if wanted != plain.network.as_dict()[name] and wanted != network.as_dict()[name]:
-            is_so = f"{name} = {network.as_dict()[name]}, the recipe {wanted}"
-            raise InputError(f"the network of {run} has {is_so}", "no --recipe, or a run of the same recipe")
+        if wanted not in (plain[name], there[name]):  # what the recipe changes
+            differs = f"{name} = {there[name]}, the recipe {wanted}"
+            raise InputError(f"the network of {run} has {differs}", "no --recipe, or a run of the same recipe")
     return replace(profile, network=network, training=replace(profile.training, clip_norm=training.clip_norm))
 
 
@@ -220,7 +220,7 @@ def check_tested(run: Path | str) -> None:
     folder = run_folder(run)
     if (folder / "predictions.csv").exists() or not (folder / "model.json").exists():
         return
-    if folder.parent == paths.shipped(SHIPPED[0]).parent:
+    if folder.resolve().parent == paths.shipped(SHIPPED[0]).resolve().parent:
         raise InputError(f"the weights {run} come without predictions of their own", "--store STORE")
     raise weights.unfinished(folder / "predictions.csv")
 

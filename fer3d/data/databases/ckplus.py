@@ -17,6 +17,7 @@ from fer3d.config import ClipSettings
 from fer3d.data.databases.release import Published, Recording, Release, merged, read_numbers, skipped, whole
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.file_kinds import IMAGE_SUFFIXES, UnusableFile
+from fer3d.data.images import number_in
 from fer3d.labels import CKPLUS_CODES, CLASSES
 
 LAYOUT = "folders S###/###/ with images, and the Emotion labels next to them"
@@ -114,11 +115,11 @@ def _sequence(release: Release, subject: str, name: str, folders: list[Path]) ->
 
 def _check_whole(images: tuple[Path, ...], emotions: list[Path]) -> None:
     """An `UnusableFile` where the images end before the peak frame, whose number the label's file name has."""
-    last = max((int(number) for image in images for number in re.findall(r"\d{1,15}", image.stem)[-1:]), default=None)
+    last = max((number for image in images if (number := number_in(image)) is not None), default=None)
     for file in emotions:
-        peak = [int(number) for number in re.findall(r"\d{1,15}", file.stem)[-1:]]
-        if last is not None and peak and last < peak[0]:
-            why = f"the images end at {last}, and the label is that of image {peak[0]}"
+        peak = number_in(file)
+        if last is not None and peak is not None and last < peak:
+            why = f"the images end at {last}, and the label is that of image {peak}"
             raise UnusableFile(why, remedy="cohn-kanade-images unpacked again")
 
 

@@ -14,7 +14,7 @@ from fer3d.data.crop import Box
 from fer3d.data.face_fit import predictor_box
 from fer3d.data.file_kinds import VideoError
 from fer3d.data.store import Store
-from fer3d.workbook.explorers.explorer import Explorer, choice, slider
+from fer3d.workbook.explorers.explorer import Explorer, choice, numbers_of, slider
 from fer3d.workbook.explorers.panels import BOX, CROP, NO_FACE, POINTS, SIDE, side_by_side, with_points
 
 
@@ -64,12 +64,10 @@ def explore_clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots:
         return np.vstack([picture, _legend(picture.shape[1], detection)])
 
     database = choice("database", [(titles[name], name) for name in stores])
-    clip = slider("clip", 1, 1, len(stores[database.value]))
-    database.observe(lambda change: setattr(clip, "max", len(stores[change["new"]])), names="value")
     return Explorer(
         draw,
         database=database,
-        clip=clip,
+        clip=numbers_of("clip", database, stores),
         frame=slider("frame", num_frames, 1, num_frames),
         landmarks=widgets.Checkbox(True, description="landmarks"),
     )

@@ -9,7 +9,7 @@ import base64
 import contextlib
 import html
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
 import cv2
@@ -107,6 +107,13 @@ _SHRINKS = widgets.Layout(flex="1 1 auto", min_width="0")
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.ValueWidget:
     """A slider. It acts on release of the mouse, and at each arrow key."""
     return Slider(value=value, min=low, max=high, step=step, description=name)
+
+
+def numbers_of(name: str, chosen: widgets.ValueWidget, items: Mapping[str, Sized]) -> widgets.ValueWidget:
+    """A slider from 1 to the number of the items that stand under a choice's value."""
+    numbers = slider(name, 1, 1, len(items[chosen.value]))
+    chosen.observe(lambda change: setattr(numbers, "max", len(items[change["new"]])), names="value")
+    return numbers
 
 
 def choice(name: str, options: Any, selected: Any = None) -> widgets.ValueWidget:

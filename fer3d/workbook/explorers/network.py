@@ -6,7 +6,7 @@ import cv2
 import ipywidgets as widgets
 import numpy as np
 
-from fer3d.workbook.explorers.explorer import Explorer, choice, slider
+from fer3d.workbook.explorers.explorer import Explorer, choice, numbers_of, slider
 from fer3d.workbook.explorers.panels import SIDE, coloured, enlarged, side_by_side, with_points
 
 
@@ -54,12 +54,10 @@ def explore_network(
         return side_by_side(panels, titles)
 
     chosen = choice("stage", stages, next(iter(weights), None))
-    ranks = slider("channel", 1, 1, len(stages[chosen.value]))
-    chosen.observe(lambda change: setattr(ranks, "max", len(stages[change["new"]])), names="value")
     return Explorer(
         draw,
         stage=chosen,
-        channel=ranks,
+        channel=numbers_of("channel", chosen, stages),
         frame=slider("frame", len(frames), 1, len(frames)),
         contours=widgets.Checkbox(True, description="filter over it"),
     )
