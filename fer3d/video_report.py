@@ -14,7 +14,7 @@ import math
 import os
 import statistics
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -359,10 +359,13 @@ def run(
     failed: list[InputError] = []
     shown: list[tuple[dict[str, Any], Path, str]] = []
     made: list[Path] = []
+    names = Counter(Path(source).name for source in sources)
     for source, folder in zip(sources, _folders(sources, out), strict=True):
         own, overlay = len(rows), None
         try:
             recording = open_recording(source, weights, options)
+            if names[Path(source).name] > 1:
+                recording.name = printable(source)
             with contextlib.ExitStack() as opened:
                 if out and folder:
                     _make(folder)
@@ -386,10 +389,10 @@ def run(
         except InputError as error:
             failed.append(error)
     if out and (rows or summaries):
-        names = sorted(str(path.relative_to(out)) for path in (*made, *(out / name for name in _OF_ALL)))
-        _remove_others(out, names)
+        files_made = sorted(str(path.relative_to(out)) for path in (*made, *(out / name for name in _OF_ALL)))
+        _remove_others(out, files_made)
         files.write_csv(out / "predictions.csv", files.for_spreadsheets(table(rows, weights.classes)))
-        about = {"weights": weights.title, "note": NOTE, "written": names}
+        about = {"weights": weights.title, "note": NOTE, "written": files_made}
         files.write_json(out / "summary.json", {"recordings": summaries, **about})
         _write_page(out, shown, weights)
     if out:

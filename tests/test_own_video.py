@@ -89,6 +89,8 @@ def test_missing_images_are_a_gap_that_no_window_spans(run: Path, tmp_path: Path
     table = own_video.predict(tmp_path, run)
     assert table["first_frame"].tolist() == [0, 6, 6]
     assert table["reason"].tolist()[1:] == ["images 6 to 15 are missing", "seen for less than a window"]
+    after = table.loc[2, ["start", "end"]].tolist()
+    assert after == pytest.approx([16 / 30, 18 / 30], abs=0.001), "what is missing has passed all the same"
 
 
 def test_a_broken_image_is_a_gap_and_reading_goes_on(run: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import scenes
 from test_own_video import run, video  # noqa: F401 - a fixture
 
-from fer3d import own_video, video_report
+from fer3d import files, own_video, video_report
 from fer3d.data.crop import Box
 from fer3d.data.face_fit import Face
 from fer3d.data.tracks import Step
@@ -97,6 +97,18 @@ def test_every_input_has_a_folder_of_its_own_inside(run: Path, tmp_path: Path, m
     video_report.run([*sources, ".."], Weights.load(run), Options(), out, lambda value: None)
     assert {folder.name for folder in out.iterdir() if folder.is_dir()} == {"1-a", "2-a", "3-1-a", "4-frames"}
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*names, "frames", "out"])
+
+
+def test_inputs_of_one_name_are_called_as_they_were_typed(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    names = ("one/clip.avi", "two/clip.avi", "two/other.avi")
+    sources = [str(video(tmp_path / name, scenes.walk(4))) for name in names]
+    out = tmp_path / "out"
+    video_report.run(sources, Weights.load(run), Options(), out, lambda value: None)
+    shown = [*sources[:2], "other.avi"]
+    assert pd.read_csv(out / "predictions.csv")["file"].unique().tolist() == shown
+    assert [each["file"] for each in files.read_json(out / "summary.json")["recordings"]] == shown
 
 
 def test_inputs_are_open_one_at_a_time(run: Path, tmp_path: Path) -> None:  # noqa: F811

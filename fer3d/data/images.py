@@ -6,6 +6,7 @@ import statistics
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -85,7 +86,16 @@ def number_in(path: Path) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def missing_images(images: Sequence[Path]) -> dict[int, str]:
+class Hole(NamedTuple):
+    """Images that lack in a numbered series."""
+
+    images: int
+    """How many."""
+    why: str
+    """Which, in words."""
+
+
+def missing_images(images: Sequence[Path]) -> dict[int, Hole]:
     """What lacks before which image, counted from 0, by the last number in the names.
 
     Only where nearly all numbers are at one distance, so that a larger one is a hole.
@@ -97,10 +107,10 @@ def missing_images(images: Sequence[Path]) -> dict[int, str]:
     usual = statistics.mode(steps)
     if usual < 1 or steps.count(usual) < _REGULAR * len(steps):
         return {}
-    holes = {
-        at: (numbers[at - 1] + usual, numbers[at] - usual) for at, step in enumerate(steps, 1) if step > _HOLE * usual
-    }
-    return {
-        at: f"image {first} is missing" if last <= first else f"images {first} to {last} are missing"
-        for at, (first, last) in holes.items()
-    }
+    holes = {}
+    for at, step in enumerate(steps, start=1):
+        if step > _HOLE * usual:
+            first, last = numbers[at - 1] + usual, numbers[at] - usual
+            why = f"image {first} is missing" if last <= first else f"images {first} to {last} are missing"
+            holes[at] = Hole(round(step / usual) - 1, why)
+    return holes

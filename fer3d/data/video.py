@@ -162,13 +162,18 @@ def read_timed(
 
 
 def _images(images: Sequence[Path], start: int, frame_rate: float | None) -> Iterator[TimedFrame | Flaw]:
-    """The images from ``start`` on; one that is missing or can't be read is a flaw, if any can be read."""
+    """The images from ``start`` on; one that is missing or can't be read is a flaw, if any can be read.
+
+    The time of an image counts those that are missing before it, its number does not.
+    """
     holes = missing_images(images)
+    missing = sum(hole.images for at, hole in holes.items() if at <= start)
     lost: list[Flaw] = []
     errors: list[VideoError] = []
     for number, image in enumerate(images[start:], start):
         if number in holes and number > start:
-            lost.append(Flaw(number, holes[number]))
+            missing += holes[number].images
+            lost.append(Flaw(number, holes[number].why))
         try:
             picture = read_image(image)
         except VideoError as error:
@@ -177,7 +182,7 @@ def _images(images: Sequence[Path], start: int, frame_rate: float | None) -> Ite
             continue
         yield from lost
         lost = []
-        yield TimedFrame(number, number / frame_rate if frame_rate else math.nan, picture)
+        yield TimedFrame(number, (number + missing) / frame_rate if frame_rate else math.nan, picture)
     if errors and len(errors) == len(images) - start:
         raise errors[0]
     yield from lost

@@ -137,8 +137,8 @@ class Release:
         if recording.images:
             for image in recording.images:
                 check_image(image)
-            for why in missing_images(recording.images).values():
-                self.note(recording.source, why)
+            for hole in missing_images(recording.images).values():
+                self.note(recording.source, hole.why)
             width, height = image_size(recording.images[0])
             count = len(recording.images)
             return VideoFacts(height, width, count, count, "", math.nan)
