@@ -17,6 +17,7 @@ from PIL import Image
 
 from fer3d import own_video, video_report
 from fer3d.errors import InputError
+from fer3d.evaluation import canvas
 from fer3d.own_video import NOTE, Options, Weights
 from fer3d.training.train import train
 from fer3d.workbook.explorers.upload import explore_recording
@@ -181,12 +182,22 @@ def test_a_folder_whose_images_are_refused_says_why(run: Path, tmp_path: Path) -
         own_video.predict(tmp_path / "frames", run)
 
 
-def test_an_upload_that_cannot_be_read_takes_the_place_of_the_earlier_picture(run: Path, tmp_path: Path) -> None:
-    explorer = explore_recording(video(tmp_path / "own.avi", scenes.walk(4)), Weights.load(run))
-    before = explorer.png
-    file = {"name": "notes.txt", "type": "text/plain", "size": 5, "content": memoryview(b"hello")}
-    explorer.controls["upload"].value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)
-    assert explorer.png != before and explorer.alt == "upload notes.txt"
+def test_an_upload_takes_the_place_of_the_first_picture(run: Path, tmp_path: Path) -> None:
+    explorer = explore_recording(canvas.empty(9, 1.5, "the first"), Weights.load(run))
+
+    def upload(name: str, content: bytes) -> bytes:
+        file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+        explorer.controls["upload"].value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)
+        return explorer.png
+
+    pictures = [
+        explorer.png,
+        upload("own.avi", video(tmp_path / "own.avi", scenes.walk(4)).read_bytes()),
+        upload("notes.txt", b"hello"),
+    ]
+    heights = [cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).shape[0] for png in pictures]
+    assert heights[1] > max(heights[0], heights[2]) and len(set(pictures)) == 3, "a timeline, then why there is none"
+    assert explorer.alt == "upload notes.txt"
 
 
 @pytest.mark.parametrize("name", ["none.mp4", "https://example.org/none.mp4"])

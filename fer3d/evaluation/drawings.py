@@ -20,6 +20,7 @@ _FILLS: Mapping[str, str] = {
     "linear": "#FBE0BB",
     "pool": "#E4E4E4",
     "landmarks": "#C9EBDC",
+    "residual": "#F6DCE6",
     "head": "#E3D9EC",
 }
 """Light colours, on which black text has a contrast of more than 12 : 1."""
@@ -77,8 +78,8 @@ def method(
 def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure:
     """The paper's Figure 2 from a shape table: one box per stage, ``filtered`` ones with the landmark filter."""
     figure, (axes,) = canvas.new(10, 2.7, title)
-    for k, (stage, shape) in enumerate(zip(stages["stage"], stages["shape"], strict=True)):
-        kind = "landmarks" if stage in filtered else _STAGE_KINDS.get(stage, "convolution")
+    kinds = ["landmarks" if stage in filtered else _STAGE_KINDS.get(stage, "convolution") for stage in stages["stage"]]
+    for k, (stage, shape, kind) in enumerate(zip(stages["stage"], stages["shape"], kinds, strict=True)):
         _box(
             axes,
             1.3 * k,
@@ -95,18 +96,20 @@ def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure
             _arrow(axes, (1.3 * k - 0.2, 0.4), (1.3 * k, 0.4))
     names = {
         "convolution": "convolutions",
-        "landmarks": "module with y = ω ∘ x + F(x)",
+        "landmarks": "y = ω ∘ x + F(x)",
+        "residual": "y = x + F(x)",
         "pool": "reduction of the grid",
+        "head": "mean over space, LSTM, linear layer",
     }
-    names |= {"head": "mean over space, LSTM, linear layer"}
-    _legend(axes, names)
+    _legend(axes, {kind: name for kind, name in names.items() if kind in kinds})
     axes.text(0, -0.75, "below each stage: channels, then frames x height x width", fontsize=9, color="#444444")
     axes.set(xlim=(-0.05, 1.3 * len(stages)), ylim=(-0.85, 1.0))
     axes.set_axis_off()
     return figure
 
 
-_STAGE_KINDS = {"reduction_a": "pool", "reduction_b": "pool", "head": "head"}
+_STAGE_KINDS = dict.fromkeys(("block_a", "block_b", "block_c"), "residual")
+_STAGE_KINDS |= {"reduction_a": "pool", "reduction_b": "pool", "head": "head"}
 
 
 def block(layers: pd.DataFrame, inputs: tuple[int, ...], title: str, filtered: bool = False) -> Figure:
@@ -267,4 +270,4 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 def _legend(axes: Axes, names: Mapping[str, str]) -> None:
     handles = [Patch(facecolor=_FILLS[kind], edgecolor="#555555", label=name) for kind, name in names.items()]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False, fontsize=9)
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=5, columnspacing=1, frameon=False, fontsize=9)

@@ -79,8 +79,8 @@ def film_strip(
 ) -> Figure:
     """Frames side by side. ``frames`` (T, H, W, 3) uint8; ``landmarks`` (T, L, 2) in pixels, NaN where missing."""
     rows = -(-len(frames) // columns)
-    side = 9 / columns
-    figure, panels = _new(9, rows * (side + 0.15) + 0.35, title, rows, columns)
+    height = 9 / columns * _aspect(frames[0])
+    figure, panels = _new(9, rows * (height + 0.15) + 0.35, title, rows, columns)
     for t, axes in enumerate(panels):
         axes.set_axis_off()
         if t < len(frames):
@@ -92,13 +92,20 @@ def film_strip(
 def film_strips(strips: Mapping[str, np.ndarray], title: str) -> Figure:
     """Several clips of equal length, one per row: name to frames (T, H, W, 3) uint8."""
     length = len(next(iter(strips.values())))
-    figure = _empty(9, (9 / length + 0.3) * len(strips) + 0.35, title)
-    for band, (name, frames) in zip(figure.subfigures(len(strips), squeeze=False).flat, strips.items(), strict=True):
+    heights = [9 / length * _aspect(frames[0]) + 0.3 for frames in strips.values()]
+    figure = _empty(9, sum(heights) + 0.35, title)
+    bands = figure.subfigures(len(strips), squeeze=False, height_ratios=heights)
+    for band, (name, frames) in zip(bands.flat, strips.items(), strict=True):
         band.suptitle(name, fontsize=9)
         for axes, frame in zip(band.subplots(1, length), frames, strict=True):
             axes.imshow(frame)
             axes.set_axis_off()
     return figure
+
+
+def _aspect(frame: np.ndarray) -> float:
+    """Height of a frame (H, W, 3) per width."""
+    return frame.shape[0] / frame.shape[1]
 
 
 def crop(
@@ -409,7 +416,7 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
     paper = axes.plot(table["paper"], rows, "*", color="black", markersize=11, label="paper, licensed data")
     names = [f"{textwrap.fill(name, 32)}\nn = {n}" for name, n in zip(table["name"], table["n"], strict=True)]
     axes.set_yticks(rows, names)
-    axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="share of clips")
+    axes.set(xlim=(0, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="accuracy: share of clips; UAR: mean recall")
     axes.legend(handles=[intervals, *uar, *majority, *paper], **_BESIDE)
     _hide_frame(figure)
     return figure
@@ -419,11 +426,11 @@ def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: st
     """The face, what covering each patch costs in logit, and the mean weight of the filter in it, both (R, R)."""
     figure, panels = _new(9.4, 3, title, 1, 3)
     _face(panels[0], face, None)
-    panels[0].set_title("last frame", fontsize=10)
+    panels[0].set_title("last frame of the first clip", fontsize=10)
     limit = max(float(np.abs(lost).max()), 1e-6)
     drawn = panels[1].imshow(lost, cmap="PuOr_r", vmin=-limit, vmax=limit)
     figure.colorbar(drawn, ax=panels[1], label="cost, logit", shrink=0.75)
-    panels[1].set_title("patch covered", fontsize=10)
+    panels[1].set_title("cost of covering a patch", fontsize=10)
     drawn = panels[2].imshow(weights, cmap=SEQUENTIAL, vmin=0, vmax=1)
     figure.colorbar(drawn, ax=panels[2], label="weight", shrink=0.75)
     panels[2].set_title("mean weight of the filter", fontsize=10)
@@ -470,16 +477,16 @@ def resampled(draws: Mapping[str, np.ndarray], estimate: float, clips: int, titl
     return figure
 
 
-def scatter(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, title: str) -> Figure:
-    """Pairs of numbers (N,) as dots, and the mean of ``y`` in each fifth of the range of ``x``."""
+def weight_against_cost(weights: np.ndarray, costs: np.ndarray, title: str) -> Figure:
+    """The filter's weight in each patch (N,) against the cost of covering it, and the mean in each fifth."""
     figure, (axes,) = _new(7, 3.2, title)
-    axes.plot(x, y, ".", color=GREY, markersize=4, label="one pair")
-    edges = np.linspace(x.min(), x.max() + 1e-9, 6)
-    fifth = np.digitize(x, edges) - 1
-    means = [(x[fifth == k].mean(), y[fifth == k].mean()) for k in range(5) if (fifth == k).any()]
-    axes.plot(*zip(*means, strict=True), "o-", color=BLUE, markersize=8, label="mean of a fifth of the range")
+    axes.plot(weights, costs, ".", color=GREY, markersize=4, label="one patch of one clip")
+    edges = np.linspace(weights.min(), weights.max() + 1e-9, 6)
+    fifth = np.digitize(weights, edges) - 1
+    means = [(weights[fifth == k].mean(), costs[fifth == k].mean()) for k in range(5) if (fifth == k).any()]
+    axes.plot(*zip(*means, strict=True), "o-", color=BLUE, markersize=8, label="mean in each fifth of the weights")
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(xlabel=x_name, ylabel=y_name)
+    axes.set(xlabel="mean weight of the filter in the patch", ylabel="cost of covering it, logit")
     axes.legend(**_BESIDE)
     _hide_frame(figure)
     return figure

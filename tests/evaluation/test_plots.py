@@ -60,7 +60,7 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "confusions": lambda title: plots.confusions({"(a) CK+": (CONFUSION, CLASSES)}, title),
     "rates": lambda title: plots.rates(RATES, title),
     "resampled": lambda title: plots.resampled({"subjects": RNG.random(50), "clips": RNG.random(50)}, 0.5, 40, title),
-    "scatter": lambda title: plots.scatter(RNG.random(40), RNG.normal(size=40), "weight", "cost", title),
+    "weight_against_cost": lambda title: plots.weight_against_cost(RNG.random(40), RNG.normal(size=40), title),
     "occlusion": lambda title: plots.occlusion(FRAMES[0], RNG.normal(size=(8, 8)), RNG.random((7, 7)), title),
     "inflation": lambda title: plots.inflation(
         pd.DataFrame({"name": ["best fold"], "honest": [0.5], "inflated": [0.7]}), title

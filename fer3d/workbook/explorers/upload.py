@@ -4,7 +4,6 @@ Apart from the others, so that their notebooks do not depend on the network.
 """
 
 import tempfile
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,25 +18,25 @@ from fer3d.own_video import Options, Weights
 from fer3d.workbook.explorers.explorer import Explorer
 
 
-def explore_recording(source: Path, trained: Weights) -> Explorer:
-    """The timeline of a recording, and of any that is uploaded in its place.
+def explore_recording(first: Figure, trained: Weights) -> Explorer:
+    """The timeline of a recording that is uploaded.
 
     Args:
-        source: shown until something is uploaded.
+        first: shown until something is uploaded.
         trained: the network.
     """
 
     def draw(upload: Sequence[Mapping[str, Any]]) -> Figure:
-        with tempfile.TemporaryDirectory() as folder:
-            shown = source
-            if upload:  # the browser's name of the file is not used but for its end
-                shown = Path(folder) / f"uploaded{Path(upload[0]['name']).suffix[:6]}"
-                shown.write_bytes(upload[0]["content"])
+        if not upload:
+            return first
+        with tempfile.TemporaryDirectory() as folder:  # the browser's name of the file is not used but for its end
+            shown = Path(folder) / f"uploaded{Path(upload[0]['name']).suffix[:6]}"
+            shown.write_bytes(upload[0]["content"])
             try:
                 recording = own_video.open_recording(str(shown), trained, Options())
                 rows = [row for _, ended in own_video.watch(recording, trained, Options()) for row in ended]
             except InputError as error:  # in the place of the earlier picture
-                return canvas.empty(9, 1.5, textwrap.fill(str(error), 80))
+                return canvas.empty(9, 1.5, str(error))
         return video_report.timeline(recording, rows, trained)[0]
 
     return Explorer(draw, upload=widgets.FileUpload(accept="video/*,image/*", multiple=False))
