@@ -270,4 +270,12 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 def _legend(axes: Axes, names: Mapping[str, str]) -> None:
     handles = [Patch(facecolor=_FILLS[kind], edgecolor="#555555", label=name) for kind, name in names.items()]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=5, columnspacing=1, frameon=False, fontsize=9)
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.02),
+        ncols=5,
+        columnspacing=1,
+        frameon=False,
+        fontsize=9,
+    )
