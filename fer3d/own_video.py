@@ -11,6 +11,7 @@ A prediction is one of the expression that is displayed. It does not measure wha
 import contextlib
 import itertools
 import math
+import operator
 import re
 import signal
 import threading
@@ -261,31 +262,39 @@ def watch(
     bar: dict[str, Any] = {"unit": "frame", "disable": None if progress else True, "leave": False}
     wanted = int(options.person) if options.person.isdecimal() else None
     same = {"weights": weights.short, "note": NOTE}
-    flawed = False
-    beside = listening(recording.source) if recording.kind == "video" else contextlib.nullcontext(lambda: False)
     try:
-        with beside as damaged:
-            for step in tqdm(steps, recording.name, **bar):
-                flawed = flawed or any(math.isnan(each.start) for each in step.done if isinstance(each, Gap))
-                if step.frame is not None:
-                    recording.frames, recording.seconds = step.frame.number + 1, step.end
-                elif not flawed and damaged():
-                    step.done.append(Gap(None, None, None, math.nan, math.nan, CONCEALED))
-                done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
-                if wanted is not None:
-                    recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
-                windows = [each for each in done if isinstance(each, Window)]
-                probabilities = iter(_probabilities(predictor, windows) if windows else ())
-                rows = [
-                    _window_row(each, weights.classes, next(probabilities))
-                    if isinstance(each, Window)
-                    else _gap_row(each)
-                    for each in done
-                ]
-                recording.took = time.monotonic() - began
-                yield step, [{"file": recording.name, **row, **same} for row in rows]
+        for step in tqdm(_with_damage(steps, recording), recording.name, **bar):
+            if step.frame is not None:
+                recording.frames, recording.seconds = step.frame.number + 1, step.end
+            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
+            if wanted is not None:
+                recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
+            rows = _rows(done, predictor, weights.classes)
+            recording.took = time.monotonic() - began
+            yield step, [{"file": recording.name, **row, **same} for row in rows]
     except VideoError as error:
         raise _unreadable(error, recording.name) from error
+
+
+def _with_damage(steps: Iterator[Step], recording: Recording) -> Iterator[Step]:
+    """The steps; the last one has a gap more where the decoder conceals damage, and nothing else was found wrong."""
+    flawed = False
+    beside = listening(recording.source) if recording.kind == "video" else contextlib.nullcontext(lambda: False)
+    with beside as damaged:
+        for step in steps:
+            flawed = flawed or any(math.isnan(each.start) for each in step.done if isinstance(each, Gap))
+            if step.frame is None and not flawed and damaged():
+                step.done.append(Gap(None, None, None, math.nan, math.nan, CONCEALED))
+            yield step
+
+
+def _rows(done: list[Window | Gap], predictor: Predictor, classes: tuple[str, ...]) -> list[Row]:
+    """A row for each window and each gap, in their order; the windows are predicted together."""
+    windows = [each for each in done if isinstance(each, Window)]
+    probabilities = iter(_probabilities(predictor, windows) if windows else ())
+    return [
+        _window_row(each, classes, next(probabilities)) if isinstance(each, Window) else _gap_row(each) for each in done
+    ]
 
 
 def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[str, Any]:
@@ -294,8 +303,9 @@ def summarise(recording: Recording, rows: list[Row], weights: Weights) -> dict[s
     The verdict is the class with the largest mean probability over the person's windows; where that is neutral, it is
     "no expression".
     """
-    seen = sorted((row for row in rows if "label" in row), key=lambda row: row["person"])
-    people = {str(n): _summarise_person([*own], weights.classes) for n, own in itertools.groupby(seen, _person)}
+    number = operator.itemgetter("person")
+    seen = sorted((row for row in rows if "label" in row), key=number)
+    people = {str(n): _summarise_person([*own], weights.classes) for n, own in itertools.groupby(seen, number)}
     return {
         "file": recording.name,
         "kind": recording.kind,
@@ -318,10 +328,6 @@ def _nobody(recording: Recording) -> str:
         seen = ", ".join(map(str, sorted(recording.others)))
         return f"the chosen person was not seen for as long as a window; numbers of those who were: {seen}"
     return f"no face of {recording.min_face} pixels or more was found for as long as a window"
-
-
-def _person(row: Row) -> int:
-    return int(row["person"])
 
 
 def _summarise_person(rows: list[Row], classes: tuple[str, ...]) -> dict[str, Any]:

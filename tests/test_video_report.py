@@ -12,7 +12,7 @@ import pytest
 import scenes
 from test_own_video import run, video  # noqa: F401 - a fixture
 
-from fer3d import files, own_video, video_report
+from fer3d import files, overlay, own_video, video_report
 from fer3d.data.crop import Box
 from fer3d.data.face_fit import Face
 from fer3d.data.tracks import Step
@@ -205,13 +205,13 @@ def test_an_overlay_shows_images_of_every_size(run: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("scale", [1.0, 2.0, 0.5])
 def test_a_box_is_drawn_round_its_face_in_images_of_every_size(run: Path, tmp_path: Path, scale: float) -> None:  # noqa: F811
     weights = Weights.load(run)
-    with video_report.Overlay(tmp_path, weights) as overlay:
+    with overlay.Overlay(tmp_path, weights) as written:
         for number, size in enumerate((1.0, scale)):
             picture = np.full((round(480 * size), round(640 * size), 3), 60, np.uint8)
             box = Box(320 * size, 240 * size, 200 * size)
             face = Face(box, np.zeros((0, 2), np.float32), 1.0, 1.0, 1)
-            overlay.add(Step(TimedFrame(number, number / 10, picture), 0.2, {1: face}, [], number + 1), [])
-        overlay.add(Step(None, 0.2, {}, [], 2), [])
+            written.add(Step(TimedFrame(number, number / 10, picture), 0.2, {1: face}, [], number + 1), [])
+        written.add(Step(None, 0.2, {}, [], 2), [])
     _, frame = frames_of(next(tmp_path.glob("overlay.*")))
     marked = np.argwhere(frame[:480, :640, 1].astype(int) - frame[:480, :640, 2] > 60)
     shown = min(scale, 1.0)
@@ -345,12 +345,12 @@ def test_a_prediction_for_several_does_not_replace_that_of_one_in_the_same_place
 
 def test_the_overlay_of_a_chosen_person_shows_him_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     shown: list[set[int]] = []
-    monkeypatch.setattr(video_report._Video, "write", lambda *_: None)
-    monkeypatch.setattr(video_report, "_draw_faces", lambda _picture, people, _scale: shown.append(set(people)))
+    monkeypatch.setattr(overlay._Video, "write", lambda *_: None)
+    monkeypatch.setattr(overlay, "_draw_faces", lambda _picture, people, _scale: shown.append(set(people)))
     face = Face(Box(30, 30, 20), np.zeros((66, 2), np.float32), 1.0, 2, 1.0)
     frame = TimedFrame(0, 0.0, np.zeros((60, 60, 3), np.uint8))
     for person in ("all", "2"):
-        overlay = video_report.Overlay(Path(), Weights.load(run), person)
-        overlay.add(Step(frame, 0.0, {1: face, 2: face}, [], 1), [])
-        overlay.add(Step(None, 0.0, {}, [], 1), [])
+        drawn = overlay.Overlay(Path(), Weights.load(run), person)
+        drawn.add(Step(frame, 0.0, {1: face, 2: face}, [], 1), [])
+        drawn.add(Step(None, 0.0, {}, [], 1), [])
     assert shown == [{1, 2}, {2}]

@@ -158,8 +158,9 @@ def main() -> None:
     if arguments.csv:
         table.round(1).to_csv(arguments.csv)
     signs, chosen_on = np.stack(frames["signs"].to_list()), (frames["person"] % 2 == 0).to_numpy()
-    now = shares(frames["doubtful"].to_numpy(), wrong, np.ones(len(wrong), bool))
-    print(f"doubtful: {now[0]:.0f} % of {wrong.sum()} wrong, {now[1]:.0f} % of {(~wrong).sum()} right")
+    for people, of in (("whom the limits were chosen on", chosen_on), ("others", ~chosen_on)):
+        now = shares(frames["doubtful"].to_numpy(), wrong, of)
+        print(f"{people}: doubtful {now[0]:.0f} % of {wrong[of].sum()} wrong, {now[1]:.0f} % of {(~wrong[of]).sum()} right")
     rows = []
     for limits in itertools.product(*LIMITS.values()):
         called = doubtful(signs, limits)

@@ -235,23 +235,22 @@ def _cell(row: pd.Series) -> str:
 
 
 def _below(tables: list[pd.DataFrame]) -> list[str]:
-    """What the mark means, the best model of the rows that have one, and its command."""
-    best: dict[str, list[str]] = {}
+    """What the mark means, the best model of each row that has one, and its command."""
+    best = []
     for rows, how in zip(tables, ("", ", from the three others"), strict=True):
         for _, of in rows.groupby("database", sort=False) if len(rows) else ():
             shown = of[of["model"].isin(_COLUMNS)]
             if (shown["accuracy"] < shown["majority"]).any():
                 highest = shown[shown["accuracy"] == shown["accuracy"].max()]
                 first = highest.iloc[0]
-                names = ", and equally ".join(models.TITLES[str(model)] for model in highest["model"])
+                names = ", as well as ".join(_COLUMNS[str(model)] for model in highest["model"])
                 name = names if first["accuracy"] > first["majority"] else "none above it"
-                best.setdefault(name, []).append(f"{first['data']}{how}: {first['accuracy']:.1f}")
+                best.append(f"{first['data']}{how}: {name} ({first['accuracy']:.1f})")
     if not best:
         return []
     tuned = config.FinetuningSettings()
-    found = "; ".join(f"{name} ({'; '.join(rows)})" for name, rows in best.items())
     return [
-        f"{BELOW} below the majority class. The best model of these rows: {found}. "
+        f"{BELOW} below the majority class. The best model of each such row: {'; '.join(best)}. "
         f"`fer3d train ... --pretrained synthetic --epochs {tuned.epochs} --lr {tuned.lr}` trains the fine-tuned "
         "network, `fer3d baselines DATABASE` the classifiers without one."
     ]
