@@ -268,25 +268,25 @@ def evaluate(
 ) -> None:
     """Print the recognition rate with its 95 % interval over subjects, UAR, majority baseline, confusion matrix."""
     from fer3d.evaluation import metrics, summary
-    from fer3d.training import coverage
+    from fer3d.training import caveats
     from fer3d.training import run as runs
 
     if store is None:
         for folder in run:
             runs.check_tested(folder)
         results = metrics.evaluate(metrics.pool([metrics.read_predictions(folder) for folder in run]))
-        results |= coverage.of_runs(run)
+        results |= caveats.of_runs(run)
     else:
         from fer3d.data.store import open_store
 
         if len(run) != 1:
             raise InputError(f"{len(run)} runs can't be tested on one store", "one run with --store")
-        results = coverage.evaluate_store(run[0], open_store(store))
+        results = caveats.evaluate_store(run[0], open_store(store))
     if as_json:
         _print_json(results)
     else:
         print(summary.evaluation_page(results))
-        _print_lines(coverage.lines(results))
+        _print_lines(caveats.lines(results))
 
 
 @app.command()
@@ -382,7 +382,7 @@ def demo(
 
     video_report.check_folder(out, source or [])
     loaded = Weights.load(weights)
-    rendered = demo.render_person(out / "rendered_person.avi", progress=True)
+    rendered = demo.render_person(out / "rendered_person.avi")
     video_report.run([str(rendered), *(source or [])], loaded, Options(), out, _print_predicted)
     print(f"Open {out.resolve() / 'index.html'} in a browser.")
 
@@ -466,11 +466,9 @@ def baselines(
 
     if not all(fold.isdecimal() for fold in folds.split(",")):
         raise InputError(f"folds {folds!r} are not whole numbers", "--folds 0,1,2,3,4")
-    splits = [pipeline.Job(labels.check_database(database), "", int(fold)) for fold in folds.split(",")]
-    if trained_on:
-        splits.append(pipeline.Job(database, "", trained_on=_databases(trained_on)))
     folder = pipeline.run_folder(run, profile)
-    baselines.run(database, splits, profile, folder)
+    tested = labels.check_database(database)
+    baselines.run(tested, [int(fold) for fold in folds.split(",")], _databases(trained_on), profile, folder)
     print(paths.baselines(folder, database))
 
 
@@ -582,10 +580,10 @@ def _print_result(metrics: dict[str, Any], as_json: bool) -> None:
     if os.environ.get("RANK", "0") == "0":
         _print_values({name: metrics[name] for name in ("n", "accuracy", "uar", "majority", "interval")}, as_json)
         if not as_json:
-            from fer3d.training import coverage
+            from fer3d.training import caveats
 
-            never_seen = coverage.tested(metrics, metrics.get("never_seen", ()))
-            _print_lines(coverage.lines({"left_out": metrics.get("left_out"), "never_seen": never_seen}))
+            never_seen = caveats.tested(metrics, metrics.get("never_seen", ()))
+            _print_lines(caveats.lines({"left_out": metrics.get("left_out"), "never_seen": never_seen}))
 
 
 def _print_lines(lines: list[str]) -> None:

@@ -294,7 +294,7 @@ def load_model(run: Path | str) -> TrainedModel:
     profile, classes = config["profile"], tuple(config["labels"])
     clips = ClipSettings.from_params(profile["clips"])
     with torch.device("meta"):  # weights are not drawn only to be replaced
-        network = make_network(read_network_settings(run), classes, clips.size)
+        network = make_network(NetworkSettings.from_params(profile["network"]), classes, clips.size)
     try:
         network.load_state_dict(learned, assign=True)
     except RuntimeError as error:

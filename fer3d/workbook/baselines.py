@@ -20,29 +20,30 @@ from fer3d.workbook import models, pipeline
 from fer3d.workbook.pipeline import Job
 
 
-def run(database: str, splits: Sequence[Job], profile: str, folder: Path) -> None:
-    """Fit and test the classical models on all splits of a database; what was there before is replaced.
+def run(database: str, folds: Sequence[int], trained_on: Sequence[str], profile: str, folder: Path) -> None:
+    """Fit and test the classical models on splits of a database; what was there before is replaced.
 
     Args:
         database: the tested one.
-        splits: jobs of it; their model and seed do not matter.
+        folds: those of its folds that are tested.
+        trained_on: the databases from which it is tested as a whole, too; none: it is not.
         profile: a name of `config.PROFILES`.
         folder: the run's folder.
     """
-    names = dict.fromkeys([database, *(name for split in splits for name in split.trained_on)])
-    stores = {name: pipeline.store(name, profile) for name in names}
-    learned = [[stores[name] for name in split.trained_on] or [stores[database]] for split in splits]
-    tasks = [
-        Task.build(trained, config.profile(profile), split.fold, stores[database] if split.trained_on else None)
-        for split, trained in zip(splits, learned, strict=True)
-    ]
+    stores = {name: pipeline.store(name, profile) for name in dict.fromkeys([database, *trained_on])}
+    tested, settings = stores[database], config.profile(profile)
+    splits: list[tuple[int, tuple[str, ...], list[Store], Task]]
+    splits = [(fold, (), [tested], Task.build([tested], settings, fold, None)) for fold in folds]
+    if trained_on:
+        learned = [stores[name] for name in trained_on]
+        splits.append((0, tuple(trained_on), learned, Task.build(learned, settings, 0, tested)))
     paths.baselines(folder, database).unlink(missing_ok=True)
     patterns = {name: _patterns(store) for name, store in stores.items()}
     made = {}
     bar = tqdm(splits, f"baselines of {database}", unit="split", disable=None, leave=False)
-    for split, trained, task in zip(bar, learned, tasks, strict=True):
+    for fold, sources, trained, task in bar:
         for model in models.CLASSICAL:
-            job = Job(database, model, split.fold, split.trained_on)
+            job = Job(database, model, fold, sources)
             predictions = _predict(model, task, trained, patterns)
             _write(job.folder(folder), task, predictions, config.profile(profile))
             made[f"{model}/{job.split}"] = files.fingerprint(predictions.to_csv())

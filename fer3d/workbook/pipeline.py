@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fer3d import config, labels, paths, program, standins
 from fer3d.data import databases as readers
@@ -94,8 +95,8 @@ def grid(profile: config.Profile, full: bool, seeds: int = 1) -> list[Job]:
     """The trainings of a reproduction: CK+'s rows of Tables 1 and 2 from one fold, or every row from all folds.
 
     Databases that are not in the paper add their rows; one of which no other database has a class is not tested
-    across databases. Whole tables also have the trainings that the paper's are
-    compared with; with several ``seeds`` (0, 1, ...) those of the paper's three claims are repeated with each.
+    across databases. Whole tables also have the trainings that the paper's are compared with; with several ``seeds``
+    (0, 1, ...) those of the paper's three claims are repeated with each.
     """
     everyone = databases()
     tested = [name for name in everyone if full or name not in DATABASES[1:]]
@@ -106,11 +107,11 @@ def grid(profile: config.Profile, full: bool, seeds: int = 1) -> list[Job]:
             chosen = (models.trained if full else models.shown)(profile, cross)
             sources = training_databases(name, everyone)
             learned = {label for source in sources for label in _classes(source)}
-            splits = [Job(name, "", trained_on=sources)] if learned & set(_classes(name)) else []
+            splits: list[dict[str, Any]] = [{"trained_on": sources}] if learned & set(_classes(name)) else []
             if not cross:
-                splits = [Job(name, "", fold) for fold in range(number_of_folds(name, profile) if full else 1)]
+                splits = [{"fold": fold} for fold in range(number_of_folds(name, profile) if full else 1)]
             jobs += [
-                replace(split, model=model, seed=seed)
+                Job(name, model, seed=seed, **split)
                 for model in chosen
                 for split in splits
                 for seed in range(seeds if full and model in papers else 1)

@@ -141,10 +141,8 @@ def _made_with(rows: list[report.Row]) -> dict[str, Any]:
 def section(folder: Path) -> str:
     """The README's results as Markdown, from a published folder."""
     about = files.read_json(folder / "about.json")
-    tables = [
-        pd.read_csv(folder / f"table{number}.csv") if _has_rows(folder, number) else pd.DataFrame() for number in (1, 2)
-    ]
-    tested = pd.read_csv(folder / "hypotheses.csv") if _filled(folder / "hypotheses.csv") else pd.DataFrame()
+    tables = [_read(folder / f"table{number}.csv") for number in (1, 2)]
+    tested = _read(folder / "hypotheses.csv")
     trainings = "one training per fold"
     if about["seeds"] > 1:
         trainings += ", seed 0; the claims below say how many they count"
@@ -189,11 +187,15 @@ _STREAMS = (
 def _accuracies(tables: list[pd.DataFrame]) -> list[str]:
     """The lines of Tables 1 and 2 as one table of Markdown."""
     heads = ["tested on", "n clips (subjects)", *_COLUMNS.values(), "majority class", "paper, `3d+landmarks`"]
-    lines = [_line(heads), "|---" * len(heads) + "|"]
+    lines = _head(heads)
     for rows, how in zip(tables, ("", ", from the three others"), strict=True):
         of_database = [rows[rows["database"] == name].set_index("model") for name in labels.TITLES if len(rows)]
         lines += [_row(of, how) for of in of_database if len(of)]
     return lines
+
+
+def _head(names: list[str]) -> list[str]:
+    return [_line(names), "|---" * len(names) + "|"]
 
 
 def _line(cells: list[str]) -> str:
@@ -209,12 +211,10 @@ def _machines(about: dict[str, Any]) -> str:
     return f"{made}, the fine-tuned in {tuned}" if tuned not in ("", made) else made
 
 
-def _filled(file: Path) -> bool:
-    return file.is_file() and bool(file.read_text(encoding="utf-8").strip())
-
-
-def _has_rows(folder: Path, number: int) -> bool:
-    return _filled(folder / f"table{number}.csv")
+def _read(file: Path) -> pd.DataFrame:
+    """A table; without rows where the file is not there, or empty."""
+    filled = file.is_file() and file.read_text(encoding="utf-8").strip()
+    return pd.read_csv(file) if filled else pd.DataFrame()
 
 
 def _row(of: pd.DataFrame, how: str) -> str:
@@ -261,7 +261,7 @@ def _claims(tested: pd.DataFrame) -> list[str]:
     if not len(tested):
         return []
     heads = ["claim", "on", "difference, percentage points [95 %]", "p", "clips (subjects)", "trainings", "finding"]
-    lines = [_line(heads), "|---" * len(heads) + "|"]
+    lines = _head(heads)
     for _, rows in tested.groupby("claim", sort=False):
         for _, row in (rows if claims.DIFFER in {*rows["found"]} else rows.head(1)).iterrows():
             on = "all together" if row["database"] == claims.ALL else labels.TITLES[row["database"]]
@@ -282,7 +282,7 @@ def _among(across: pd.DataFrame) -> list[str]:
     named = [model for model in ("3d+landmarks", models.FINETUNED, "linear") if model in set(across.get("model", ()))]
     if not named:
         return []
-    lines = [_line(["tested on", *(_COLUMNS[model] for model in named)]), "|---" * (1 + len(named)) + "|"]
+    lines = _head(["tested on", *(_COLUMNS[model] for model in named)])
     for data, of in across.groupby("data", sort=False):
         rates = of.set_index("model")["among_labelled"]
         lines.append(_line([str(data), *(f"{rates[model]:.1f}" if model in rates else "–" for model in named)]))
