@@ -42,6 +42,9 @@ RecipeName = Annotated[
     typer.Option("--recipe", help="default; joint: also an LSTM on the landmarks' motion; paper: as its text states."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
+RunName = Annotated[str, typer.Option("--run", help="Name of the run; the profile's by default.")]
+WeightsName = Annotated[str, typer.Option(help="Folder of a finished run, or the name of shipped weights.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, nothing else on stdout.")]
 
 Assignments = Annotated[
@@ -194,7 +197,7 @@ def train(
     recipe: RecipeName = "default",
     async_workers: Annotated[int, typer.Option(min=0, help="Processes of asynchronous SGD; 0 is synchronous.")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network at the start.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceName = "auto",
     assignments: Assignments = None,
     pretrained: Annotated[
         Path | None,
@@ -213,7 +216,7 @@ def train(
     """
     from fer3d import config
     from fer3d.data.store import open_store
-    from fer3d.training.run import continued
+    from fer3d.training.run import finetuning_profile
     from fer3d.training.train import train
 
     optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
@@ -221,7 +224,7 @@ def train(
     given |= {"compile": compiled, "async_workers": async_workers, "device": device}
     chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given)
     if pretrained:  # else each setting in which that network differs would have to be typed
-        chosen = continued(chosen, pretrained, variant)
+        chosen = finetuning_profile(chosen, pretrained, variant)
     chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
@@ -242,7 +245,7 @@ def pretrain(
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same people.")] = None,
     assignments: Assignments = None,
     workers: Workers = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
     """Render people who are in no database and train on them: weights to start from where data is scarce."""
@@ -295,9 +298,7 @@ def predict(
         list[str],
         typer.Argument(metavar="INPUT...", help="Videos, folders of images, images, or the index of a camera (0)."),
     ],
-    weights: Annotated[
-        str, typer.Option(help="Folder of a finished run, or the name of shipped weights.")
-    ] = "synthetic",
+    weights: WeightsName = "synthetic",
     out: Annotated[
         Path | None, typer.Option(help="Folder for predictions.csv, summary.json, timeline, overlay and index.html.")
     ] = None,
@@ -370,9 +371,7 @@ def demo(
     source: Annotated[
         list[str] | None, typer.Argument(metavar="[INPUT...]", help="Recordings of your own, as for fer3d predict.")
     ] = None,
-    weights: Annotated[
-        str, typer.Option(help="Folder of a finished run, or the name of shipped weights.")
-    ] = "synthetic",
+    weights: WeightsName = "synthetic",
     out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("build/demo"),
 ) -> None:
     """Render a person who smiles, predict for this and for your own recordings, and write the page that shows it."""
@@ -420,7 +419,6 @@ def _one_of(gpus: str) -> contextlib.AbstractContextManager[None]:
     return one_of(named)
 
 
-RunName = Annotated[str, typer.Option("--run", help="Name of the run; the profile's by default.")]
 TrainedOn = Annotated[
     str, typer.Option(help="Databases to train on, separated by commas: the tested one is held out whole.")
 ]
@@ -441,7 +439,7 @@ def train_row(
     from fer3d import config
     from fer3d.workbook import models, pipeline
 
-    trainable = models.trained(config.profile(profile), cross=False)
+    trainable = models.of_tables(config.profile(profile), cross=False)
     if model not in trainable:
         raise InputError(f"model {model!r} cannot be trained: expected one of {', '.join(trainable)}")
     job = pipeline.Job(labels.check_database(database), model, fold, _databases(trained_on), seed)
@@ -523,7 +521,7 @@ def publish(
 @app.command()
 def reproduce(
     profile: ProfileName = "laptop",
-    run: Annotated[str, typer.Option(help="Name of the run; the profile's by default.")] = "",
+    run: RunName = "",
     cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; by default all.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of Tables 1 and 2.")] = False,
     seeds: Annotated[

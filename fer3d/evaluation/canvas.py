@@ -16,7 +16,7 @@ matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"
 GREY, YELLOW, SKY = "#949494", "#ece133", "#56b4e9"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
-SEQUENTIAL = "cividis"
+SEQUENTIAL, SIGNED = "cividis", "PuOr_r"
 
 
 class Picture(Figure):

@@ -24,7 +24,6 @@ _FILLS: Mapping[str, str] = {
     "head": "#E3D9EC",
 }
 """Light colours, on which black text has a contrast of more than 12 : 1."""
-_SIGNED = "PuOr_r"
 
 
 def method(
@@ -177,7 +176,7 @@ def convolution(clip: np.ndarray, kernel: np.ndarray, at: tuple[int, int], title
         drawn = (frame, weights, window * weights + 0.0)  # no negative zero
         heads = f"frame {name}", f"kernel, slice {t}", f"product, sum {np.sum(window * weights):g}"
         for axes, values, head in zip(panels[3 * t : 3 * t + 3], drawn, heads, strict=True):
-            canvas.cells(axes, values, _SIGNED, "{:g}", vmin=-limit, vmax=limit)
+            canvas.cells(axes, values, canvas.SIGNED, "{:g}", vmin=-limit, vmax=limit)
             axes.set_title(head, fontsize=10)
             axes.set(xticks=[], yticks=[], aspect="equal")
         corner = (column - half, row - half)

@@ -70,11 +70,11 @@ def verdict(claim: str, found: str, result: dict[str, Any], data: str = "") -> s
     difference = f"{100 * result['difference']:+.1f} percentage points [{low:+.1f}, {high:+.1f}]"
     seeds = "one training each" if result["seeds"] == 1 else f"{result['seeds']} trainings each"
     seen = [f"{result['n']} clips of {result['subjects']} subjects", data, seeds]
-    p = printed(result["p"])
+    p = format_p(result["p"])
     p = p if p.startswith("<") else f"= {p}"
     return f"{claim}: {found}, {difference}, p {p} ({'; '.join(filter(None, seen))})."
 
 
-def printed(p: float) -> str:
+def format_p(p: float) -> str:
     """A p-value with three places."""
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"

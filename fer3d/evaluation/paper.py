@@ -66,7 +66,7 @@ TABLE2_OTHERS: Final[Mapping[str, tuple[Rate, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRate:
     """A figure for a database that is not in the paper, from the face without the voice."""
 
     rate: float
@@ -81,9 +81,9 @@ class Published:
         return f"{self.rate:g} % {self.measure}: {self.method}; {self.protocol} ({self.source})"
 
 
-ELSEWHERE: Final[Mapping[str, tuple[Published, ...]]] = {
+ELSEWHERE: Final[Mapping[str, tuple[PublishedRate, ...]]] = {
     "ravdess": (
-        Published(
+        PublishedRate(
             98.9,
             "accuracy",
             "LSTM on distances between landmarks",
@@ -92,21 +92,21 @@ ELSEWHERE: Final[Mapping[str, tuple[Published, ...]]] = {
         ),
     ),
     "cremad": (
-        Published(
+        PublishedRate(
             58.2,
             "accuracy",
             "people who see the face",
             "6 classes, the emotion that the actor was asked to show",
             "Cao et al. 2014, doi 10.1109/TAFFC.2014.2336244",
         ),
-        Published(
+        PublishedRate(
             77.31,
             "UAR",
             "SVFAP, a transformer pre-trained on unlabelled videos of faces",
             "6 classes, five folds of actors",
             "Sun et al. 2024, arXiv 2401.00416",
         ),
-        Published(
+        PublishedRate(
             79.1,
             "accuracy",
             "LSTM on distances between landmarks",

@@ -20,11 +20,8 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fer3d import files
+from fer3d.evaluation import canvas
 from fer3d.evaluation.canvas import BLUE, GREY, ORANGE, PALETTE, SEQUENTIAL, SKY, VERMILION
-from fer3d.evaluation.canvas import cells as _cells
-from fer3d.evaluation.canvas import empty as _empty
-from fer3d.evaluation.canvas import face as _face
-from fer3d.evaluation.canvas import new as _new
 
 
 def save(figure: Figure, stem: Path, numbers: pd.DataFrame) -> None:
@@ -44,7 +41,7 @@ _SVG: Any = {"svg.hashsalt": "fer3d", "svg.fonttype": "none"}
 
 def class_counts(counts: pd.DataFrame, title: str) -> Figure:
     """Number of items per class. ``counts``: classes x databases, whole numbers."""
-    figure, (axes,) = _new(8, 0.8 + (0.1 + 0.13 * counts.shape[1]) * len(counts), title)
+    figure, (axes,) = canvas.new(8, 0.8 + (0.1 + 0.13 * counts.shape[1]) * len(counts), title)
     _grouped_bars(axes, counts, "barh")
     _label_bars(axes, fmt=lambda count: f"{count:.0f}" if count else "", fontsize=8)
     axes.set(xlabel="clips", ylabel="", xlim=(0, counts.to_numpy().max() * 1.12 + 0.5))
@@ -60,8 +57,8 @@ def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
     letters = 0 if rotated else max(len(line) for name in table.columns for line in str(name).split("\n"))
     names = max(len(str(name)) for name in table.index)
     height = max(1.6 + 0.36 * rows, 0.9 + 0.08 * len(str(table.index.name or "")))  # room for the name of the rows
-    figure, (axes,) = _new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, height, title)
-    _cells(axes, table.to_numpy(float), "Blues", "{:.0f}", list(table.index), list(table.columns))
+    figure, (axes,) = canvas.new(1 + 0.09 * names + max(0.75, 0.1 * letters) * columns, height, title)
+    canvas.cells(axes, table.to_numpy(float), "Blues", "{:.0f}", list(table.index), list(table.columns))
     axes.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
     if unit:
         figure.colorbar(axes.collections[0], ax=axes, label=unit)
@@ -80,11 +77,11 @@ def film_strip(
     """Frames side by side. ``frames`` (T, H, W, 3) uint8; ``landmarks`` (T, L, 2) in pixels, NaN where missing."""
     rows = -(-len(frames) // columns)
     height = 9 / columns * _aspect(frames[0])
-    figure, panels = _new(9, rows * (height + 0.15) + 0.35, title, rows, columns)
+    figure, panels = canvas.new(9, rows * (height + 0.15) + 0.35, title, rows, columns)
     for t, axes in enumerate(panels):
         axes.set_axis_off()
         if t < len(frames):
-            _face(axes, frames[t], None if landmarks is None else landmarks[t])
+            canvas.face(axes, frames[t], None if landmarks is None else landmarks[t])
             axes.set_title(captions[t] if captions else f"frame {t + 1}", fontsize=9)
     return figure
 
@@ -93,7 +90,7 @@ def film_strips(strips: Mapping[str, np.ndarray], title: str) -> Figure:
     """Several clips of equal length, one per row: name to frames (T, H, W, 3) uint8."""
     length = len(next(iter(strips.values())))
     heights = [9 / length * _aspect(frames[0]) + 0.3 for frames in strips.values()]
-    figure = _empty(9, sum(heights) + 0.35, title)
+    figure = canvas.empty(9, sum(heights) + 0.35, title)
     bands = figure.subfigures(len(strips), squeeze=False, height_ratios=heights)
     for band, (name, frames) in zip(bands.flat, strips.items(), strict=True):
         band.suptitle(name, fontsize=9)
@@ -117,12 +114,12 @@ def crop(
     title: str,
 ) -> Figure:
     """A frame with its landmarks and named boxes (4 corners each), beside the stored crop."""
-    figure, (before, after) = _new(9, 4.4, title, 1, 2)
-    _face(before, frame, landmarks, size=5)
+    figure, (before, after) = canvas.new(9, 4.4, title, 1, 2)
+    canvas.face(before, frame, landmarks, size=5)
     for (name, corners), colour in zip(boxes.items(), (ORANGE, SKY), strict=False):
         before.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=2, label=name))
     before.legend(loc="lower left", fontsize=8)
-    _face(after, cropped, cropped_landmarks, size=12)
+    canvas.face(after, cropped, cropped_landmarks, size=12)
     for axes, image, name in ((before, frame, "frame"), (after, cropped, "crop")):
         axes.set(xlabel=f"x, pixels of the {name}", ylabel="y, pixels")
         axes.set_title(f"{name}, {image.shape[1]} x {image.shape[0]}", fontsize=10)
@@ -133,7 +130,7 @@ def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -
     """Detection scores per frame (NaN: no face found) with the boundary at 0, and how often each reason to reject."""
     import seaborn  # takes a second, which most figures do without
 
-    figure, (left, right) = _new(9, 3, title, 1, 2)
+    figure, (left, right) = canvas.new(9, 3, title, 1, 2)
     seaborn.histplot(np.asarray(scores, float), bins=20, color=BLUE, alpha=1, edgecolor="white", ax=left)
     left.axvline(0, color=VERMILION, linewidth=1.5, label="0: no face below")
     left.legend(fontsize=8, loc="upper left")
@@ -150,7 +147,7 @@ def detection(scores: Sequence[float], reasons: Mapping[str, int], title: str) -
 
 def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num_frames: int, title: str) -> Figure:
     """A grey bar per sequence (``lengths`` in frames), on it a bar per clip. ``cuts``: first frame of each clip."""
-    figure, (axes,) = _new(9, 1.1 + 0.26 * len(lengths), title)
+    figure, (axes,) = canvas.new(9, 1.1 + 0.26 * len(lengths), title)
     for row, (name, length) in enumerate(lengths.items()):
         axes.barh(row, length, 0.8, color="#D9D9D9")
         for k, first in enumerate(cuts.get(name, ())):
@@ -167,16 +164,16 @@ def clip_cuts(lengths: Mapping[str, int], cuts: Mapping[str, Sequence[int]], num
 
 def weights(grid: np.ndarray, title: str) -> Figure:
     """A small landmark filter (G, G), each weight written in its cell."""
-    figure, (axes,) = _new(5.6, 5, title)
-    _cells(axes, grid, SEQUENTIAL, "{:.1f}", vmin=0, vmax=1)
+    figure, (axes,) = canvas.new(5.6, 5, title)
+    canvas.cells(axes, grid, SEQUENTIAL, "{:.1f}", vmin=0, vmax=1)
     axes.set(aspect="equal", xlabel="column of the grid", ylabel="row of the grid")
     return figure
 
 
 def face_filters(image: np.ndarray, landmarks: np.ndarray, filters: Mapping[str, np.ndarray], title: str) -> Figure:
     """The paper's Figure 3: a face with its landmarks (L, 2) and the filters (G, G) made from them."""
-    figure, panels = _new(3.1 * (1 + len(filters)), 3.2, title, 1, 1 + len(filters))
-    _face(panels[0], image, landmarks, size=7)
+    figure, panels = canvas.new(3.1 * (1 + len(filters)), 3.2, title, 1, 1 + len(filters))
+    canvas.face(panels[0], image, landmarks, size=7)
     panels[0].set_title(f"{len(landmarks)} landmarks", fontsize=10)
     panels[0].set(xlabel="x, pixels", ylabel="y, pixels")
     for axes, (name, grid) in zip(panels[1:], filters.items(), strict=True):
@@ -190,7 +187,9 @@ def face_filters(image: np.ndarray, landmarks: np.ndarray, filters: Mapping[str,
 def maps(grids: Mapping[str, np.ndarray], title: str, unit: str, columns: int = 4, shared: bool = True) -> Figure:
     """Small maps (G, G) side by side, on one colour scale or (``shared=False``) each on its own."""
     rows = -(-len(grids) // columns)
-    figure, panels = _new(2.4 * min(columns, len(grids)) + 0.6, 2.6 * rows + 0.5, title, rows, min(columns, len(grids)))
+    figure, panels = canvas.new(
+        2.4 * min(columns, len(grids)) + 0.6, 2.6 * rows + 0.5, title, rows, min(columns, len(grids))
+    )
     limits = (min(g.min() for g in grids.values()), max(g.max() for g in grids.values()))
     for axes in panels:
         axes.set_axis_off()
@@ -222,7 +221,7 @@ STAGE_TITLES = {
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
-    figure, panels = _new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
+    figure, panels = canvas.new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
     names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
@@ -241,7 +240,7 @@ def kernels(weight: np.ndarray, title: str, most: int = 8) -> Figure:
     """The first layer's kernels: ``weight`` (O, 3, T, k, k); one column per kernel, one row per time step."""
     shown = weight[:most]
     n, _, depth = shown.shape[:3]
-    figure, panels = _new(1.05 * n + 0.4, 1.1 * depth + 0.5, title, depth, n)
+    figure, panels = canvas.new(1.05 * n + 0.4, 1.1 * depth + 0.5, title, depth, n)
     for axes, (t, o) in zip(panels, np.ndindex(depth, n), strict=True):
         kernel = shown[o].transpose(1, 2, 3, 0)
         axes.imshow((kernel[t] - kernel.min()) / max(np.ptp(kernel), 1e-12))
@@ -254,7 +253,7 @@ def activations(stages: Mapping[str, np.ndarray], frames: Sequence[int], title: 
 
     ``frames`` are indices; the captions count from 1.
     """
-    figure, panels = _new(1.25 * len(frames) + 0.5, 1.25 * len(stages) + 0.6, title, len(stages), len(frames))
+    figure, panels = canvas.new(1.25 * len(frames) + 0.5, 1.25 * len(stages) + 0.6, title, len(stages), len(frames))
     for axes, (volume, t) in zip(panels, itertools.product(stages.values(), frames), strict=True):
         axes.imshow(volume[t], cmap=SEQUENTIAL, vmin=volume.min(), vmax=volume.max())
     names = [f"{name}\n{volume.shape[1]} x {volume.shape[2]}" for name, volume in stages.items()]
@@ -264,7 +263,7 @@ def activations(stages: Mapping[str, np.ndarray], frames: Sequence[int], title: 
 
 def class_bars(values: pd.DataFrame, title: str, unit: str) -> Figure:
     """One value per class and case. ``values``: classes x cases."""
-    figure, (axes,) = _new(9, 3, title)
+    figure, (axes,) = canvas.new(9, 3, title)
     _grouped_bars(axes, values, "bar")
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="", ylabel=unit)
@@ -283,7 +282,7 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
         held_out: the accuracy on the held-out clips after the last epoch, by the same names.
         title: of the figure.
     """
-    figure, panels = _new(9.5, 3, title, 1, 2)
+    figure, panels = canvas.new(9.5, 3, title, 1, 2)
     highest = max(log["loss"].max() for log in logs.values())
     for axes, column, name in zip(panels, ("loss", "train_accuracy"), ("loss", "accuracy"), strict=True):
         for colour, (training, log) in zip(PALETTE, logs.items(), strict=False):
@@ -333,7 +332,7 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
         most = sorted(people, key=lambda name: -len(people[name]))[:MOST_PEOPLE]
         people = {name: windows for name, windows in people.items() if name in most}
     height = 0.24 * len(classes) + 0.75
-    figure, panels = _new(9, max(1, len(people)) * height + 0.6, title, max(1, len(people)), 1)
+    figure, panels = canvas.new(9, max(1, len(people)) * height + 0.6, title, max(1, len(people)), 1)
     seconds = max(seconds, 0.01)  # a still image takes no time
     for axes, (name, windows) in zip(panels, people.items(), strict=False):
         axes.set_title(name, fontsize=10, loc="left")
@@ -366,7 +365,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
 
     The colour is the share of the row; a cell gives the share and the number of clips.
     """
-    figure, (axes,) = _new(2.4 + 0.72 * len(labels), 1.7 + 0.56 * len(labels), title)
+    figure, (axes,) = canvas.new(2.4 + 0.72 * len(labels), 1.7 + 0.56 * len(labels), title)
     _confusion(axes, matrix, labels, "{share:.0%}\n{n}")
     figure.colorbar(axes.collections[0], ax=axes, label="share of the true class", shrink=0.8)
     return figure
@@ -380,7 +379,7 @@ def confusions(panels: Mapping[str, tuple[np.ndarray, Sequence[str]]], title: st
         title: of the figure.
     """
     rows, columns = -(-len(panels) // 2), min(2, len(panels))
-    figure, places = _new(5.3 * columns, 4.3 * rows + 0.3, title, rows, columns)
+    figure, places = canvas.new(5.3 * columns, 4.3 * rows + 0.3, title, rows, columns)
     for axes in places[len(panels) :]:
         axes.set_axis_off()
     for axes, (name, (matrix, labels)) in zip(places, panels.items(), strict=False):
@@ -396,7 +395,7 @@ def _confusion(axes: Axes, matrix: np.ndarray, labels: Sequence[str], written: s
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     cells = np.vectorize(lambda share, n: written.format(share=share, n=n) if n else "")(shares, matrix)
     true = [f"{name} ({total})" for name, total in zip(labels, totals[:, 0], strict=True)]
-    _cells(axes, shares, "Blues", cells, true, labels, vmin=0, vmax=1)
+    canvas.cells(axes, shares, "Blues", cells, true, labels, vmin=0, vmax=1)
     axes.set(xlabel="predicted class", ylabel="true class (clips)")
     axes.tick_params(axis="x", labelrotation=35)
 
@@ -406,7 +405,7 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
 
     Columns: ``name``, ``n`` and the shares ``accuracy``, ``low``, ``high``, ``uar``, ``majority``, ``paper`` (or NaN).
     """
-    figure, (axes,) = _new(9, 1.5 + 0.5 * len(table), title)
+    figure, (axes,) = canvas.new(9, 1.5 + 0.5 * len(table), title)
     rows = np.arange(len(table))
     errors = np.abs(table[["low", "high"]].to_numpy(float).T - table["accuracy"].to_numpy(float))
     intervals = axes.errorbar(table["accuracy"], rows, xerr=errors, fmt="o", color=BLUE, capsize=4)
@@ -424,11 +423,11 @@ def rates(table: pd.DataFrame, title: str) -> Figure:
 
 def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: str) -> Figure:
     """The face, what covering each patch costs in logit, and the mean weight of the filter in it, both (R, R)."""
-    figure, panels = _new(9.4, 3, title, 1, 3)
-    _face(panels[0], face, None)
+    figure, panels = canvas.new(9.4, 3, title, 1, 3)
+    canvas.face(panels[0], face, None)
     panels[0].set_title("last frame of the first clip", fontsize=10)
     limit = max(float(np.abs(lost).max()), 1e-6)
-    drawn = panels[1].imshow(lost, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    drawn = panels[1].imshow(lost, cmap=canvas.SIGNED, vmin=-limit, vmax=limit)
     figure.colorbar(drawn, ax=panels[1], label="cost, logit", shrink=0.75)
     panels[1].set_title("cost of covering a patch", fontsize=10)
     drawn = panels[2].imshow(weights, cmap=SEQUENTIAL, vmin=0, vmax=1)
@@ -443,7 +442,7 @@ def occlusion(face: np.ndarray, lost: np.ndarray, weights: np.ndarray, title: st
 
 def inflation(table: pd.DataFrame, title: str) -> Figure:
     """Accuracy with and without each evaluation mistake. Columns: ``name``, ``honest`` and ``inflated`` (shares)."""
-    figure, (axes,) = _new(9, 1.3 + 0.45 * len(table), title)
+    figure, (axes,) = canvas.new(9, 1.3 + 0.45 * len(table), title)
     rows = np.arange(len(table))
     axes.hlines(rows, table["honest"], table["inflated"], color="#BBBBBB", linewidth=3)
     axes.plot(table["honest"], rows, "o", color=BLUE, markersize=11, label="honest")
@@ -460,7 +459,7 @@ def resampled(draws: Mapping[str, np.ndarray], estimate: float, clips: int, titl
 
     Each bin holds equally many of the rates k / ``clips``: otherwise some bars would be higher for no other reason.
     """
-    figure, panels = _new(9, 1.2 + 1.4 * len(draws), title, len(draws), 1)
+    figure, panels = canvas.new(9, 1.2 + 1.4 * len(draws), title, len(draws), 1)
     everything = np.concatenate(list(draws.values()))
     low, high = clips * everything.min() - 2, clips * everything.max() + 2
     wide = max(1, round((high - low) / 40))
@@ -479,7 +478,7 @@ def resampled(draws: Mapping[str, np.ndarray], estimate: float, clips: int, titl
 
 def weight_against_cost(weights: np.ndarray, costs: np.ndarray, title: str) -> Figure:
     """The filter's weight in each patch (N,) against the cost of covering it, and the mean in each fifth."""
-    figure, (axes,) = _new(7, 3.2, title)
+    figure, (axes,) = canvas.new(7, 3.2, title)
     axes.plot(weights, costs, ".", color=GREY, markersize=4, label="one patch of one clip")
     edges = np.linspace(weights.min(), weights.max() + 1e-9, 6)
     fifth = np.digitize(weights, edges) - 1
@@ -496,7 +495,7 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
     """Violin plots: measure to (group to values). One panel per measure, one violin per group, with its n."""
     import seaborn
 
-    figure, panels = _new(3.1 * len(values), 3.2, title, 1, len(values))
+    figure, panels = canvas.new(3.1 * len(values), 3.2, title, 1, len(values))
     for axes, (measure, groups) in zip(panels, values.items(), strict=True):
         seaborn.violinplot(groups, palette=PALETTE[: len(groups)], saturation=1, cut=0, inner="quart", ax=axes)
         names = [f"{name}\nn = {len(v)}".replace(" (", "\n(") for name, v in groups.items()]

@@ -127,7 +127,7 @@ def read_network_settings(run: Path | str) -> NetworkSettings:
     return NetworkSettings.from_params(read_config(run)["profile"]["network"])
 
 
-def continued(profile: Profile, run: Path | str, variant: str | None) -> Profile:
+def finetuning_profile(profile: Profile, run: Path | str, variant: str | None) -> Profile:
     """A profile in a recipe, with the network of the run that its training starts from and the input that it knows.
 
     Args:

@@ -59,10 +59,8 @@ def _detectors() -> tuple[bool, str]:
 
     from fer3d.config import ClipSettings
     from fer3d.data import faces
-    from fer3d.data.face_fit import Face
 
-    found = faces.FaceTracker(ClipSettings()).step(astronaut())
-    ok = isinstance(found, Face)
+    ok = faces.detect(astronaut(), ClipSettings()) is not None
     return ok, "OpenCV and dlib find the face and its 66 landmarks" if ok else "no face found in a sample photograph"
 
 

@@ -30,23 +30,23 @@ def check_model(name: str) -> str:
     return name
 
 
-def claimed(cross: bool) -> tuple[str, ...]:
+def of_paper(cross: bool) -> tuple[str, ...]:
     """The models that the paper's claims are about; across databases it tested only ``3d+landmarks``."""
     return ("3d+landmarks",) if cross else config.PAPER_VARIANTS
 
 
-def shown(profile: config.Profile, cross: bool) -> tuple[str, ...]:
+def of_reproduction(profile: config.Profile, cross: bool) -> tuple[str, ...]:
     """The models of a reproduction that is no whole table: the paper's, and across databases the fine-tuned one.
 
     There a network from scratch, which is the paper's, takes most of the time, and its accuracy depends on the seed.
     """
-    return (FINETUNED,) if cross and profile.finetuning else claimed(cross)
+    return (FINETUNED,) if cross and profile.finetuning else of_paper(cross)
 
 
-def trained(profile: config.Profile, cross: bool) -> tuple[str, ...]:
+def of_tables(profile: config.Profile, cross: bool) -> tuple[str, ...]:
     """The models of a whole table that are trained networks."""
     finetuned = (FINETUNED,) if profile.finetuning else ()
-    return (*claimed(cross), *finetuned, "r3d_18")
+    return (*of_paper(cross), *finetuned, "r3d_18")
 
 
 def weights(profile: config.Profile) -> str:
@@ -63,8 +63,7 @@ def weights(profile: config.Profile) -> str:
 def profile_of(model: str, name: str, recipe: str = "default", seed: int = 0) -> config.Profile:
     """The settings of a model's training in the profile of that name.
 
-    Those of the network of `FINETUNED` are not these but of the weights that it starts from. ``seed`` is added to the
-    profile's own.
+    For `FINETUNED` the network's settings come from the weights. ``seed`` is added to the profile's own.
     """
     seed += config.profile(name).training.seed
     if model != FINETUNED:

@@ -104,7 +104,7 @@ def grid(profile: config.Profile, full: bool, seeds: int = 1) -> list[Job]:
     jobs = []
     for cross in (False, True):
         for name in tested:
-            chosen = (models.trained if full else models.shown)(profile, cross)
+            chosen = (models.of_tables if full else models.of_reproduction)(profile, cross)
             sources = training_databases(name, everyone)
             learned = {label for source in sources for label in _classes(source)}
             splits: list[dict[str, Any]] = [{"trained_on": sources}] if learned & set(_classes(name)) else []

@@ -266,7 +266,7 @@ def _claims(tested: pd.DataFrame) -> list[str]:
         for _, row in (rows if claims.DIFFER in {*rows["found"]} else rows.head(1)).iterrows():
             on = "all together" if row["database"] == claims.ALL else labels.TITLES[row["database"]]
             difference = f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
-            counted = [hypotheses.printed(row["p"]), f"{row['n']} ({row['subjects']})", str(row["seeds"])]
+            counted = [hypotheses.format_p(row["p"]), f"{row['n']} ({row['subjects']})", str(row["seeds"])]
             lines.append(_line([row["claim"], on, difference, *counted, row["found"]]))
     return [
         *lines,

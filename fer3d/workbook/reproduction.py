@@ -179,7 +179,7 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
         (folder / "notebooks" / "07_own_video.ipynb").unlink(missing_ok=True)
 
 
-def _set_times_to_come_to_now(jobs: Collection[Job], folder: Path, profile: str) -> None:
+def _reset_future_times(jobs: Collection[Job], folder: Path, profile: str) -> None:
     """Of results that were written while the clock was ahead: Snakemake refuses whatever is made of them."""
     now = time.time()
     for result in (*markers(jobs, folder, profile), *folder.rglob("*.ipynb")):
@@ -227,7 +227,7 @@ def begin(jobs: Collection[Job], folder: Path, profile: str, dry_run: bool) -> N
         remove_outdated_markers(jobs, folder, profile)
         if not dry_run:
             shutil.rmtree(state() / "locks", ignore_errors=True)
-            _set_times_to_come_to_now(jobs, folder, profile)
+            _reset_future_times(jobs, folder, profile)
             _until_the_end.enter_context(held.pop_all())
 
 

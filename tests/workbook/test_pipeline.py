@@ -66,7 +66,7 @@ def test_the_shipped_weights_fit_every_profile_that_is_fine_tuned_from_them() ->
             assert learned["size"] == profile.clips.size, name
             assert profile.finetuning.epochs < profile.training.epochs or name == "tiny"
         else:
-            assert "finetuned" not in models.trained(profile, cross=False)
+            assert "finetuned" not in models.of_tables(profile, cross=False)
 
 
 def test_a_licensed_copy_takes_the_place_of_its_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from fer3d.data.face_fit import predictor_box
 from fer3d.data.file_kinds import VideoError
 from fer3d.data.store import Store
 from fer3d.workbook.explorers.explorer import Explorer, choice, numbers_of, slider
-from fer3d.workbook.explorers.panels import BOX, CROP, NO_FACE, POINTS, SIDE, side_by_side, with_points
+from fer3d.workbook.explorers.panels import BOX, CROP, NO_FACE, POINTS, SIDE, side_by_side, with_points, write
 
 
 def explore_clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping[str, Path]) -> Explorer:
@@ -47,7 +47,7 @@ def explore_clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots:
         clip_info, (n_faces, score, confidence) = store.manifest.iloc[row], store.detections[row, frame]
         points, scale = store.landmarks[row, frame], SIDE / store.frames.shape[2]
         cropped = cv2.resize(store.frames[row, frame], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-        cropped = with_points(cropped, (points + 0.5) * scale - 0.5) if landmarks else cropped
+        cropped = with_points(cropped, points, scale) if landmarks else cropped
         rejected = bool(np.isnan(points).any())
         detection = (
             "no face: rejected" if rejected else f"faces {n_faces:.0f}, score {score:.2f}, confidence {confidence:.2f}"
@@ -76,10 +76,10 @@ def explore_clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots:
 def _legend(width: int, detection: str) -> np.ndarray:
     """What was detected, and below it what the colours of the clip browser mean, (48, width, 3) uint8."""
     lines, x = np.full((48, width, 3), 255, np.uint8), 8
-    cv2.putText(lines, detection, (x, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    write(lines, detection, (x, 16), 0.4)
     for colour, name in {POINTS: "landmarks", CROP: "crop", BOX: "detected box", NO_FACE: "no face"}.items():
         cv2.rectangle(lines, (x, 30), (x + 16, 40), colour, -1)
-        cv2.putText(lines, name, (x + 22, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        write(lines, name, (x + 22, 40), 0.4)
         x += 40 + 8 * len(name)
     return lines
 
@@ -110,7 +110,7 @@ def _annotated(frame: np.ndarray, cropped: Box, points: np.ndarray, landmarks: b
     scale = SIDE / frame.shape[0]
     picture = cv2.resize(frame, (round(frame.shape[1] * scale), SIDE), interpolation=cv2.INTER_AREA)
     if not np.isnan(points).any():
-        picture = with_points(picture, (points + 0.5) * scale - 0.5) if landmarks else picture
+        picture = with_points(picture, points, scale) if landmarks else picture
         corners = (scale * predictor_box(points).corners).astype(np.int32)
         cv2.polylines(picture, [corners], True, BOX, 1, cv2.LINE_AA)
     cv2.polylines(picture, [(scale * cropped.corners).astype(np.int32)], True, CROP, 2, cv2.LINE_AA)

@@ -19,7 +19,7 @@ from fer3d import files, labels
 from fer3d.data.store import Store
 from fer3d.evaluation import metrics
 from fer3d.workbook.explorers.explorer import Explorer, choice, slider
-from fer3d.workbook.explorers.panels import CROP, NO_FACE, with_points
+from fer3d.workbook.explorers.panels import CROP, NO_FACE, darkened, with_points, write
 
 SHOWN = 3
 """Clips in a picture."""
@@ -198,13 +198,10 @@ def _strip(store: Store, row: int, landmarks: bool, weigh: Callable[[Tensor], Te
     for t in shown:
         picture = cv2.resize(frames[t], (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
         if weights is not None:
-            mask = cv2.resize(weights[0, 0, t].numpy(), (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
-            picture = (picture * (0.25 + 0.75 * mask[..., None])).astype(np.uint8)
+            picture = darkened(picture, weights[0, 0, t].numpy())
         if landmarks:
-            picture = with_points(picture, (points[t] + 0.5) * _SIDE / frames.shape[1] - 0.5, 1.25)
-        cv2.putText(
-            picture, f"{t + 1}", (3, _SIDE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA
-        )
+            picture = with_points(picture, points[t], _SIDE / frames.shape[1], 1.25)
+        write(picture, f"{t + 1}", (3, _SIDE - 4), 0.35, (255, 255, 255))
         pictures.append(picture)
     return np.hstack(pictures)
 
@@ -213,7 +210,7 @@ def _bars(row: pd.Series, name: str) -> np.ndarray:
     """The probability of each class, (`_SIDE`, `_BARS`, 3): the true class blue, a wrong prediction vermilion."""
     panel = np.full((_SIDE, _BARS, 3), 255, np.uint8)
     shares = row.filter(like="p_")
-    cv2.putText(panel, name[:34], (8, 10), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
+    write(panel, name[:34], (8, 10), 0.35)
     step = (_SIDE - 14) / len(shares)
     for k, (column, share) in enumerate(shares.items()):
         emotion, top = str(column).removeprefix("p_"), round(14 + k * step)
@@ -222,13 +219,13 @@ def _bars(row: pd.Series, name: str) -> np.ndarray:
         cv2.rectangle(panel, (80, top + 1), (end, round(top + step) - 2), colour, -1)
         place = round(top + step) - 3
         for text, x in ((emotion, 8), (f"{share:.0%}", end + 4)):
-            cv2.putText(panel, text, (x, place), cv2.FONT_HERSHEY_SIMPLEX, 0.33, (0, 0, 0), 1, cv2.LINE_AA)
+            write(panel, text, (x, place), 0.33)
     return panel
 
 
 def _line(text: str, size: float = 0.42) -> np.ndarray:
     line = np.full((26, _SIDE * _FRAMES + 2 * _BARS, 3), 255, np.uint8)
-    cv2.putText(line, text, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
+    write(line, text, (4, 18), size)
     return line
 
 

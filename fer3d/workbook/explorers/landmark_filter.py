@@ -3,14 +3,13 @@
 import typing
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from fer3d.config import Distance, Overlap
 from fer3d.model.filters import landmark_filter
 from fer3d.workbook.explorers.explorer import Explorer, choice, slider
-from fer3d.workbook.explorers.panels import SIDE, coloured, enlarged, side_by_side, with_points
+from fer3d.workbook.explorers.panels import SIDE, coloured, darkened, enlarged, side_by_side, with_points
 
 
 def explore_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explorer:
@@ -27,12 +26,7 @@ def explore_filter(frames: np.ndarray, points: np.ndarray, data: str) -> Explore
         t = frame - 1
         weights = weights_of(points[t], size, grid, window, slope, distance, overlap)
         face = enlarged(frames[t])
-        kept = enlarged(weights[..., None].clip(0, 1), cv2.INTER_NEAREST)
-        panels = (
-            with_points(face, (points[t] + 0.5) * (SIDE / size) - 0.5, 2),
-            coloured(weights, 1.0),
-            (face * (0.25 + 0.75 * kept[..., None])).astype(np.uint8),
-        )
+        panels = with_points(face, points[t], SIDE / size, 2), coloured(weights, 1.0), darkened(face, weights)
         covered = f"{grid} x {grid}: {np.mean(weights > 0):.0%} above 0, mean {weights.mean():.2f}"
         return side_by_side(
             panels, (f"{data}, frame {frame} of {len(frames)}", covered, "bright: kept by the shortcut")

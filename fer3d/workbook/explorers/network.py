@@ -36,7 +36,7 @@ def explore_network(
 
     def draw(stage: str, channel: int, frame: int, contours: bool) -> np.ndarray:
         t, shown = frame - 1, int(channels[stage][channel - 1])
-        face = with_points(enlarged(frames[t]), (points[t] + 0.5) * (SIDE / size) - 0.5, 2)
+        face = with_points(enlarged(frames[t]), points[t], SIDE / size, 2)
         panels = [face, coloured(stages[stage][shown, t], highest[stage])]
         titles = [
             f"{data}, frame {frame} of {len(frames)}",

@@ -16,10 +16,14 @@ SIDE = 400
 """Height of a panel in pixels."""
 
 
-def with_points(picture: np.ndarray, points: np.ndarray, radius: float = 2.5) -> np.ndarray:
-    """A copy of the picture with the points (66, 2) as dots with a dark edge; missing ones (NaN) are not drawn."""
+def with_points(picture: np.ndarray, points: np.ndarray, scale: float = 1, radius: float = 2.5) -> np.ndarray:
+    """A copy of the picture with the points (66, 2) as dots with a dark edge; missing ones (NaN) are not drawn.
+
+    ``scale``: how many times larger the picture is than that in whose pixels the points are.
+    """
     picture = picture.copy()
-    for x, y in points[~np.isnan(points).any(axis=1)]:
+    placed = (points + 0.5) * scale - 0.5  # the middle of a pixel has whole coordinates
+    for x, y in placed[~np.isnan(placed).any(axis=1)]:
         for colour, size in (((0, 0, 0), radius + 0.5), (POINTS, radius)):
             cv2.circle(picture, (round(16 * x), round(16 * y)), round(16 * size), colour, -1, cv2.LINE_AA, 4)
     return picture
@@ -34,8 +38,21 @@ def side_by_side(
         panel = cv2.copyMakeBorder(panel, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=edge)
         framed.append(cv2.copyMakeBorder(panel, 40, 5, 5, 5, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
         letters = panel.shape[1] // 8
-        cv2.putText(framed[-1], title[:letters], (8, 27), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        write(framed[-1], title[:letters], (8, 27), 0.42)
     return np.hstack(framed)
+
+
+def write(
+    picture: np.ndarray, words: str, at: tuple[int, int], size: float, colour: tuple[int, int, int] = (0, 0, 0)
+) -> None:
+    """Write into a picture, in place; ``at``: left end of the base line."""
+    cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+
+
+def darkened(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A square picture, bright where the filter (G, G) has a weight of 1, and dark where it has 0."""
+    kept = cv2.resize(weights, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST).clip(0, 1)
+    return (picture * (0.25 + 0.75 * kept[..., None])).astype(np.uint8)
 
 
 def enlarged(picture: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
