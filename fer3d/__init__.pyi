@@ -9,7 +9,7 @@ from .evaluation.metrics import read_predictions as read_predictions
 from .model.filters import landmark_filter as landmark_filter
 from .model.network import Network as Network
 from .own_video import predict as predict
-from .training.coverage import evaluate_store as evaluate_store
+from .training.caveats import evaluate_store as evaluate_store
 from .training.inference import predict_store as predict_store
 from .training.run import TrainedModel as TrainedModel
 from .training.run import load_model as load_model

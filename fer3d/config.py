@@ -37,6 +37,8 @@ PAPER_VARIANTS = VARIANTS[:3]
 """The paper's network; ``r3d_18`` is another one to compare it with."""
 RECIPES = ("default", "paper", "joint")
 ClipNorm = Literal["parts", "whole", "none"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
 Distance = Literal["manhattan", "euclidean", "chebyshev"]
 Overlap = Literal["max", "sum"]
 
@@ -259,9 +261,9 @@ class TrainingSettings(Settings):
     moved by its own: a share of the inter-ocular distance."""
     seed: NonNegativeInt = 0
     """Seed of initialisation, order and augmentation."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     """``auto``: bf16 where the processor computes in it, else fp32."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """``auto``: the GPU where there is one."""
     compile: bool = False
     """Compile the network (`torch.compile`) at the start, which takes minutes and a C++ compiler. Meant for a GPU: the

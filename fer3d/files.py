@@ -90,7 +90,7 @@ def _harmless(value: Any) -> Any:
 
 
 def read_json(path: Path, max_bytes: int = 16 * 2**20) -> Any:
-    """JSON that fer3d wrote; an `InputError` for a missing, oversized or broken file."""
+    """The JSON in a file; an `InputError` for a missing, oversized or broken file."""
     try:
         check_size(path, max_bytes)
         return json.loads(path.read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def check_folder(folder: Path, made: str, others: Callable[[list[Path]], list[Pa
 
     Args:
         folder: where results are to go. It may be absent or empty.
-        made: what the command makes, and may find there from earlier, for the message.
+        made: what the command writes; an earlier one may lie there (for the message).
         others: of all that the folder holds, sorted, what is something else. The first of it is named.
     """
     try:

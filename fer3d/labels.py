@@ -1,4 +1,4 @@
-"""Class names, their order, and each database's class set. Written nowhere else.
+"""Class names, their order, and each database's class set: the one place that defines them.
 
 Sections 4.1 and 4.2.2 of the paper. A class is always passed by its name, never by a
 number; a number exists only as an index into an ordered tuple of names that is stored

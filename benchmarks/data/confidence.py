@@ -160,7 +160,8 @@ def main() -> None:
     signs, chosen_on = np.stack(frames["signs"].to_list()), (frames["person"] % 2 == 0).to_numpy()
     for people, of in (("whom the limits were chosen on", chosen_on), ("others", ~chosen_on)):
         now = shares(frames["doubtful"].to_numpy(), wrong, of)
-        print(f"{people}: doubtful {now[0]:.0f} % of {wrong[of].sum()} wrong, {now[1]:.0f} % of {(~wrong[of]).sum()} right")
+        counts = wrong[of].sum(), (~wrong[of]).sum()
+        print(f"{people}: doubtful {now[0]:.0f} % of {counts[0]} wrong, {now[1]:.0f} % of {counts[1]} right")
     rows = []
     for limits in itertools.product(*LIMITS.values()):
         called = doubtful(signs, limits)

@@ -46,7 +46,7 @@ from fer3d.data import preparation
 from fer3d.config import ClipSettings
 if __name__ == "__main__":
     database, root, out, workers = sys.argv[1:]
-    counts = preparation.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers), progress=False)
+    counts = preparation.prepare(database, Path(root), Path(out), ClipSettings(size=64), int(workers))
     peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]  # of this program alone
     counts["MiB"] = int(peak) / 1024
     print(json.dumps(counts))

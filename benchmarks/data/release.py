@@ -32,7 +32,7 @@ from fer3d.config import profile
 from fer3d.data import preparation
 if __name__ == "__main__":
     root, out, workers = sys.argv[1:]
-    counts = preparation.prepare("ckplus", Path(root), Path(out), profile("paper").clips, int(workers), progress=False)
+    counts = preparation.prepare("ckplus", Path(root), Path(out), profile("paper").clips, int(workers))
     own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     counts["mib"] = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
     print(json.dumps(counts))

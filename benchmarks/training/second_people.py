@@ -20,12 +20,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.training import landmark_streams
+from benchmarks.training import landmark_streams, second_rendering
 from benchmarks.training.landmark_streams import CLASSES, Streams
 from fer3d import config, files, labels
 from fer3d.config import ClipSettings, TrainingSettings
 from fer3d.evaluation.intervals import rate_interval
-from fer3d.standins import second_rendering
 from fer3d.training.run import SHIPPED, load_model
 
 TESTED, SEED, OTHER_SEED = 300, 700_001, 700_002

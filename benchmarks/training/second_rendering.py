@@ -2,10 +2,10 @@
 
 Not part of the paper. `rendered_store` and the stand-ins draw a mesh of a head with a z-buffer. Here a face is a height
 map with a painted skin, warped in the picture plane, lit by its slopes and overdrawn with flat eyes, brows and lips.
-Geometry, action units, emotions, skin, light, camera, noise and codec are this module's own; from the rest of
-`standins` it takes nothing but seeded random numbers, and from `raster` arrays in single precision (`f32`) and the
-empty one that OpenCV's `remap` asks for. The store that it writes is like CK+'s: every person shows each of the seven
-expressions once, ten frames from rest to the apex.
+Geometry, action units, emotions, skin, light, camera, noise and codec are this module's own; from `fer3d.standins` it
+takes nothing but seeded random numbers, and from its `raster` arrays in single precision (`f32`) and the empty one that
+OpenCV's `remap` asks for. The store that it writes is like CK+'s: every person shows each of the seven expressions
+once, ten frames from rest to the apex.
 """
 
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from benchmarks.training import landmark_streams
+from benchmarks.training import landmark_streams, second_rendering
 from benchmarks.training.second_people import people
 from fer3d import files
 from fer3d.config import PretrainingSettings
@@ -31,7 +31,7 @@ from fer3d.data.store import Store, open_store
 from fer3d.evaluation import metrics
 from fer3d.evaluation.intervals import difference_interval, rate_interval
 from fer3d.model import weights
-from fer3d.standins import rendered_store, second_rendering
+from fer3d.standins import rendered_store
 from fer3d.training.batches import normalise_clips
 from fer3d.training.inference import stream_logits
 from fer3d.training.run import TrainedModel, load_model, read_config, read_metrics

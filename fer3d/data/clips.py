@@ -32,7 +32,7 @@ import numpy as np
 
 from fer3d import labels
 from fer3d.config import ClipSettings
-from fer3d.data.continuity import broken
+from fer3d.data.continuity import find_break
 from fer3d.data.crop import crop_box, crop_face
 from fer3d.data.databases.sequence import Sequence
 from fer3d.data.face_fit import DOUBTFUL, SMALL, Face
@@ -273,7 +273,7 @@ def _clip(frames: list[Frame], settings: ClipSettings, padded: int = 0) -> Clip 
     if len(faces) < settings.min_found:
         reason, _ = Counter(reasons.values()).most_common(1)[0]
         return _dropped(frames, f"{reason} (a face on {len(faces)} of {len(frames)} frames)")
-    if found := broken([frames[i].picture for i in faces], list(faces.values()), [frames[i].index for i in faces]):
+    if found := find_break([frames[i].picture for i in faces], list(faces.values()), [frames[i].index for i in faces]):
         return _dropped(frames, f"{found[1]} at frame {frames[list(faces)[found[0]]].index}")
     box_of_clip = crop_box(np.stack([face.landmarks for face in faces.values()]), settings)
     pictures, landmarks, squares = [], [], []

@@ -24,7 +24,7 @@ CLOSE = 15
 JUMP, GROWTH = 1.0, 1.5
 """The face of a next frame is elsewhere: shift as a share of the larger box's side, ratio of the sides."""
 SCENE, FACE = 0.5, 0.25
-"""One minus the correlation of two whole frames or of two faces, from which they are not of one recording or person."""
+"""Limits of 1 - correlation: above it two frames are of different scenes, two faces of different people."""
 SUDDEN = 4.0
 """A change of the picture counts if it is so many times the median change between compared frames of the clip."""
 
@@ -32,7 +32,7 @@ _WHOLE, _PATCH = (32, 24), 32
 """Size in pixels, width and height, of the pictures that are compared: the whole frame, and the face."""
 
 
-def broken(pictures: Sequence[np.ndarray], faces: Sequence[Face], numbers: Sequence[int]) -> tuple[int, str] | None:
+def find_break(pictures: Sequence[np.ndarray], faces: Sequence[Face], numbers: Sequence[int]) -> tuple[int, str] | None:
     """Where the frames of a clip do not show one person in one scene.
 
     Args:

@@ -111,7 +111,7 @@ class Remote:
 
 
 def download(
-    database: str, out: Path | str, actors: Collection[int] | None = None, songs: bool = False, progress: bool = True
+    database: str, out: Path | str, actors: Collection[int] | None = None, songs: bool = False
 ) -> dict[str, Any]:
     """Fetch the videos of an open database into a folder that its reader takes. Killed and called again, it resumes.
 
@@ -120,7 +120,6 @@ def download(
         out: the folder of the release.
         actors: their numbers from 1 (24 in RAVDESS, 91 in CREMA-D); None: all.
         songs: of RAVDESS also what is sung.
-        progress: whether to show a progress bar.
 
     Returns:
         ``{"database", "folder", "files", "bytes"}``: the number of files fetched by this call, and their bytes.
@@ -128,19 +127,19 @@ def download(
     Raises:
         InputError: an unknown database or actor, too little space, a server that fails or sends something else.
     """
-    everyone = {"ravdess": range(1, 25), "cremad": range(1, 92)}
-    if database not in everyone:
+    if database not in LICENCES:
         raise InputError(f"{database!r} cannot be downloaded: expected ravdess or crema-d", "fer3d download ravdess")
-    if unknown := set(actors or ()).difference(everyone[database]):
-        raise InputError(f"there is no actor {min(unknown)}: expected 1 to {len(everyone[database])}", "--actors 1-4")
-    chosen, out = sorted(actors or everyone[database]), Path(out)
+    everyone = range(1, 1 + len(ravdess.ACTORS if database == "ravdess" else cremad.ACTORS))
+    if unknown := set(actors or ()).difference(everyone):
+        raise InputError(f"there is no actor {min(unknown)}: expected 1 to {everyone[-1]}", "--actors 1-4")
+    chosen, out = sorted(actors or everyone), Path(out)
     pooch.get_logger().setLevel("WARNING")
     with files.lock(out):
         scratch = out / ".download"
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             fetch = _ravdess if database == "ravdess" else _cremad
-            fetched = fetch(out, scratch, chosen, songs, progress)
+            fetched = fetch(out, scratch, chosen, songs)
         except OSError as error:
             raise files.explained(error, out) from error
         shutil.rmtree(scratch, ignore_errors=True)
@@ -166,11 +165,11 @@ def parse_actors(text: str) -> set[int]:
     return numbers
 
 
-def _ravdess(out: Path, scratch: Path, actors: list[int], songs: bool, progress: bool) -> list[Remote]:
+def _ravdess(out: Path, scratch: Path, actors: list[int], songs: bool) -> list[Remote]:
     """Archive by archive: fetch, unpack, remove."""
-    kinds = ("Speech", "Song") if songs else ("Speech",)
-    wanted = [f"Video_{kind}_Actor_{actor:02d}" for kind in kinds for actor in actors]
-    wanted = [name for name in wanted if name != "Video_Song_Actor_18"]  # who does not sing
+    wanted = [f"Video_Speech_Actor_{actor:02d}" for actor in actors]
+    if songs:
+        wanted += [f"Video_Song_Actor_{actor:02d}" for actor in actors if actor != ravdess.WITHOUT_SONGS]
     missing = [name for name in wanted if not (out / name).exists()]
     if not missing:
         return []
@@ -180,7 +179,7 @@ def _ravdess(out: Path, scratch: Path, actors: list[int], songs: bool, progress:
     remotes = [listed[f"{name}.zip"] for name in missing]
     # Half of an archive is kept (the takes without sound), and one archive at a time lies next to it.
     _check_space(out, sum(remote.size for remote in remotes) // 2 + max(remote.size for remote in remotes))
-    with _bar(remotes, progress) as bar:
+    with _bar(remotes) as bar:
         for remote in remotes:
             archive = _fetch(remote, scratch, bar)
             _unpack(archive, out / archive.stem)
@@ -206,7 +205,7 @@ def _zenodo_files(scratch: Path) -> dict[str, Remote]:
     return found
 
 
-def _cremad(out: Path, scratch: Path, actors: list[int], _songs: bool, progress: bool) -> list[Remote]:
+def _cremad(out: Path, scratch: Path, actors: list[int], _songs: bool) -> list[Remote]:
     """Clip by clip, by the pointers in the repository's own archive."""
     folder = out / "VideoFlash"
     archive = scratch / "repository.zip"
@@ -216,13 +215,13 @@ def _cremad(out: Path, scratch: Path, actors: list[int], _songs: bool, progress:
         _transfer(f"{GITHUB}/archive/refs/heads/master.zip", part, None, MAX_LISTING, None)
         part.replace(archive)
     places = list(CLIPS)
-    subjects = {str(1000 + actor) for actor in actors}
+    subjects = {str(cremad.ACTORS[actor - 1]) for actor in actors}
     remotes = [remote for remote in _pointers(archive) if remote.name[:4] in subjects]
     there = {path.name: path.stat().st_size for path in folder.glob("*.flv")}
     missing = [remote for remote in remotes if there.get(remote.name) != remote.size]
     _check_space(out, sum(remote.size for remote in missing))
     folder.mkdir(exist_ok=True)
-    with _bar(missing, progress) as bar:
+    with _bar(missing) as bar:
         for remote in missing:
             while True:
                 try:
@@ -378,6 +377,6 @@ def _check_space(out: Path, needed: int) -> None:
         raise InputError(f"too little space: {gb}", "another --out, or fewer --actors")
 
 
-def _bar(remotes: list[Remote], progress: bool) -> tqdm:
+def _bar(remotes: list[Remote]) -> tqdm:
     total = sum(remote.size for remote in remotes)
-    return tqdm(total=total, unit="B", unit_scale=True, desc="download", disable=None if progress else True)
+    return tqdm(total=total, unit="B", unit_scale=True, desc="download", disable=None)

@@ -64,7 +64,7 @@ class Search:
         self._frames, self._saved = 0, SAVED
 
     def __call__(
-        self, grey: np.ndarray, frames: int, known: Sequence[Box] = (), room: int = CANDIDATES
+        self, grey: np.ndarray, frames: int, known: Sequence[Box] = (), most: int = CANDIDATES
     ) -> tuple[list[Face], list[Box]]:
         """The faces of a grey frame (H, W) uint8, as `search` gives them, after so many frames of the recording.
 
@@ -72,13 +72,13 @@ class Search:
             grey: the frame.
             frames: how many frames of the recording have come.
             known: boxes of faces that need not be found.
-            room: how many faces of a usable size are fitted; the others are counted.
+            most: how many faces of a usable size are fitted; the others are counted.
         """
 
-        def enough(faces: list[Face]) -> bool:
-            return sum(face.box.side >= self._settings.min_face for face in faces) >= room
+        def is_usable(face: Face) -> bool:
+            return face.box.side >= self._settings.min_face
 
-        return search(grey, self._settings, not self._paid(grey, frames), enough, known)
+        return search(grey, self._settings, not self._paid(grey, frames), is_usable, most, known)
 
     def one(self, grey: np.ndarray, frames: int, last: Face | None) -> Face | None:
         """The face near the last one; where there is none or no last one, the largest central one."""
@@ -87,10 +87,7 @@ class Search:
         def is_near(face: Face) -> bool:
             return near is None or face.box.distance(near) < near.side
 
-        def enough(faces: list[Face]) -> bool:
-            return any(map(is_near, faces))
-
-        faces, _ = search(grey, self._settings, not self._paid(grey, frames), enough, near=near)
+        faces, _ = search(grey, self._settings, not self._paid(grey, frames), is_near, near=near)
         return next(
             filter(is_near, faces), max(faces, key=lambda face: _prominence(face.box, grey.shape), default=None)
         )
@@ -109,7 +106,8 @@ def search(
     grey: np.ndarray,
     settings: ClipSettings,
     quick: bool,
-    enough: Callable[[list[Face]], bool],
+    wanted: Callable[[Face], bool] = bool,
+    most: int = 1,
     known: Sequence[Box] = (),
     near: Box | None = None,
 ) -> tuple[list[Face], list[Box]]:
@@ -119,7 +117,8 @@ def search(
         grey: the frame, (H, W) uint8.
         settings: the detector and the smallest face.
         quick: whether the search is a quick one.
-        enough: whether the faces that are fitted so far are all that are wanted; the others are verified alone.
+        wanted: whether a face is one that is looked for; by default any is.
+        most: how many such faces are fitted; what is found after them is verified alone.
         known: boxes of faces that need not be found; they are not fitted again.
         near: where the wanted face is expected. The faces come in the order of their distance from it, else the
             largest central one first.
@@ -135,7 +134,7 @@ def search(
             seen = [*known, *(face.box for face in faces), *others]
             if is_among(box, seen):
                 continue
-            if enough(faces):
+            if sum(map(wanted, faces)) >= most:
                 verified = verify(grey, box)
                 others += [verified[0]] if verified and not is_among(verified[0], seen) else []
             elif (face := fit(grey, box)) and not is_among(face.box, seen):
@@ -172,7 +171,7 @@ def shows_face(frame: np.ndarray, settings: ClipSettings) -> bool:
 
 def _first(grey: np.ndarray, settings: ClipSettings, quick: bool) -> Face | None:
     """The first face that a search of a grey frame finds; None also where that is too small."""
-    faces, _ = search(grey, settings, quick, bool)
+    faces, _ = search(grey, settings, quick)
     return faces[0] if faces and faces[0].box.side >= settings.min_face else None
 
 

@@ -24,15 +24,10 @@ from fer3d.data.file_kinds import (
 
 MAX_IMAGE_BYTES = 2**27
 """Size of one image file."""
-_HOLE = 1.75
-"""A step of so many usual ones between the numbers of two images is a hole."""
+HOLE = 1.75
+"""A step of so many usual ones, between the numbers of two images or the times of two frames, is a hole."""
 _REGULAR = 0.75
 """Share of these steps that are alike, or holes can't be told."""
-
-
-def check_image(path: Path) -> None:
-    """Raise `VideoError` for an image whose size or header shows that it cannot be used."""
-    _open_image(path).close()
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -109,7 +104,7 @@ def missing_images(images: Sequence[Path]) -> dict[int, Hole]:
         return {}
     holes = {}
     for at, step in enumerate(steps, start=1):
-        if step > _HOLE * usual:
+        if step > HOLE * usual:
             first, last = numbers[at - 1] + usual, numbers[at] - usual
             why = f"image {first} is missing" if last <= first else f"images {first} to {last} are missing"
             holes[at] = Hole(round(step / usual) - 1, why)

@@ -9,11 +9,13 @@ if TYPE_CHECKING:  # data preparation does not load torch
 
 KEPT = np.delete(np.arange(68), (60, 64))
 """Which of the 68 points of 300-W are the paper's 66 (counted from 0): all but the inner mouth corners."""
+COUNT = len(KEPT)
+"""The number of landmarks."""
 EYE_CORNERS = (36, 45)
 """The outer eye corners among the 66; their distance is the inter-ocular distance (iod)."""
 NOSE_TIP, CHEEKS = 30, (0, 16)
 """The tip of the nose and both ends of the jaw's contour."""
-REGIONS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66))
+REGIONS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, COUNT))
 """Outline, brows, nose, eyes and mouth among the 66."""
 BROWS, INNER_PARTS = REGIONS[1], REGIONS[1:]
 """Brows, nose, eyes and mouth."""
@@ -39,8 +41,7 @@ def displacement(landmarks: "Tensor") -> "Tensor":
         (B, T, 66, 2) in sizes of the face, the root mean square distance of its landmarks from their mean.
         A landmark that is missing, now or in the first frame, has not moved.
     """
-    points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
-    points = points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()
+    points = _in_sizes(landmarks)
     return (points - points[:, :1]).nan_to_num()
 
 
@@ -56,8 +57,7 @@ def shape(landmarks: "Tensor") -> "Tensor":
         (B, T, 66, 2) in sizes of the face as in `displacement`, turned so that the outer eye corners are level on
         the average of the clip. A missing landmark lies at its mean place in the clip, or, missing throughout, at 0.
     """
-    points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
-    points = points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()
+    points = _in_sizes(landmarks)
     left, right = EYE_CORNERS
     level = (points[:, :, right] - points[:, :, left]).nanmean(dim=1).nan_to_num()  # (B, 2)
     cos, sin = (level / level.norm(dim=1, keepdim=True).clamp(min=1e-6))[:, :, None, None].unbind(1)  # (B, 1, 1) each
@@ -65,3 +65,9 @@ def shape(landmarks: "Tensor") -> "Tensor":
     upright[..., 0] = cos * points[..., 0] + sin * points[..., 1]
     upright[..., 1] = cos * points[..., 1] - sin * points[..., 0]
     return upright.where(~upright.isnan(), upright.nanmean(dim=1, keepdim=True)).nan_to_num()
+
+
+def _in_sizes(landmarks: "Tensor") -> "Tensor":
+    """(B, T, 66, 2) from the mean of each frame's landmarks on, in their root mean square distance from it."""
+    points = landmarks - landmarks.nanmean(dim=2, keepdim=True)
+    return points / points.square().nanmean(dim=(2, 3), keepdim=True).sqrt()

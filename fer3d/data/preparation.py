@@ -35,7 +35,6 @@ def prepare(
     out: Path | str,
     settings: ClipSettings,
     workers: int | None = None,
-    progress: bool = True,
 ) -> dict[str, float]:
     """Write the prepared store of the release at ``root`` to ``out``, unless it is there and up to date.
 
@@ -45,7 +44,6 @@ def prepare(
         out: the store's folder.
         settings: how clips are cut.
         workers: processes (None: one per processor).
-        progress: whether to show a progress bar.
 
     Returns:
         The numbers of ``clips``, of ``padded`` clips, of sequences and clips ``rejected``, of ``frames``
@@ -72,7 +70,7 @@ def prepare(
         "unlabelled": len(sequences) - len(labelled),
         "skipped": len(skipped),
     }
-    bar = {"desc": "clips", "unit": "sequence", "disable": None if progress else True}  # None: without a terminal
+    bar = {"desc": "clips", "unit": "sequence"}
     written = write_in_parts(out, settings, metadata, _cut_sequence, labelled, skipped, workers, **bar)
     counts = {name: written[name] for name in ("clips", "padded", "rejected", "skipped", "frames")}
     return counts | {"seconds": round(time.monotonic() - began, 2)}

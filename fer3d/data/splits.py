@@ -40,18 +40,17 @@ def number_of_folds(manifest: pd.DataFrame, folds: int, published: bool = False)
     return min(folds, subjects_of(manifest).nunique()) if given is None else len(set(given))
 
 
-def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool = False) -> np.ndarray:
+def fold_of(manifest: pd.DataFrame, folds: int, published: bool = False) -> np.ndarray:
     """The fold in which each clip is tested: as the user's table says, as published, or balanced by class.
 
     Args:
         manifest: N rows with ``database``, ``subject`` and ``label``; a column ``fold`` of the user's settles it.
         folds: number of folds, where they are not given.
-        seed: the same seed gives the same folds, whatever the order of the rows.
         published: take the folds of `PUBLISHED_FOLDS`.
 
     Returns:
-        (N,) integers, 0 <= fold < folds. All clips of a subject are in one fold. Given folds that no clip is in are
-        left out, and the others are counted from 0.
+        (N,) integers, 0 <= fold < folds, the same for any order of the rows. All clips of a subject are in one fold.
+        Given folds that no clip is in are left out, and the others are counted from 0.
 
     Raises:
         InputError: fewer than two folds, too few subjects to fill them, or no published folds.
@@ -76,7 +75,7 @@ def fold_of(manifest: pd.DataFrame, folds: int, seed: int = 0, published: bool =
     with warnings.catch_warnings():
         # A class with fewer clips than folds is missing from some folds; that is allowed.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        parts = list(kind(folds, shuffle=True, random_state=seed).split(manifest, classes, subjects))
+        parts = list(kind(folds, shuffle=True, random_state=0).split(manifest, classes, subjects))
     for number, (_, test) in enumerate(parts):
         if not len(test):
             raise InputError(f"{folds} folds of {most} subjects: fold {number} would be empty")

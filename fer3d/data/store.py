@@ -16,11 +16,11 @@ import pandas as pd
 
 from fer3d import files, labels
 from fer3d.config import ClipSettings
+from fer3d.data import landmarks
 from fer3d.errors import InputError
 
 FORMAT = 6
 """Version of the store's layout."""
-LANDMARKS = 66
 MANIFEST = (
     *("clip", "database", "subject", "sequence", "first_frame", "seconds", "frame_rate"),
     *("padded", "missing", "small", "doubtful", "label", "n_faces", "score", "confidence"),
@@ -107,8 +107,7 @@ def open_store(path: Path | str) -> Store:
     path = Path(path)
     if not path.is_dir():
         raise InputError(f"there is no store at {path}", "fer3d prepare, which writes one")
-    arrays = [f"{name}.npy" for name in array_specs(ClipSettings())]
-    for name in ("prepared.json", "manifest.csv", "rejected.csv", *arrays):
+    for name in file_names():
         if not (path / name).is_file():
             raise _damaged(path, f"{name} is missing")
     metadata = files.read_json(path / "prepared.json")
@@ -135,12 +134,17 @@ def open_store(path: Path | str) -> Store:
     )
 
 
+def file_names() -> list[str]:
+    """The files of a store; their names are the same for all settings."""
+    return ["prepared.json", "manifest.csv", "rejected.csv", *(f"{name}.npy" for name in array_specs(ClipSettings()))]
+
+
 def array_specs(settings: ClipSettings) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The arrays of a store: data type, and the shape of one clip in it."""
     T, size = settings.num_frames, settings.size
     return {
         "frames": ("|u1", (T, size, size, 3)),
-        "landmarks": ("<f4", (T, LANDMARKS, 2)),
+        "landmarks": ("<f4", (T, landmarks.COUNT, 2)),
         "detections": ("<f4", (T, 3)),
         "squares": ("<f8", (T, 4)),
         "numbers": ("<i4", (T,)),

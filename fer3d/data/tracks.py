@@ -5,7 +5,7 @@ For one's own video (`own_video`); the databases show one person each, and their
 - **Tracks.** A face is followed from frame to frame as in `faces`. The whole frame is searched for further people every
   `RECOUNT` frames, and every `PATIENCE` frames while somebody who was lost may return or nobody is seen: a bound on the
   time that a large picture takes. After a scene cut it is searched at once. Who is found again within `RETURN` seconds
-  near the place where he was lost, and looks the same, keeps his number. A face whose picture changes suddenly
+  near the place where they were lost, and looks the same, keeps their number. A face whose picture changes suddenly
   (`continuity`) is another person's: a scene cut.
 - **Windows.** A window holds ten frames of one track, spread evenly over ``seconds``; where fewer than ten frames
   lie in them, ten successive ones, so that no frame is repeated. A frame without the face ends the track's stretch, and
@@ -157,7 +157,7 @@ class Tracker:
         return {person: track.face for person, track in self._seen.items()}
 
     def end_stretch(self) -> None:
-        """Frames are lost here: whoever is seen next is somebody new, unless he looks the same."""
+        """Frames are lost here: whoever is seen next is somebody new, unless they look the same."""
         self._lost |= self._seen
         self._seen = {}
         self._since_search = math.inf
@@ -178,7 +178,7 @@ class Tracker:
             track.face = dataclasses.replace(track.face, n_faces=max(count, len(self._seen)))
 
     def _take(self, grey: np.ndarray, face: Face, seconds: float, lost: "dict[int, _Track]") -> bool:
-        """Whether a face is that of somebody who was lost; he is followed again."""
+        """Whether a face is that of somebody who was lost; they are followed again."""
         patch = continuity.patch(grey, face)
         person = next((person for person, track in lost.items() if track.is_near(face, patch)), None)
         if person is None or not self._is_new(face):
@@ -224,6 +224,7 @@ class _Cutter:
         self._person, self._settings, self._seconds, self._step = person, settings, seconds, step
         self._open: list[list[Sighting]] = []
         self._started = -math.inf
+        """When the last window was due to begin."""
         self._first: Sighting | None = None
         self._last: Sighting | None = None
         self._count, self._filled = 0, False
@@ -241,10 +242,12 @@ class _Cutter:
         for window in self._open:
             if seen.seconds >= window[0].seconds + len(window) * self._seconds / length - tolerance:
                 window.append(seen)
-        due = not self._open if self._step is None else seen.seconds >= self._started + self._step - tolerance
+        if self._step is None:
+            due = not self._open
+        elif due := seen.seconds >= self._started + self._step - tolerance:
+            late = seen.seconds - self._started > 2 * self._step  # so is the first window
+            self._started = seen.seconds if late else self._started + self._step
         if due:
-            late = math.isinf(self._started) or self._step is None or seen.seconds - self._started > 2 * self._step
-            self._started = seen.seconds if late or self._step is None else self._started + self._step
             self._open.append([seen])
         while self._open and len(self._open[0]) == length:
             self._filled = True

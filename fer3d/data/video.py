@@ -31,7 +31,7 @@ from fer3d.data.file_kinds import (
     kind_of,
     status_of,
 )
-from fer3d.data.images import missing_images, read_image
+from fer3d.data.images import HOLE, missing_images, read_image
 from fer3d.errors import printable
 
 # Read by OpenCV when a video is opened: nothing printed on stderr, no playlist or script read and no
@@ -68,8 +68,6 @@ _ESTIMATE = 0.05
 _NO_FRAME = "not one frame can be decoded"
 _ATTEMPTS = 100
 """Damaged frames that are passed over until the next sound one."""
-_HOLE = 1.75
-"""An interval of so many usual ones between two frames is a hole."""
 _RECENT = 15
 """Intervals of which the median is the usual one."""
 _MAX_STRETCH = 4.0
@@ -255,8 +253,7 @@ def _facts(path: Path, *_state: int) -> VideoFacts:
             raise _undecodable(path, capture)
         height, width = _squared(_retrieved(path, capture, 0), _aspect(capture)).shape[:2]
         frame_rate = capture.get(cv2.CAP_PROP_FPS)
-        first_lost = None if _reaches_end(capture, claimed) else _first_lost(path)
-    decodable = claimed if first_lost is None else first_lost
+        decodable = claimed if _reaches_end(capture, claimed) else _count_decodable(path)
     return VideoFacts(height, width, claimed, decodable, _shortfall(path, decodable, claimed), frame_rate)
 
 
@@ -265,8 +262,8 @@ def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
     return claimed <= 1 or (bool(capture.set(cv2.CAP_PROP_POS_FRAMES, claimed - 1)) and bool(capture.grab()))
 
 
-def _first_lost(path: Path) -> int:
-    """The number behind that of the last frame that decodes."""
+def _count_decodable(path: Path) -> int:
+    """Frames up to the last that decodes; those that are lost before it count, too."""
     last = deque(frame_times(path), maxlen=1)
     return last[0][0] + 1 if last else 0
 
@@ -331,7 +328,7 @@ def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[Time
 
 
 def _shortfall(path: Path, decoded: int, claimed: int) -> str:
-    """What a video lacks whose last frame that decodes has that number less one; empty for a sound one."""
+    """What the file lacks when ``decoded`` of ``claimed`` frames can be read; empty if nothing."""
     may_lack = 0 if kind_of(path) in _EXACT else max(2, round(_ESTIMATE * claimed))
     if claimed - decoded <= may_lack:
         return ""
@@ -349,37 +346,60 @@ def _is_whole(path: Path) -> bool:
 
 
 def _grabs(path: Path, capture: cv2.VideoCapture, start: int = 0) -> Iterator[tuple[int, float]]:
-    """Number and seconds of each frame, grabbed and not yet converted.
+    """Number and seconds of each frame, grabbed and not yet converted."""
+    claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
+    number, clock = start - 1, _Clock(capture.get(cv2.CAP_PROP_FPS), start)
+    for _ in range(MAX_FRAMES + 1):
+        passed_over = _grab_next(path, capture, claimed - number - 1)
+        if passed_over is None:
+            return
+        number, seconds = clock.advance(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, passed_over)
+        yield number, seconds
+    raise VideoError(f"more than {MAX_FRAMES} frames", path.name)
+
+
+def _grab_next(path: Path, capture: cv2.VideoCapture, remaining: int) -> int | None:
+    """Grab the next sound frame: how many damaged ones are passed over; None at the end of the video.
+
+    ``remaining``: frames that are still to come, by the header. At least one more is tried.
+    """
+    for passed_over in range(min(max(remaining, 1), _ATTEMPTS)):
+        if _grabbed(path, capture):
+            return passed_over
+    return None
+
+
+class _Clock:
+    """Numbers and times of successive frames.
 
     Numbers follow the time stamps where these show that frames are lost: where an interval is a multiple of the
     usual one, and the header's frame rate says that intervals are all alike. (In a recording of variable frame rate
     a long interval is none of its flaws.)
     """
-    claimed, rate = _count(capture, cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    number, seconds, origin = start - 1, 0.0, 0.0
-    usual: deque[float] = deque(maxlen=_RECENT)
-    for _ in range(MAX_FRAMES + 1):
-        passed_over = 0
-        while not _grabbed(path, capture):
-            passed_over += 1
-            if number + passed_over + 1 >= claimed or passed_over >= _ATTEMPTS:
-                return
-        stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        typical = statistics.median(usual) if usual else (1 / rate if 0 < rate < 1000 else 0.0)
-        if number < start:
-            number, seconds, origin = start, start * typical, stamp - start * typical
-        else:
-            interval = stamp - origin - seconds
-            even = abs(rate * typical - 1) < 0.02
-            lost = round(interval / typical) - 1 if even and interval > _HOLE * typical else 0
-            if not 0 < interval < 3600:  # a stamp that is missing or damaged
-                interval, origin = typical, stamp - seconds - typical
-            if not lost:
-                usual.append(interval)
-            number += 1 + min(max(lost, min(passed_over, 1)), MAX_FRAMES)
-            seconds += interval
-        yield number, seconds
-    raise VideoError(f"more than {MAX_FRAMES} frames", path.name)
+
+    def __init__(self, rate: float, start: int) -> None:
+        self._rate, self._nominal = rate, 1 / rate if 0 < rate < 1000 else 0.0
+        self._number, self._seconds = start, start * self._nominal
+        self._origin: float | None = None
+        """The time stamp at 0 s; None until the first frame, whose time follows from its number."""
+        self._usual: deque[float] = deque(maxlen=_RECENT)
+
+    def advance(self, stamp: float, passed_over: int) -> tuple[int, float]:
+        """Number and seconds of the next frame, by its time stamp and the damaged frames before it."""
+        if self._origin is None:
+            self._origin = stamp - self._seconds
+            return self._number, self._seconds
+        typical = statistics.median(self._usual) if self._usual else self._nominal
+        interval = stamp - self._origin - self._seconds
+        even = abs(self._rate * typical - 1) < 0.02
+        lost = round(interval / typical) - 1 if even and interval > HOLE * typical else 0
+        if not 0 < interval < 3600:  # a stamp that is missing or damaged
+            interval, self._origin = typical, stamp - self._seconds - typical
+        if not lost:
+            self._usual.append(interval)
+        self._number += 1 + min(max(lost, min(passed_over, 1)), MAX_FRAMES)
+        self._seconds += interval
+        return self._number, self._seconds
 
 
 def _retrieved(path: Path, capture: cv2.VideoCapture, number: int) -> np.ndarray:

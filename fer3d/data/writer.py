@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from fer3d import files, labels
 from fer3d.config import ClipSettings
-from fer3d.data.store import FORMAT, MANIFEST, MAX_TABLE_BYTES, REJECTED, array_specs, digest, open_store
+from fer3d.data.store import FORMAT, MANIFEST, MAX_TABLE_BYTES, REJECTED, array_specs, digest, file_names, open_store
 from fer3d.errors import InputError
 from fer3d.workers import map_processes
 
@@ -191,7 +191,7 @@ def _no_store(found: list[Path]) -> list[Path]:
 
     A file manager leaves such (``.DS_Store``). Where they are alone, they are something else: ``.env``, ``.git``.
     """
-    ours = {"prepared.json", "manifest.csv", "rejected.csv", *(f"{name}.npy" for name in array_specs(ClipSettings()))}
+    ours = file_names()
     others = [path for path in found if path.name not in ours]
     return [path for path in others if others == found or not (path.name.startswith(".") and path.is_file())]
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer3d.config import NetworkSettings
-from fer3d.data.landmarks import displacement, shape
+from fer3d.data.landmarks import COUNT, displacement, shape
 from fer3d.errors import InputError
 from fer3d.model.filters import landmark_filter
 from fer3d.model.layers import Convolution, MaxPool, lstm_with_forget_bias, scale_channels
@@ -184,7 +184,7 @@ class LandmarkStream(nn.Module):
     def __init__(self, settings: NetworkSettings, classes: int, reads: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.reads = reads
-        coordinates = 66 * 2
+        coordinates = COUNT * 2
         self.norm = nn.Identity() if settings.norm == "none" else nn.BatchNorm1d(coordinates)
         self.dropout = nn.Dropout(settings.dropout)
         self.lstm = lstm_with_forget_bias(coordinates, settings.lstm_units)

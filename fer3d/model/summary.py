@@ -10,6 +10,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from fer3d.data.landmarks import COUNT
 from fer3d.model.layers import Convolution, MaxPool
 from fer3d.model.network import STAGES, Network
 
@@ -80,7 +81,7 @@ def _observe(
             copy.get_submodule(name).register_forward_hook(
                 lambda module, _inputs, output, name=name: see(name, module, tuple(output.shape[1:]))
             )
-        copy(torch.empty(1, 3, num_frames, network.size, network.size), torch.empty(1, num_frames, 66, 2))
+        copy(torch.empty(1, 3, num_frames, network.size, network.size), torch.empty(1, num_frames, COUNT, 2))
     return copy
 
 

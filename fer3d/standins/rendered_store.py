@@ -11,6 +11,7 @@ are missing, and ends with the same bytes.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from fer3d.standins.crowd.behaviour import Behaviour, behave, label
 from fer3d.standins.crowd.camera import Camera, draw_camera, photograph, warped
 from fer3d.standins.people.person import GLASSES, Person, make_person, random_stream
 from fer3d.standins.picture.geometry import Geometry
-from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 
 DATABASE = "people"
@@ -51,7 +52,7 @@ class Shown:
     take: int
     emotion: str
     kind: str
-    """One of `behaviour.WINDOWS`."""
+    """The kind of its window, as `behaviour.label` has it."""
 
 
 def source_of(settings: PretrainingSettings, clips: ClipSettings) -> str:
@@ -109,8 +110,7 @@ def record_person(settings: PretrainingSettings, clips: ClipSettings, number: in
     for take in range(settings.recordings):
         renderer = renderer.in_scene(_scene(rng, who, clips.size))
         acted, cut = _act(rng, _emotion(settings, number, take), clips.num_frames)
-        true: list[np.ndarray] = []
-        pictures = list(render_frames(renderer, acted.poses, true))
+        pictures, true = zip(*map(renderer.frame, acted.poses), strict=True)
         landmarks = _and_at_rest(renderer, acted, true)
         for window, seen in cut:
             shown.append(Shown(take, *seen))
@@ -153,7 +153,7 @@ def _emotion(settings: PretrainingSettings, number: int, take: int) -> str:
     return "neutral" if turn % _NEUTRAL == 0 else _EMOTIONS[(turn - turn // _NEUTRAL) % len(_EMOTIONS)]
 
 
-def _and_at_rest(geometry: Geometry, acted: Behaviour, true: list[np.ndarray]) -> np.ndarray:
+def _and_at_rest(geometry: Geometry, acted: Behaviour, true: Sequence[np.ndarray]) -> np.ndarray:
     """(2, T, 66, 2) the landmarks of a behaviour's frames, and as they would be with the face at rest."""
     at_rest = [geometry.pixels(geometry.rest_landmarks, pose) for pose in acted.poses]
     return np.stack([np.stack(true), np.stack(at_rest)])[:, :, KEPT]

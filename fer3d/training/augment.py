@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer3d.config import TrainingSettings
-from fer3d.data.landmarks import EYE_CORNERS, MIRROR, REGIONS
+from fer3d.data.landmarks import COUNT, EYE_CORNERS, MIRROR, REGIONS
 from fer3d.training.batches import to_device
 
 
@@ -85,7 +85,7 @@ def inter_ocular(landmarks: Tensor) -> Tensor:
 
 def _detector_error(landmarks: Tensor) -> Tensor:
     """(B, 1, 66, 2) pixels, of deviation about the inter-ocular distance; drawn as dropout is, by each process."""
-    each = torch.randn(len(landmarks), 1, 66, 2, device=landmarks.device) / 2
+    each = torch.randn(len(landmarks), 1, COUNT, 2, device=landmarks.device) / 2
     regions = torch.randn(len(landmarks), 1, len(REGIONS), 2, device=landmarks.device)
-    sizes = torch.tensor([len(range(66)[rows]) for rows in REGIONS], device=landmarks.device)
-    return inter_ocular(landmarks) * (each + regions.repeat_interleave(sizes, dim=2, output_size=66))
+    sizes = torch.tensor([len(range(COUNT)[rows]) for rows in REGIONS], device=landmarks.device)
+    return inter_ocular(landmarks) * (each + regions.repeat_interleave(sizes, dim=2, output_size=COUNT))

@@ -9,22 +9,21 @@ import os
 import re
 import warnings
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from fer3d.config import Device, Precision
 from fer3d.errors import InputError
 
 if TYPE_CHECKING:  # imported where it is used: it takes over a second, and predictions do without
     from lightning_fabric import Fabric
 
-Device = Literal["auto", "cpu", "cuda"]
 TIMEOUT = timedelta(hours=6)
 """The processes wait for the first one while it tests; of one that died they hear at once, without a timeout."""
-Precision = Literal["fp32", "bf16"]
 
 
 def best_device() -> torch.device:
@@ -32,7 +31,7 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def best_precision(device: torch.device | str) -> Precision:
+def best_precision(device: torch.device | str) -> str:
     """``bf16`` where the processor itself computes in it (AVX-512 BF16, AMX or an Ampere GPU on), else ``fp32``.
 
     PyTorch runs bf16 everywhere; without such instructions it converts, and is slower than in fp32.
@@ -43,7 +42,7 @@ def best_precision(device: torch.device | str) -> Precision:
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
 
 
-def choose(device: Device, precision: Precision | Literal["auto"]) -> tuple[str, Precision]:
+def choose(device: Device, precision: Precision) -> tuple[str, str]:
     """Device and precision where ``auto`` leaves them open, made ready; an `InputError` for a GPU that is not there."""
     chosen = best_device().type if device == "auto" else device
     if chosen == "cuda" and not torch.cuda.is_available():
@@ -54,14 +53,14 @@ def choose(device: Device, precision: Precision | Literal["auto"]) -> tuple[str,
     return chosen, best_precision(chosen) if precision == "auto" else precision
 
 
-def single_process_fabric(device: Device = "auto", precision: Precision | Literal["auto"] = "auto") -> "Fabric":
+def single_process_fabric(device: Device = "auto", precision: Precision = "auto") -> "Fabric":
     """One process on that device and in that precision, by default the best here."""
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     return _fabric(device, precision, devices=1, plugins=LightningEnvironment())
 
 
-def distributed_fabric(device: Device, precision: Precision | Literal["auto"]) -> "Fabric":
+def distributed_fabric(device: Device, precision: Precision) -> "Fabric":
     """All processes that ``torchrun`` or ``srun`` started together, connected; else as `single_process_fabric`."""
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
@@ -109,7 +108,7 @@ def _name_the_tasks_of_srun() -> None:
     os.environ |= {name: value for name, value in found.items() if name not in os.environ}
 
 
-def _fabric(device: Device, precision: Precision | Literal["auto"], **processes: Any) -> "Fabric":
+def _fabric(device: Device, precision: Precision, **processes: Any) -> "Fabric":
     from lightning_fabric import Fabric
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its import sets it so that it tells its precision

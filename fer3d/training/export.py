@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from fer3d import __version__, files
+from fer3d.data.landmarks import COUNT
 from fer3d.errors import InputError
 from fer3d.training.batches import normalise_clips
 from fer3d.training.run import TrainedModel, load_model
@@ -73,7 +74,7 @@ def _made_up(clips: int, frames: int, size: int) -> tuple[Tensor, Tensor]:
     """Clips of noise with landmarks in, on and beyond the border, one of them missing."""
     rng = np.random.default_rng(clips)
     pictures = rng.integers(0, 256, (clips, frames, size, size, 3), np.uint8)
-    points = rng.uniform(-0.2 * size, 1.2 * size, (clips, frames, 66, 2)).astype(np.float32)
+    points = rng.uniform(-0.2 * size, 1.2 * size, (clips, frames, COUNT, 2)).astype(np.float32)
     points[0, 0, 0] = np.nan
     return torch.from_numpy(pictures), torch.from_numpy(points)
 

@@ -1,7 +1,6 @@
 """Predictions of a trained network: on any clips, and on chosen clips of a prepared store."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from fer3d.config import Device, Precision
 from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation import metrics
@@ -24,8 +24,8 @@ class Predictor:
     def __init__(
         self,
         model: TrainedModel,
-        device: devices.Device = "auto",
-        precision: devices.Precision | Literal["auto"] = "auto",
+        device: Device = "auto",
+        precision: Precision = "auto",
     ) -> None:
         chosen, self._precision = devices.choose(device, precision)
         self.device, self._clip_norm = torch.device(chosen), model.training.clip_norm

@@ -13,6 +13,7 @@ import pandas as pd
 from fer3d import labels
 from fer3d.evaluation import hypotheses, metrics
 from fer3d.workbook import models
+from fer3d.workbook.rows import Row
 
 ALL = "all"
 """In the place of a database: the clips of all, each of which counts alike."""
@@ -59,12 +60,8 @@ class Tested:
         return hypotheses.verdict(self.claim, self.found, self.result, self.data)
 
 
-def test(rows: Iterable[Any]) -> list[Tested]:
-    """Every claim that the rows allow, in all databases together first, then in each.
-
-    Args:
-        rows: `report.Row`s; their ``by_seed`` are the folders of the trainings.
-    """
+def test(rows: Iterable[Row]) -> list[Tested]:
+    """Every claim that the rows allow, in all databases together first, then in each."""
     found = {(row.model, row.cross, row.database): row for row in rows}
     tested = []
     for claim in CLAIMS:
@@ -89,13 +86,13 @@ def test(rows: Iterable[Any]) -> list[Tested]:
     return tested
 
 
-def _tested_alike(one: Any, other: Any) -> bool:
+def _tested_alike(one: Row, other: Row) -> bool:
     """Whether both rows were tested on the same state of the database, and networks trained by the same program."""
     same = one.made_of["fer3d"] == other.made_of["fer3d"] or one.is_baseline != other.is_baseline
     return same and bool(one.made_of["data"].get(one.data) == other.made_of["data"].get(one.data))
 
 
-def _data(*rows: Any) -> tuple[str, str]:
+def _data(*rows: Row) -> tuple[str, str]:
     """The database, and of how many folds the clips are that both models were tested on."""
     within = [row for row in rows if not row.cross]
     if not within:

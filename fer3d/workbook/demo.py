@@ -17,7 +17,7 @@ _TIMES, _COURSE = (0.0, 0.7, 1.1, 2.1, 2.5, 3.2), (0, 0, 1, 1, 0, 0)
 """Seconds, and the intensity of the expression then: at rest, onset, held apex, offset, at rest."""
 
 
-def render_person(path: Path, emotion: str = "happiness", who: int = 0, progress: bool = False) -> Path:
+def render_person(path: Path, emotion: str = "happiness", who: int = 0) -> Path:
     """Write a video of 3.2 s in which a person shows an emotion, holds it and returns to rest; returns its path.
 
     Beside it a ``.json`` file says of what it was made. While that is the same, the video is left as it is.
@@ -26,7 +26,6 @@ def render_person(path: Path, emotion: str = "happiness", who: int = 0, progress
         path: an ``.avi`` file; 640 x 480 pixels, 30 frames a second.
         emotion: one of `labels.EMOTIONS`.
         who: the same number gives the same person and the same bytes.
-        progress: whether to show a progress bar on a terminal.
     """
     made_of, note = {"emotion": emotion, "who": who, "program": program.digest(__name__)}, path.with_suffix(".json")
     if path.exists() and note.exists() and files.read_json(note) == made_of:
@@ -48,7 +47,7 @@ def render_person(path: Path, emotion: str = "happiness", who: int = 0, progress
     manner = ExpressionStyle(textbook=1.0, drop=0.0, blend=0.0, foreign=0.0, spread=0.0)
     poses = animate(rng, course, sample_apex(rng, emotion, manner), manner, FRAME_RATE)
     renderer = Renderer(person, scene)
-    shown = tqdm(poses, "rendering", unit="frame", disable=None if progress else True, leave=False)
+    shown = tqdm(poses, "rendering", unit="frame", disable=None, leave=False)
     with files.atomic(path.with_suffix(".avi")) as temporary:
         whole = temporary.with_name(f"{temporary.name}.avi")  # OpenCV takes the container from the suffix
         write_video(whole, (renderer.frame(pose)[0] for pose in shown), FRAME_RATE)

@@ -16,7 +16,8 @@ import pandas as pd
 from fer3d import config, files, labels
 from fer3d.errors import InputError
 from fer3d.evaluation import hypotheses, metrics
-from fer3d.workbook import claims, models, report
+from fer3d.workbook import claims, models
+from fer3d.workbook.rows import Row, rates_table, rows_of
 from fer3d.workers import processor_name
 
 BEGIN, END = "<!-- results: made by fer3d publish -->", "<!-- end of results -->"
@@ -48,7 +49,7 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
     Raises:
         InputError: no finished training, results on licensed data, no report, or a README without these lines.
     """
-    found = list(report.table_rows(run))
+    found = list(rows_of(run))
     if not found:
         raise InputError(f"{run} has no finished training", "make tables")
     if real := [name for row in found for name in row.made_of["data"] if not name.endswith(labels.SYNTHETIC)]:
@@ -59,7 +60,7 @@ def publish(run: Path, out: Path, readme: Path) -> Path:
         raise InputError(f"{readme} lacks the lines {BEGIN} and {END}")
     with files.atomic(out, folder=True) as folder:
         for number, cross in ((1, False), (2, True)):
-            files.write_csv(folder / f"table{number}.csv", report.table([row for row in found if row.cross is cross]))
+            files.write_csv(folder / f"table{number}.csv", rates_table([row for row in found if row.cross is cross]))
         files.write_csv(folder / "hypotheses.csv", claims.table(claims.test(found)))
         for row in found:
             pooled = metrics.pool([metrics.read_predictions(each) for each in row.folders]).round(5)
@@ -80,7 +81,7 @@ def current(readme: Path) -> str:
     return found[0].removeprefix(BEGIN).removesuffix(END).strip("\n") if found else ""
 
 
-def _check_alike(run: Path, found: list[report.Row]) -> None:
+def _check_alike(run: Path, found: list[Row]) -> None:
     """An `InputError` where the rows were not computed by one program, on one state of each database.
 
     The fine-tuned networks may be of another program than the others: with new weights they alone are made anew.
@@ -93,7 +94,7 @@ def _check_alike(run: Path, found: list[report.Row]) -> None:
         raise InputError(f"{run} has results of several programs or states of the data", "the command that made it")
 
 
-def _copy_figure(run: Path, folder: Path, row: report.Row) -> None:
+def _copy_figure(run: Path, folder: Path, row: Row) -> None:
     """The confusion matrix that the report drew of the row's clips."""
     (folder / "figures").mkdir(exist_ok=True)
     for suffix in (".svg", ".csv"):
@@ -106,7 +107,7 @@ def _copy_figure(run: Path, folder: Path, row: report.Row) -> None:
         raise InputError(f"{run}/figures/{row.figure_name}.svg is older than the trainings", f"fer3d report {run}")
 
 
-def _about(run: Path, found: list[report.Row]) -> dict[str, Any]:
+def _about(run: Path, found: list[Row]) -> dict[str, Any]:
     """The command, versions, machines and time of a run."""
     first = files.read_json(found[0].folders[0] / "model.json")
     tuned = [row for row in found if row.model == models.FINETUNED]
@@ -126,7 +127,7 @@ def _about(run: Path, found: list[report.Row]) -> dict[str, Any]:
     }
 
 
-def _made_with(rows: list[report.Row]) -> dict[str, Any]:
+def _made_with(rows: list[Row]) -> dict[str, Any]:
     """Versions, precision and processor of some rows' trainings, their number and their time; empty without rows."""
     if not rows:
         return {}

@@ -54,7 +54,7 @@ def test_a_pointer_of_git_lfs_says_what_to_do(tmp_path: Path) -> None:
     write_text(tmp_path / "VideoFlash" / "1002_DFA_ANG_XX.flv", LFS_POINTER)
     (left_out,) = (entry for entry in databases.scan("cremad", tmp_path) if isinstance(entry, Skipped))
     assert left_out.what == "1002_DFA_ANG_XX" and left_out.file == "1002_DFA_ANG_XX.flv"
-    assert left_out.why == "a git-LFS pointer in place of the video" and left_out.remedy == "git lfs pull"
+    assert left_out.why == "a pointer of git LFS, not a video that is read" and left_out.remedy == "git lfs pull"
 
 
 def test_a_converted_copy_counts_once_and_serves_where_the_original_is_a_pointer(tmp_path: Path) -> None:

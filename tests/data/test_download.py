@@ -78,7 +78,7 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def fetch(out: Path, actors: list[int] | None = None) -> dict[str, object]:
-    return download.download("ravdess", out, actors or [1, 2], progress=False)
+    return download.download("ravdess", out, actors or [1, 2])
 
 
 def left(out: Path) -> list[str]:
@@ -130,7 +130,7 @@ KILLED = """
 import sys, pathlib
 from fer3d.data import download
 download.ZENODO = sys.argv[1]
-download.download("ravdess", pathlib.Path(sys.argv[2]), [1, 2], progress=False)
+download.download("ravdess", pathlib.Path(sys.argv[2]), [1, 2])
 """
 
 
@@ -331,7 +331,7 @@ def offer_clips(server: Server, clips: dict[str, bytes], where: str = "/media/")
 
 
 def fetch_clips(out: Path, actors: list[int] | None = None) -> dict[str, object]:
-    return download.download("cremad", out, actors, progress=False)
+    return download.download("cremad", out, actors)
 
 
 def test_cremad_is_fetched_by_the_pointers_of_its_repository(

@@ -138,7 +138,7 @@ def test_the_upright_view_is_chosen(rotation: int, half: str) -> None:
 def test_a_lying_face_that_only_the_thorough_search_finds_is_set_upright() -> None:
     tilted = scenes.head(300, 220, 1.5, 30)
     grey = cv2.cvtColor(tilted, cv2.COLOR_RGB2GRAY)
-    quick, thorough = (face_search.search(grey, SETTINGS, way, bool)[0] for way in (True, False))
+    quick, thorough = (face_search.search(grey, SETTINGS, way)[0] for way in (True, False))
     assert thorough and not quick
     assert face_search.choose_view([np.rot90(tilted)], [View(0), View(90), View(180)], SETTINGS) == View(90)
     assert face_search.shows_face(tilted, SETTINGS) and not face_search.shows_face(np.rot90(tilted), SETTINGS)

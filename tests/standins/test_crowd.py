@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from benchmarks.training import second_rendering
 from fer3d import labels
 from fer3d.config import ClipSettings, PretrainingSettings
 from fer3d.data.store import open_store
-from fer3d.standins import rendered_store, second_rendering
-from fer3d.standins.crowd.behaviour import WINDOWS, Behaviour, behave, label
+from fer3d.standins import rendered_store
+from fer3d.standins.crowd.behaviour import Behaviour, behave, label
 
 SMALL = ClipSettings(size=32)
+WINDOWS = {"rest", "onset", "held", "offset", "mixed", "talking"}
+"""Kinds of window."""
 
 
 def acted(level: list[float], talks: bool = False) -> Behaviour:
@@ -45,7 +48,7 @@ def test_every_kind_of_window_and_neutral_occur() -> None:
         assert len(behaviour.poses) == len(behaviour.level) == 20
         shown = [label(behaviour, np.arange(start, start + 10)) for start in (0, 5, 10)]
         seen |= {each[1] for each in shown if each}
-    assert seen == set(WINDOWS)
+    assert seen == WINDOWS
 
 
 def test_neutral_recordings_never_show_an_expression() -> None:
@@ -60,7 +63,7 @@ def test_landmarks_without_pictures_follow_the_same_rules() -> None:
     assert all(landmarks.shape == (len(shown), 10, 66, 2) for shown, landmarks in told)
     seen = [clip for shown, _ in told for clip in shown]
     assert {clip.emotion for clip in seen} == set(labels.CLASSES["people"])
-    assert {clip.kind for clip in seen} == set(WINDOWS)
+    assert {clip.kind for clip in seen} == WINDOWS
     landmarks = np.concatenate([each for _, each in told])
     assert np.isfinite(landmarks).all() and ((landmarks > 0) & (landmarks < 31)).mean() > 0.98
     again = rendered_store.record_landmarks(settings, SMALL, 3)

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from benchmarks.training import landmark_streams
+from benchmarks.training import landmark_streams, second_rendering
 from fer3d.config import ClipSettings
 from fer3d.data.landmarks import EYE_CORNERS
-from fer3d.standins import second_rendering
 
 LEFT, RIGHT = EYE_CORNERS
 RESTING = torch.from_numpy(second_rendering.record_landmarks(ClipSettings(size=64), 0, 0, exact=True)[:1, :1]).float()

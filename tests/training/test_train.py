@@ -22,7 +22,7 @@ from fer3d.evaluation import metrics
 from fer3d.model import weights
 from fer3d.training import checkpoint, inference, loop
 from fer3d.training.batches import Clips, normalise_clips
-from fer3d.training.coverage import evaluate_store
+from fer3d.training.caveats import evaluate_store
 from fer3d.training.run import read_config
 from fer3d.training.schedule import learning_rate
 from fer3d.training.train import train

@@ -16,6 +16,7 @@ from rows import finish
 from fer3d import config
 from fer3d.errors import InputError
 from fer3d.workbook import claims, pipeline, report
+from fer3d.workbook.rows import rows_of
 
 
 def execute(path: Path, title: str) -> None:
@@ -162,7 +163,7 @@ def test_folds_of_other_settings_are_not_pooled(tmp_path: Path) -> None:
     old = tmp_path / "ckplus" / "3d" / "fold0" / "model.json"
     old.write_text(old.read_text().replace('"epochs": 2', '"epochs": 3'))
     os.utime(old, (1, 1))
-    (row,) = report.table_rows(tmp_path)
+    (row,) = rows_of(tmp_path)
     assert (row.metrics["n"], row.held_out, row.stale_folds) == (12, "2 of 5 folds", ("fold0",))
     assert "fold0 left out: made with other settings or data" in text(report.write(tmp_path))
 
@@ -177,7 +178,7 @@ def test_a_foreign_training_and_a_broken_notebook_are_one_clear_line(tmp_path: P
     for name, content in (("metrics.json", "[]"), ("model.json", "{}"), ("model.json", '{"data": []}')):
         (tmp_path / "ckplus" / "3d" / "fold0" / name).write_text(content)
         with pytest.raises(InputError, match="fold0 is no training of this version"):
-            list(report.table_rows(tmp_path))
+            list(rows_of(tmp_path))
 
 
 def test_a_folder_without_a_training_is_one_clear_line(tmp_path: Path) -> None:
@@ -224,12 +225,12 @@ def test_claims_are_tested_on_all_seeds_and_on_all_databases_together(tmp_path: 
 def test_rows_of_different_data_or_programs_are_not_compared(tmp_path: Path) -> None:
     for model in ("2d", "3d"):
         finish(tmp_path, pipeline.Job("ckplus", model), ["surprise"] * 6, 3, ["CK+"])
-    assert claims.test(report.table_rows(tmp_path))
+    assert claims.test(rows_of(tmp_path))
     made = tmp_path / "ckplus" / "3d" / "fold0" / "model.json"
     for old, new in (('"fingerprint": "abc"', '"fingerprint": "other"'), ('"fer3d": "0"', '"fer3d": "1"')):
         text = made.read_text()
         made.write_text(text.replace(old, new))
-        assert text != made.read_text() and not claims.test(report.table_rows(tmp_path)), new
+        assert text != made.read_text() and not claims.test(rows_of(tmp_path)), new
         made.write_text(text)
 
 
@@ -240,7 +241,7 @@ def test_a_fine_tuned_network_is_compared_with_the_classifier_without_one(tmp_pa
             finish(tmp_path, job, ["surprise"] * 24, right, ["CK+", *("MMI" for _ in trained_on)])
     made = tmp_path / "ckplus" / "linear" / "fold0" / "model.json"
     made.write_text(made.read_text().replace('"fer3d": "0"', '"fer3d": "0+another module"'))
-    within, across = claims.test(report.table_rows(tmp_path))
+    within, across = claims.test(rows_of(tmp_path))
     assert within.sentence.startswith("fine-tuning beats the linear classifier: shown, +75.0")
     assert across.sentence.startswith("fine-tuning beats the linear classifier across databases:")
     assert "CK+, 1 of 5 folds" in within.sentence and "CK+, whole database" in across.sentence
@@ -250,7 +251,7 @@ def test_a_claim_names_the_folds_that_both_models_have(tmp_path: Path) -> None:
     for model, folds in (("2d", (0, 1)), ("3d", (1, 2))):
         for fold in folds:
             finish(tmp_path, pipeline.Job("ckplus", model, fold), ["surprise"] * 6, 3, ["CK+"])
-    (tested,) = claims.test(report.table_rows(tmp_path))
+    (tested,) = claims.test(rows_of(tmp_path))
     assert tested.data == "CK+, 1 of 5 folds" and tested.result["n"] == 6
 
 

@@ -13,6 +13,7 @@ from rows import finish
 from fer3d import labels, paths
 from fer3d.evaluation import plots
 from fer3d.workbook import pipeline, report
+from fer3d.workbook.rows import rates_table
 
 CSS = (Path(report.__file__).parent / "report.css").read_text(encoding="utf-8")
 SCREEN, PRINT = CSS.split("@media print")
@@ -147,7 +148,7 @@ def test_tables_charts_and_long_lines_scroll_within_a_narrow_page_and_say_so(run
 def test_the_labels_of_a_matrix_are_at_least_nine_pixels_high(database: str, tmp_path: Path) -> None:
     names = labels.CLASSES[database]
     matrix = [[10 * (row == column) for column in names] for row in names]
-    plots.save(plots.confusion(matrix, names, "A title"), tmp_path / "m", report.table([]))
+    plots.save(plots.confusion(matrix, names, "A title"), tmp_path / "m", rates_table([]))
     svg = (tmp_path / "m.svg").read_text()
     (width,) = re.findall(r'viewBox="0 0 ([\d.]+) ', svg)
     sizes = [float(size) for size in re.findall(r"font(?:-size)?: [^;\"]*?([\d.]+)px", svg)]

@@ -98,11 +98,10 @@ def classes(database: str, root: Path | str) -> tuple[str, ...]:
     Raises:
         InputError: as `scan`, for a table.
     """
-    reader, root = READERS[check_database(database)], Path(root)
-    if not hasattr(reader, "classes"):
+    if check_database(database) in CLASSES:
         return CLASSES[database]
-    _check(database, root)
-    return ordered(reader.classes(Release(root)))
+    _check(database, Path(root))
+    return ordered(table.classes(Release(Path(root))))
 
 
 def _unique(found: Iterator[Sequence | Skipped]) -> Iterator[Sequence | Skipped]:

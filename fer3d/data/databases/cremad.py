@@ -33,6 +33,7 @@ PUBLISHED = Published(
     },
     source="the repository; four of the clips are faulty and left out",
 )
+ACTORS = range(1001, 1092)
 FAULTY: Final[Mapping[str, str]] = {
     "1064_IEO_DIS_MD": "a minute long, with all emotions",
     "1064_TIE_SAD_XX": "without duration",
@@ -41,7 +42,6 @@ FAULTY: Final[Mapping[str, str]] = {
 }
 """Clips that do not show what their names say (the repository's read-me)."""
 
-_ACTORS = range(1001, 1092)
 _CLIP = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(?:XX?|LO|MD|HI)")
 """Actor, sentence, emotion, level; one recording of the release, 1040_ITH_SAD_X, has a single X."""
 
@@ -54,7 +54,7 @@ def looks_like(release: Release) -> bool:
 def people(release: Release) -> dict[str, int | None]:
     """The actors of the clips that are used, by the names of the files; no fold is given."""
     clips = (clip_of(recording.name) for level in release.walk() for recording in recordings(level))
-    return {clip[1]: None for clip in clips if clip and int(clip[1]) in _ACTORS and clip[0] not in FAULTY}
+    return {clip[1]: None for clip in clips if clip and int(clip[1]) in ACTORS and clip[0] not in FAULTY}
 
 
 def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
@@ -80,8 +80,8 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
 
 def _sequence(release: Release, name: str, files: list[Recording]) -> Sequence:
     actor, _, emotion, _ = name.split("_")
-    if int(actor) not in _ACTORS:
-        raise UnusableFile(f"actor {actor} is not one of 1001 to {_ACTORS[-1]}", remedy="")
+    if int(actor) not in ACTORS:
+        raise UnusableFile(f"actor {actor} is not one of 1001 to {ACTORS[-1]}", remedy="")
     if name in FAULTY:
         raise UnusableFile(f"faulty in the release: {FAULTY[name]}", remedy="")
     if emotion not in CREMAD_CODES:

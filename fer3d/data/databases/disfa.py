@@ -41,9 +41,9 @@ PUBLISHED = Published(
 )
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 """The action units that are coded."""
+SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
 
-_SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
-_VIDEO = re.compile(r"(left|right)video(SN\d{3})(?:_comp)?", re.IGNORECASE)
+_VIDEO = re.compile(rf"(left|right)video({SUBJECT.pattern})(?:_comp)?", re.IGNORECASE)
 _TRUSTED = 20
 """A header is trusted that says up to this many frames fewer than there are label rows."""
 
@@ -53,14 +53,14 @@ def looks_like(release: Release) -> bool:
     return any(
         any(_VIDEO.fullmatch(recording.name) for recording in recordings(level))
         or any(_label_files(release, subject) for subject in level.matched_dirs)
-        for level in release.walk(_SUBJECT)
+        for level in release.walk(SUBJECT)
     )
 
 
 def people(release: Release) -> dict[str, int | None]:
     """The subjects with a video and label files, by the names of the files; no fold is given."""
     videos, labelled = set(), set()
-    for level in release.walk(_SUBJECT):
+    for level in release.walk(SUBJECT):
         videos |= {match[2].upper() for one in recordings(level) if (match := _VIDEO.fullmatch(one.name))}
         labelled |= {folder.name.upper() for folder in level.matched_dirs if _label_files(release, folder)}
     return dict.fromkeys(videos & labelled)
@@ -71,7 +71,7 @@ def scan(root: Path, settings: ClipSettings) -> Iterator[Sequence | Skipped]:
     release = Release(root)
     found: dict[tuple[str, str], list[Recording]] = {}
     subjects = []
-    for level in release.walk(_SUBJECT):
+    for level in release.walk(SUBJECT):
         subjects += level.matched_dirs
         for recording in recordings(level):
             if match := _VIDEO.fullmatch(recording.name):

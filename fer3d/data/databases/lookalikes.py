@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from fer3d.data.databases import disfa
 from fer3d.data.databases.release import Release
 from fer3d.data.file_kinds import IMAGE_SUFFIXES
 from fer3d.errors import printable
@@ -11,7 +12,6 @@ _EMOTION_FOLDER = re.compile(
     r"\d?_?(?:ang(?:er|ry)|contempt|disgust(?:ed)?|fear(?:ful)?|happ(?:y|iness)|sad(?:ness)?|surprised?|neutral)",
     re.IGNORECASE,
 )
-_DISFA_SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
 
 
 def recognise(root: Path) -> str | None:
@@ -28,7 +28,7 @@ def recognise(root: Path) -> str | None:
     ):
         return "single images sorted by emotion, such as CK+48 or FER: no sequences"
     # Folders of subjects whose subfolders hold images; DISFA's hold label files.
-    subjects = (subject for level in release.walk(_DISFA_SUBJECT) for subject in level.matched_dirs)
+    subjects = (subject for level in release.walk(disfa.SUBJECT) for subject in level.matched_dirs)
     if any(_has_images(release, release.listing(subject)[0]) for subject in subjects):
         return "DISFA+, folders of single images: another release than DISFA"
     return None

@@ -31,12 +31,14 @@ PUBLISHED = Published(
     },
     source="Livingstone & Russo 2018: 1440 spoken takes of 24 actors, 1012 sung ones of 23",
 )
+ACTORS = range(1, 25)
+WITHOUT_SONGS = 18
+"""The actor who does not sing."""
 
 _TAKE = re.compile(r"(0[1-3])-((?:\d\d-){5}(\d\d))")
 _TWO = frozenset({"01", "02"})
 """Codes of channel, intensity, statement and repetition."""
 VIDEO_ONLY, _AUDIO_ONLY = "02", "03"
-_ACTORS = range(1, 25)
 
 
 def looks_like(release: Release) -> bool:
@@ -78,7 +80,7 @@ def scan(root: Path, _settings: ClipSettings) -> Iterator[Sequence | Skipped]:
 def _sequence(release: Release, take: str, copies: list[list[Recording]]) -> Sequence:
     _, emotion, *_, actor = take.split("-")
     if not _exists(take):
-        codes = f"actors are 01 to {_ACTORS[-1]}, emotions 01 to 08, the other numbers 01 or 02"
+        codes = f"actors are 01 to {ACTORS[-1]}, emotions 01 to 08, the other numbers 01 or 02"
         raise UnusableFile(f"actor {actor}, emotion {emotion}: {codes}", remedy="")
     chosen = release.first_usable(release.choose(same) for same in copies)
     return Sequence(
@@ -95,7 +97,7 @@ def _sequence(release: Release, take: str, copies: list[list[Recording]]) -> Seq
 def _exists(take: str) -> bool:
     """Whether all numbers but the modality are codes of RAVDESS."""
     channel, emotion, intensity, statement, repetition, actor = take.split("-")
-    return {channel, intensity, statement, repetition} <= _TWO and emotion in RAVDESS_CODES and int(actor) in _ACTORS
+    return {channel, intensity, statement, repetition} <= _TWO and emotion in RAVDESS_CODES and int(actor) in ACTORS
 
 
 def take_of(name: str) -> re.Match[str] | None:

@@ -5,7 +5,6 @@ by number (``au2`` before ``au10``); folders may be nested; a link that leaves t
 followed; label files have a maximum size.
 """
 
-import contextlib
 import csv
 import filecmp
 import math
@@ -23,7 +22,7 @@ from defusedxml import ElementTree
 from fer3d import files
 from fer3d.data.databases.sequence import Skipped
 from fer3d.data.file_kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, UnusableFile
-from fer3d.data.images import check_image, image_size, missing_images
+from fer3d.data.images import image_size, missing_images
 from fer3d.data.video import VideoFacts, check_video
 from fer3d.errors import InputError, printable
 
@@ -35,7 +34,6 @@ MAX_FOLDERS = 20_000
 """Folders searched in one level, so that a whole disk given by mistake ends soon."""
 _STRAY = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)")
-_LFS = b"version https://git-lfs.github.com/spec/"
 
 Parsed = TypeVar("Parsed")
 
@@ -135,14 +133,12 @@ class Release:
     def check(self, recording: Recording) -> VideoFacts:
         """The facts about a recording. A flaw among them is recorded; raises `UnusableFile` where it can't be used."""
         if recording.images:
-            for image in recording.images:
-                check_image(image)
+            (width, height), *_ = map(image_size, recording.images)
             for hole in missing_images(recording.images).values():
                 self.note(recording.source, hole.why)
-            width, height = image_size(recording.images[0])
             count = len(recording.images)
             return VideoFacts(height, width, count, count, "", math.nan)
-        facts = check_recording(recording.source)
+        facts = check_video(recording.source)
         if facts.flaw:
             self.note(recording.source, facts.flaw)
         return facts
@@ -161,16 +157,17 @@ class Release:
     def choose(self, candidates: Iterable[Recording]) -> Recording:
         """Of several recordings that claim to be the same, the one to use; the others are noted, but for its copies.
 
-        A video that can be used comes before a folder of images, which may have been made of it. For the rest, see
-        `fullest`.
+        A video that can be used comes before a folder of images, which may have been made of it. Among equals the one
+        of most files counts, then the one of most pixels (own crops lie beside the originals), then the first.
         """
         places = sorted(candidates, key=lambda recording: bool(recording.images))
         videos, folders = ([place for place in places if bool(place.images) is images] for images in (False, True))
         alike = videos if not folders or any(_recorded_pixels(video.source) for video in videos) else folders
-        files, others = fullest([place.files for place in alike], _recorded_pixels)
-        chosen = next(place for place in alike if place.files == files)
+        chosen = alike[0]
+        if len(alike) > 1:  # else nothing need be opened
+            chosen = max(alike, key=lambda place: (len(place.files), _recorded_pixels(place.files[0])))
         for other in places:
-            if other not in alike or other.files in others:
+            if other is not chosen and (other not in alike or not _copies(other.files, chosen.files)):
                 self.note(other.source, f"another recording of this name; {self.shown(chosen.source)} is used")
         return chosen
 
@@ -227,22 +224,6 @@ def merged(folders: Iterable[Path]) -> dict[str, list[Path]]:
     return groups
 
 
-def fullest(places: Iterable[list[Path]], size: Callable[[Path], int]) -> tuple[list[Path], list[list[Path]]]:
-    """Of several sets of files that claim to be the same recording, the one to use.
-
-    The one of most files; among equals the one whose first file has the largest ``size`` (pixels: own crops lie beside
-    the originals); among equals the first. Never a mixture.
-
-    Returns:
-        The chosen set, and those of the others that are not copies of it.
-    """
-    sets = list(places)
-    if len(sets) == 1:
-        return sets[0], []
-    chosen = max(sets, key=lambda files: (len(files), size(files[0])))
-    return chosen, [files for files in sets if files is not chosen and not _copies(files, chosen)]
-
-
 def _copies(files: list[Path], others: list[Path]) -> bool:
     """Whether two sets hold the same files."""
     try:
@@ -274,22 +255,6 @@ def _recorded_pixels(file: Path) -> int:
         return facts.decodable * facts.height * facts.width
     except UnusableFile:
         return 0
-
-
-def check_recording(path: Path) -> VideoFacts:
-    """As `check_video`, but says what a git-LFS pointer is: a few lines of text in the place of the video.
-
-    See https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
-    """
-    with contextlib.suppress(OSError):
-        if path.is_file() and _begins(path, _LFS):
-            raise UnusableFile("a git-LFS pointer in place of the video", path.name, remedy="git lfs pull")
-    return check_video(path)
-
-
-def _begins(path: Path, with_bytes: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(with_bytes)) == with_bytes
 
 
 def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:

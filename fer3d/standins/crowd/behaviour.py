@@ -12,17 +12,13 @@ import numpy as np
 
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
-from fer3d.standins.people.person import ACTION_UNITS, Pose
-
-WINDOWS = ("rest", "onset", "held", "offset", "mixed", "talking")
-"""Kinds of window: the face at rest; an expression that rises, stays, falls, or does several of these; speech."""
+from fer3d.standins.people.person import ACTION_UNITS, UNIT_INDEX, Pose
 
 _SHORTEST, _LONGEST = 1 / 60, 1 / 5
 """Seconds between two frames."""
 _SHOWN, _MEAN, _ABSENT = 0.5, 0.25, 0.1
 """An expression is seen in a window from this strength at its peak and on average, and absent below that one; shares
 of a full display's strength."""
-_UNIT = {unit: k for k, unit in enumerate(ACTION_UNITS)}
 _SPEECH = {26: 2.6, 25: 2.4, 16: 1.0, 20: 1.0, 17: 1.2, 23: 1.6, 10: 0.8}
 """Largest intensity of the units of speech; the first two open the mouth together."""
 
@@ -59,7 +55,11 @@ def behave(rng: np.random.Generator, emotion: str, frames: int) -> Behaviour:
 
 
 def label(behaviour: Behaviour, window: np.ndarray) -> tuple[str, str] | None:
-    """The emotion that the frames ``window`` (T,) of a recording show and the kind of window; None if it is unclear."""
+    """The emotion that the frames ``window`` (T,) of a recording show and the kind of window; None if it is unclear.
+
+    Kinds: ``rest``; ``onset``, ``held``, ``offset`` or ``mixed`` for an expression that rises, stays, falls or does
+    several of these; ``talking`` for speech with any of them.
+    """
     level = behaviour.level[window]
     if level.max() <= _ABSENT:
         return "neutral", "talking" if behaviour.talks else "rest"
@@ -103,7 +103,7 @@ def _speech(rng: np.random.Generator, frames: int, step: float) -> np.ndarray:
     opened = np.interp(at, knots, rng.uniform(0, 1, len(knots)) ** 1.5) * rng.uniform(0.4, 1)
     for unit, most in _SPEECH.items():
         own = np.interp(at, knots, rng.uniform(0, 1, len(knots)) ** 2)
-        units[:, _UNIT[unit]] = most * (opened if unit in (25, 26) else own * rng.uniform(0, 1))
+        units[:, UNIT_INDEX[unit]] = most * (opened if unit in (25, 26) else own * rng.uniform(0, 1))
     return units
 
 
@@ -111,5 +111,5 @@ def _with_speech(units: np.ndarray, said: np.ndarray) -> np.ndarray:
     """(2, units) an expression with speech (units,) over it; an open mouth weakens pressed lips."""
     both = np.maximum(units, said)
     if said.any():
-        both[:, [_UNIT[17], _UNIT[23], _UNIT[14]]] *= np.clip(1 - both[:, _UNIT[26]].mean() / 3, 0.15, 1)
+        expression.press_less(both, both[:, UNIT_INDEX[26]].mean())
     return both.astype(np.float32)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from fer3d.standins.people.person import ACTION_UNITS, Pose, neutral_units
+from fer3d.standins.people.person import ACTION_UNITS, UNIT_INDEX, Pose, neutral_units
 
 PROTOTYPES: Final[Mapping[str, tuple[Mapping[int, float], ...]]] = {
     "anger": (
@@ -114,7 +114,7 @@ def _sample_prototype(rng: np.random.Generator, emotion: str, style: ExpressionS
     shown = neutral_units().astype(float)
     kept = [u for u in prototype if rng.random() > style.drop] or list(prototype)[:1]
     for unit in kept:
-        shown[:, ACTION_UNITS.index(unit)] = max(0.0, prototype[unit] * overall * rng.normal(1, 0.2))
+        shown[:, UNIT_INDEX[unit]] = max(0.0, prototype[unit] * overall * rng.normal(1, 0.2))
     if emotion == "contempt":
         shown[int(rng.integers(2))] *= rng.uniform(0.0, 0.3)
     return shown
@@ -122,21 +122,25 @@ def _sample_prototype(rng: np.random.Generator, emotion: str, style: ExpressionS
 
 def _without_antagonists(shown: np.ndarray) -> np.ndarray:
     """Weaken units that exclude each other: an open jaw prevents pressed lips, and there is one jaw."""
-    unit = {u: k for k, u in enumerate(ACTION_UNITS)}
-    jaw = np.maximum(shown[:, unit[26]], shown[:, unit[27]])
-    for pressed in (17, 23, 14):
-        shown[:, unit[pressed]] *= np.clip(1 - jaw / 3, 0.15, 1)
-    for wide in (26, 27):
-        shown[:, unit[wide]] = shown[:, unit[wide]].mean()  # the jaw is one bone
-    shown[:, unit[26]] *= np.clip(1 - shown[:, unit[27]] / 4, 0, 1)
+    dropped, stretched = UNIT_INDEX[26], UNIT_INDEX[27]
+    press_less(shown, np.maximum(shown[:, dropped], shown[:, stretched]))
+    for k in (dropped, stretched):
+        shown[:, k] = shown[:, k].mean()  # the jaw is one bone
+    shown[:, dropped] *= np.clip(1 - shown[:, stretched] / 4, 0, 1)
     return shown
+
+
+def press_less(units: np.ndarray, jaw: np.ndarray) -> None:
+    """Weaken pressed lips in intensities (2, units), in place: by how far the ``jaw`` is open, () or (2,) 0..5."""
+    for pressed in (17, 23, 14):
+        units[:, UNIT_INDEX[pressed]] *= np.clip(1 - jaw / 3, 0.15, 1)
 
 
 def resting_units(rng: np.random.Generator, style: ExpressionStyle) -> np.ndarray:
     """(2, units) weak intensities of the face at rest, independent of the expression that follows."""
     units = neutral_units()
     for unit in rng.choice([1, 2, 4, 7, 12, 15, 17, 23, 25], rng.poisson(1.0), replace=False):
-        units[:, ACTION_UNITS.index(int(unit))] = rng.uniform(0.2, 1.0) * style.rest
+        units[:, UNIT_INDEX[int(unit)]] = rng.uniform(0.2, 1.0) * style.rest
     return units
 
 
@@ -188,7 +192,7 @@ def speak(rng: np.random.Generator, poses: list[Pose], first: int, last: int, fp
         opened = loud * max(0.0, float(np.sin(beat[t])))
         rounded = max(0.0, float(np.sin(0.53 * beat[t] + 1)))
         for unit, amount in ((25, 1.2 * opened), (26, opened), (23, 1.6 * rounded)):
-            k = ACTION_UNITS.index(unit)
+            k = UNIT_INDEX[unit]
             poses[t].units[:, k] = np.maximum(poses[t].units[:, k], amount)
     return speaking
 

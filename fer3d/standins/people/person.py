@@ -21,6 +21,8 @@ Vector = tuple[float, float, float]
 
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 25, 26, 27)
 """The action units that a face can show, in the order of all intensity arrays."""
+UNIT_INDEX: Final[Mapping[int, int]] = {unit: k for k, unit in enumerate(ACTION_UNITS)}
+"""The place of each of them in that order."""
 
 _UNIT_DISPLACEMENTS: Final[Mapping[int, Mapping[int | str, tuple[float, ...]]]] = {
     1: {21: (-0.5, -8.5, 0), 20: (0, -6.5, 0), 19: (0, -2.5, 0), "forehead_l": (0, -4, 0), 39: (0, -0.5, 0),

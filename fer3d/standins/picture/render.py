@@ -11,7 +11,6 @@ several times as fast over them as over a last axis of three.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -196,14 +195,6 @@ class Renderer(Geometry):
         part = slice(dy, dy + picture.shape[0]), slice(dx, dx + picture.shape[1])
         seen = cv2.subtract(cv2.add(picture, self._brighter[part]), self._darker[part])
         return cv2.cvtColor(seen, cv2.COLOR_GRAY2RGB) if self.scene.grey else seen
-
-
-def render_frames(renderer: Renderer, poses: Sequence[Pose], landmarks: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield a recording's frames (H, W, 3) uint8 RGB; append the true landmarks (68, 2) of each to ``landmarks``."""
-    for pose in poses:
-        frame, true = renderer.frame(pose)
-        landmarks.append(true)
-        yield frame
 
 
 def _with_hair(grid: np.ndarray, hair: np.ndarray) -> np.ndarray:

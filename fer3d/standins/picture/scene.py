@@ -67,9 +67,9 @@ def three_point_lights(rng: np.random.Generator, strength: float, hard: float, f
     )
 
 
-def auto_exposure(person: Person, level: float = 0.43) -> float:
+def auto_exposure(person: Person) -> float:
     """A camera's automatic exposure: dark skin is brightened, but not to the same grey as light skin."""
-    return float((level / np.mean(person.skin)) ** 0.6)
+    return float((0.43 / np.mean(person.skin)) ** 0.6)
 
 
 def _unit(x: float, y: float, z: float) -> Vector:

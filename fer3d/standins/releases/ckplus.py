@@ -19,7 +19,7 @@ from fer3d.labels import CKPLUS_CODES
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
 from fer3d.standins.people.person import ACTION_UNITS, Person, random_stream
-from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
 
@@ -123,15 +123,16 @@ def write_recording(
     for folder in (images, facs, texts, emotions):
         folder.mkdir(parents=True, exist_ok=True)
     clock = int(rng.integers(3600 * 30))
-    landmarks: list[np.ndarray] = []
-    for t, frame in enumerate(render_frames(renderer, poses, landmarks)):
+    landmarks = []
+    for t, (frame, true) in enumerate(map(renderer.frame, poses)):
         name = f"{stem}_{t + 1:08d}"
         if renderer.scene.grey:
             image = _with_time_code(frame[..., 0], clock + t)
         else:
             image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(images / f"{name}.png"), image, _PNG)
-        (texts / f"{name}_landmarks.txt").write_text(_rows(landmarks[-1]))
+        (texts / f"{name}_landmarks.txt").write_text(_rows(true))
+        landmarks.append(true)
     last = f"{stem}_{length:08d}"
     coded = _coded_units(rng, poses[-1].units)
     (facs / f"{last}_facs.txt").write_text(_rows(coded))

@@ -15,7 +15,7 @@ from fer3d.labels import CREMAD_CODES
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
 from fer3d.standins.people.person import Person, random_stream
-from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
@@ -26,9 +26,9 @@ FRAMES = (20, 29)
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 _LEVELS = {"LO": 0.7, "MD": 1.0, "HI": 1.3}
 """Factor on the expression, by level; given for the first sentence only."""
-_ACTORS = (1001, 1064, 1076, 1091, *(n for n in range(1002, 1091) if n not in (1064, 1076)))
-"""In the order in which a small stand-in takes them, so that it has some faulty clips."""
 _FAULTY = {1064: ("IEO", "DIS", "MD"), 1076: ("MTI", "SAD", "XX")}
+_ACTORS = (1001, *_FAULTY, 1091, *(n for n in range(1002, 1091) if n not in _FAULTY))
+"""In the order in which a small stand-in takes them, so that it has some faulty clips."""
 
 STYLE = ExpressionStyle(strength=0.85, textbook=0.25, spread=0.3, sway=2.5, drift=2.5)
 
@@ -92,10 +92,7 @@ def write_recording(
     label = CREMAD_CODES[clip.emotion]
     apex = expression.sample_apex(rng, label, STYLE) * _LEVELS.get(clip.level, 1.0)
     poses = expression.say_sentence(rng, length, apex.clip(0, 5), STYLE, FPS)
-    landmarks: list[np.ndarray] = []
     name = clip.stem(plan.subject)
-    recording.write_video(root / "VideoFlash" / f"{name}.flv", render_frames(renderer, poses, landmarks), FPS)
+    landmarks = recording.write_rendered(root / "VideoFlash" / f"{name}.flv", map(renderer.frame, poses), FPS)
     units = np.stack([pose.units for pose in poses])
-    return GroundTruth(
-        plan.subject, name, None if clip.faulty else label, np.stack(landmarks), units, usable=not clip.faulty
-    )
+    return GroundTruth(plan.subject, name, None if clip.faulty else label, landmarks, units, usable=not clip.faulty)

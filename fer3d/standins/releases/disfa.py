@@ -8,7 +8,7 @@ onset over half of the expression, and the right camera for two subjects only.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,9 @@ import numpy as np
 from fer3d.data.emfacs import emfacs
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
-from fer3d.standins.people.person import ACTION_UNITS, Person, Pose, neutral_units, random_stream
+from fer3d.standins.people.person import UNIT_INDEX, Person, Pose, neutral_units, random_stream
 from fer3d.standins.picture.raster import f32
-from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
@@ -96,20 +96,18 @@ def write_recording(
     units = np.stack([pose.units for pose in poses])
     coded = intensities(units)
     _write_labels(root / "ActionUnit_Labels" / plan.subject, plan.subject, coded)
-    landmarks: list[np.ndarray] = []
     left = root / "Videos_LeftCamera" / f"LeftVideo{plan.subject}_comp.avi"
-    recording.write_video(left, _enlarge(render_frames(renderer, poses, landmarks)), FPS)
+    landmarks = recording.write_rendered(left, _enlarge(map(renderer.frame, poses)), FPS)
     if video.right:
         right = root / "Video_RightCamera" / f"RightVideo{plan.subject}_Comp.avi"
         turned = [dataclasses.replace(p, turn=(p.turn[0], p.turn[1] + 9.0, p.turn[2])) for p in poses]
-        recording.write_video(right, _enlarge(render_frames(renderer, turned, [])), FPS)
-    scale = f32([SIZE[0] / _RENDERED[0], SIZE[1] / _RENDERED[1]])
+        recording.write_rendered(right, _enlarge(map(renderer.frame, turned)), FPS)
     strongest = zip(CODED_UNITS, coded.max(axis=0).tolist(), strict=True)
     return GroundTruth(
         plan.subject,
         f"{plan.subject}_left",
         None,
-        (np.stack(landmarks) + 0.5) * scale - 0.5,
+        landmarks,
         units,
         tuple((unit, float(value)) for unit, value in strongest if value),
         frame_labels=tuple(map(_emotion, coded)),
@@ -118,7 +116,7 @@ def write_recording(
 
 def intensities(units: np.ndarray) -> np.ndarray:
     """(T, 12) integer intensities 0..5 as coded: the stronger side of each of `CODED_UNITS`."""
-    columns = [ACTION_UNITS.index(unit) for unit in CODED_UNITS]
+    columns = [UNIT_INDEX[unit] for unit in CODED_UNITS]
     return np.rint(units.max(1)[:, columns]).astype(int)
 
 
@@ -148,9 +146,11 @@ def _recognisable_apex(rng: np.random.Generator, emotion: str) -> np.ndarray:
     raise AssertionError(f"no display of {emotion} in 200 draws")
 
 
-def _enlarge(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    for frame in frames:
-        yield cv2.resize(frame, SIZE, interpolation=cv2.INTER_LINEAR)
+def _enlarge(rendered: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The frames and their landmarks in the size of the videos."""
+    scale = f32([SIZE[0] / _RENDERED[0], SIZE[1] / _RENDERED[1]])
+    for frame, true in rendered:
+        yield cv2.resize(frame, SIZE, interpolation=cv2.INTER_LINEAR), (true + 0.5) * scale - 0.5
 
 
 def _write_labels(folder: Path, subject: str, coded: np.ndarray) -> None:

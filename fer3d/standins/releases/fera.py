@@ -19,8 +19,8 @@ from fer3d import files
 from fer3d.labels import CLASSES
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
-from fer3d.standins.people.person import ACTION_UNITS, Person, random_stream
-from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.people.person import UNIT_INDEX, Person, random_stream
+from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
@@ -32,6 +32,7 @@ _ACTORS = 10
 _COLUMNS = 46
 """Action unit columns of ``-au.dat``, followed by a speech flag."""
 _CODED = (1, 2, 4, 6, 7, 10, 12, 15, 17, 25, 26)
+"""The units that the original codes, without 18: no synthetic face shows it."""
 _WORDS = {"happiness": "joy"}
 _AU_NUMBERS = (1, 19)
 """Numbers of the action unit videos, one each of the first two actors."""
@@ -119,8 +120,7 @@ def write_recording(
     by_units = video.labelled_by == "units"
     partition, stem = ("au_training", video.name[3:]) if by_units else ("emotion_training", video.name)
     folder = root / partition / stem[: len("train_000")]
-    landmarks: list[np.ndarray] = []
-    recording.write_video(folder / f"{stem}.avi", render_frames(renderer, poses, landmarks), FPS)
+    landmarks = recording.write_rendered(folder / f"{stem}.avi", map(renderer.frame, poses), FPS)
     units = np.stack([pose.units for pose in poses])
     coded: tuple[tuple[int, float], ...] = ()
     if by_units:
@@ -132,12 +132,12 @@ def write_recording(
         text = video.word if video.labelled_by == "word" else str(_code_order().index(video.emotion) + 1)
         (folder / f"{stem}-emotion.dat").write_text(f"{text}\n")
     label = None if by_units else video.emotion
-    return GroundTruth(plan.subject, video.name, label, np.stack(landmarks), units, coded)
+    return GroundTruth(plan.subject, video.name, label, landmarks, units, coded)
 
 
 def present(units: np.ndarray) -> np.ndarray:
     """(T, 46) bool: the action units as coded, unit k in column k - 1."""
     table = np.zeros((len(units), _COLUMNS), bool)
     for unit in _CODED:
-        table[:, unit - 1] = units[:, :, ACTION_UNITS.index(unit)].max(1) >= 1
+        table[:, unit - 1] = units[:, :, UNIT_INDEX[unit]].max(1) >= 1
     return table

@@ -38,8 +38,10 @@ _OTHER_CODES = (7, 8, 9)
 
 STYLE = ExpressionStyle(strength=1.0, textbook=0.5, foreign=0.5, sway=1.2, drift=1.5)
 
-DUAL, PROFILE, LYING, UPRIGHT = "2", "1", "0", "0 "
-"""How a subject is filmed; without blanks, the ``view`` attribute of its sessions."""
+DUAL, PROFILE, LYING, UPRIGHT = "dual", "profile", "lying", "upright"
+"""How a subject is filmed."""
+_VIEW_CODES = {DUAL: "2", PROFILE: "1", LYING: "0", UPRIGHT: "0"}
+"""The ``view`` attribute of a subject's sessions."""
 _NUMBERS = {DUAL: (1, 2, 3, 5, 15, 16), PROFILE: (21,), LYING: (28, *range(30, 51)), UPRIGHT: (53, 54)}
 """The original's subject numbers, by view."""
 _BEYOND = range(60, 1000)
@@ -47,6 +49,8 @@ _BEYOND = range(60, 1000)
 _MOST = sum(map(len, _NUMBERS.values())) + len(_BEYOND)
 _RIGHT_HALF = (1, 2)
 """Dual-view subjects whose frontal half is on the right."""
+_ASIDE = -75.0
+"""Yaw of a head in profile, degrees."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,10 @@ def write_recording(
     length = int(rng.integers(*FRAMES))
     course = expression.onset_apex_offset(rng, length, expression.GRADUAL)
     apex = expression.sample_apex(rng, session.emotion, STYLE)
-    poses = expression.animate(rng, course, apex, STYLE, fps=FPS, yaw=-75.0 if plan.view == PROFILE else 0.0)
+    poses = expression.animate(rng, course, apex, STYLE, fps=FPS, yaw=_ASIDE if plan.view == PROFILE else 0.0)
     stem = f"{plan.subject}-{session.clip:03d}"
     folder = root / "Sessions" / str(session.number)
-    landmarks: list[np.ndarray] = []
-    recording.write_video(folder / f"{stem}.avi", _stored_frames(renderer, poses, plan, landmarks), FPS)
+    landmarks = recording.write_rendered(folder / f"{stem}.avi", _stored_frames(renderer, poses, plan), FPS)
     units = np.stack([pose.units for pose in poses])
     (folder / "session.xml").write_text(_session_xml(plan, session, stem))
     (folder / f"{stem}.xml").write_text(_metatags_xml(session, stem))
@@ -144,21 +147,18 @@ def write_recording(
         plan.subject,
         stem,
         session.emotion if usable else None,
-        np.stack(landmarks),
+        landmarks,
         units,
         tuple((unit, 0.0) for unit in sorted({int(name.rstrip("LR")) for name in coded})),
         usable=usable,
     )
 
 
-def _stored_frames(
-    renderer: Renderer, poses: list[Pose], plan: Plan, landmarks: list[np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Yield the frames as stored: lying, upright, or beside a mirrored profile. Append each one's true landmarks."""
-    profiles = [dataclasses.replace(pose, turn=(pose.turn[0], pose.turn[1] - 75.0, pose.turn[2])) for pose in poses]
+def _stored_frames(renderer: Renderer, poses: list[Pose], plan: Plan) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The frames as stored (lying, upright, or beside a mirrored profile), each with its true landmarks."""
+    profiles = [dataclasses.replace(pose, turn=(pose.turn[0], pose.turn[1] + _ASIDE, pose.turn[2])) for pose in poses]
     for pose, profile in zip(poses, profiles, strict=True):
         frame, true = renderer.frame(pose)
-        landmarks.append(true)
         if plan.view == LYING:
             frame = cv2.rotate(frame, cv2.ROTATE_90_COUNTERCLOCKWISE)  # a turn clockwise makes it upright again
         elif plan.view == PROFILE:
@@ -167,14 +167,14 @@ def _stored_frames(
             mirrored = cv2.flip(renderer.frame(profile)[0], 1)
             frontal_right = int(plan.subject[1:]) in _RIGHT_HALF
             frame = np.hstack([mirrored, frame] if frontal_right else [frame, mirrored])
-        yield frame
+        yield frame, true
 
 
 def _session_xml(plan: Plan, session: Session, stem: str) -> str:
     return (
         f'{_XML}<session sessionId="{session.number}">\n'
         f' <subject id="{int(plan.subject[1:])}"/>\n'
-        f' <track trackNum="0" type="Video" filename="{stem}.avi" view="{plan.view.strip()}">\n'
+        f' <track trackNum="0" type="Video" filename="{stem}.avi" view="{_VIEW_CODES[plan.view]}">\n'
         f'  <annotation type="AUCS" filename="{stem}-oao_aucs.xml"/>\n'
         " </track>\n</session>\n"
     )

@@ -16,7 +16,7 @@ from fer3d.labels import RAVDESS_CODES
 from fer3d.standins.people import expression
 from fer3d.standins.people.expression import ExpressionStyle
 from fer3d.standins.people.person import Person, random_stream
-from fer3d.standins.picture.render import Renderer, render_frames
+from fer3d.standins.picture.render import Renderer
 from fer3d.standins.picture.scene import Scene, auto_exposure, three_point_lights
 from fer3d.standins.releases import recording
 from fer3d.standins.releases.recording import GroundTruth, SubjectPlan
@@ -96,10 +96,9 @@ def write_recording(
     apex = expression.sample_apex(rng, RAVDESS_CODES[take.emotion], STYLE) * _STRENGTH[take.intensity]
     poses = expression.say_sentence(rng, length, apex.clip(0, 5), STYLE, FPS)
     folder, (with_sound, silent, sound) = root / plan.subject, (take.stem(modality, actor) for modality in (1, 2, 3))
-    landmarks: list[np.ndarray] = []
-    recording.write_video(folder / f"{silent}.mp4", render_frames(renderer, poses, landmarks), FPS)
+    landmarks = recording.write_rendered(folder / f"{silent}.mp4", map(renderer.frame, poses), FPS)
     shutil.copyfile(folder / f"{silent}.mp4", folder / f"{with_sound}.mp4")
     if take == plan.recordings[0]:
         (folder / f"{sound}.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
     units = np.stack([pose.units for pose in poses])
-    return GroundTruth(plan.subject, silent, RAVDESS_CODES[take.emotion], np.stack(landmarks), units)
+    return GroundTruth(plan.subject, silent, RAVDESS_CODES[take.emotion], landmarks, units)

@@ -2,7 +2,7 @@
 
 import errno
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,31 @@ _CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".flv": "\2\0\0\0"}
 """By the suffix: what OpenCV's own build encodes, as the same bytes each time."""
 
 
-def write_video(path: Path, frames: Iterator[np.ndarray], fps: float, quality: int = 90) -> None:
-    """Write frames (H, W, 3) uint8 RGB to an AVI, MP4 or FLV file; creates its folder. ``quality``: of AVI."""
+def write_rendered(path: Path, rendered: Iterable[tuple[np.ndarray, np.ndarray]], fps: float) -> np.ndarray:
+    """As `write_video`, of pairs as `Renderer.frame` returns them: a frame and its true landmarks (68, 2).
+
+    Returns the landmarks (T, 68, 2). No frame is kept: a video may be long.
+    """
+    landmarks = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for frame, true in rendered:
+            landmarks.append(true)
+            yield frame
+
+    write_video(path, frames(), fps)
+    return np.stack(landmarks)
+
+
+def write_video(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    """Write frames (H, W, 3) uint8 RGB to an AVI, MP4 or FLV file; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     first = next(frames)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODECS[path.suffix]), fps, first.shape[1::-1])
     try:
         if not writer.isOpened():
             raise OSError(errno.EIO, "no video could be opened for writing")
-        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, quality)
+        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, 90)  # of AVI
         for frame in itertools.chain([first], frames):
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     finally:

@@ -13,7 +13,7 @@ from fer3d.config import ClipSettings
 from fer3d.data import crop, faces
 from fer3d.data.landmarks import KEPT
 from fer3d.standins.people.expression import PROTOTYPES
-from fer3d.standins.people.person import ACTION_UNITS, Pose, make_person, neutral_units
+from fer3d.standins.people.person import UNIT_INDEX, Pose, make_person, neutral_units
 from fer3d.standins.picture import render, scene
 from fer3d.workbook.explorers.explorer import Explorer, choice, slider
 from fer3d.workbook.explorers.landmark_filter import weights_of
@@ -90,7 +90,7 @@ def render_face(
 def _intensities(units: Mapping[int, float]) -> np.ndarray:
     intensities = neutral_units()
     for unit, value in units.items():
-        intensities[:, ACTION_UNITS.index(unit)] = value
+        intensities[:, UNIT_INDEX[unit]] = value
     return intensities
 
 
