@@ -139,6 +139,8 @@ def check_writable(folder: Path) -> None:
 
 def check_suffix(file: Path, suffix: str, option: str) -> None:
     """An `InputError` for a file to write whose name ends otherwise: it may be another one, given by mistake."""
+    if not file.name:
+        raise InputError(f"{option} {file} is a folder", f"{option} {file / f'name{suffix}'}")
     if file.suffix.lower() != suffix:
         raise InputError(f"{option} {file} does not end in {suffix}", f"{option} {file.with_suffix(suffix)}")
 
@@ -324,8 +326,13 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def unreadable(error: OSError, path: Path) -> InputError:
+    """What the user can do about an `OSError` of a file that is there."""
+    return InputError(f"{path} cannot be read: {error.strerror or error}", "giving yourself access to it")
+
+
 def explained(error: OSError, path: Path) -> InputError:
-    """What the user can do about an `OSError`."""
+    """What the user can do about an `OSError` in writing."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")
     return InputError(f"{path} cannot be written: {error.strerror or error}", "another path")

@@ -19,7 +19,7 @@ import dlib
 from fer3d import __version__, files, labels, program
 from fer3d.config import ClipSettings
 from fer3d.data import databases
-from fer3d.data.clips import Clip, DroppedClip, cut
+from fer3d.data.clips import SPREAD, Clip, DroppedClip, cut
 from fer3d.data.databases.sequence import Sequence, Skipped
 from fer3d.data.faces import FaceTracker
 from fer3d.data.file_kinds import VideoError
@@ -54,6 +54,9 @@ def prepare(
     """
     began, root, out = time.monotonic(), Path(root), Path(out)
     labels.check_database(database)
+    if settings.frame_step and database in SPREAD and settings.sampling == "whole":
+        hint = "--set clips.sampling=tens, or none of both"
+        raise InputError("clips.frame_step has no effect where ten frames are spread over a recording", hint)
     records = list(databases.scan(database, root, settings))
     sequences = [record for record in records if isinstance(record, Sequence)]
     skipped = [_skipped_row(database, record) for record in records if isinstance(record, Skipped)]

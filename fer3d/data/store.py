@@ -175,6 +175,8 @@ def _table(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
 def _array(path: Path, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.load(path / name, mmap_mode="r", allow_pickle=False)
+    except PermissionError as error:
+        raise files.unreadable(error, path / name) from error
     except (ValueError, OSError, EOFError) as error:
         raise _damaged(path, f"{name} cannot be read") from error
     if not isinstance(array, np.memmap) or array.dtype.str != dtype or array.shape != shape:

@@ -140,8 +140,8 @@ def write_in_parts(
     Raises:
         InputError: something else at ``out``, no clip in any part, a worker process that died, a full disk.
     """
-    folder = out.with_name(f".{out.name}.partial")
     with files.lock(out):
+        folder = out.with_name(f".{out.name}.partial")
         if not _is_up_to_date(out, metadata):
             folder.mkdir(parents=True, exist_ok=True)
             there = {part.name for part in folder.iterdir() if part.is_dir()}  # a stray file goes with the folder

@@ -63,6 +63,8 @@ def read_predictions(run: Path | str) -> pd.DataFrame:
     try:
         files.check_size(path, MAX_BYTES, hint)
         table = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, str), keep_default_na=False, na_values={})
+    except PermissionError as error:
+        raise files.unreadable(error, path) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: expected the folder of a finished run", hint) from error
     except (ValueError, pd.errors.ParserError) as error:
@@ -128,9 +130,13 @@ def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
         always predicting the most frequent class of these clips; ``interval`` and
         ``uar_interval``, their 95 % intervals over subjects (`intervals.rate_interval`);
         ``labels``; ``confusion``, clips by true class (rows) and predicted class (columns).
+
+    Raises:
+        InputError: no predictions table, a class that has no column, or a clip that is there twice.
     """
     from sklearn.metrics import confusion_matrix  # takes a second, which reading predictions does without
 
+    _check(predictions)
     classes, subjects = classes_of(predictions), subjects_of(predictions).to_numpy()
     confusion = confusion_matrix(predictions["label"], predictions["prediction"], labels=list(classes))
     hits = (predictions["prediction"] == predictions["label"]).to_numpy(float)
@@ -146,6 +152,17 @@ def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
         "labels": list(classes),
         "confusion": confusion.tolist(),
     }
+
+
+def _check(predictions: pd.DataFrame) -> None:
+    """An `InputError` for what can't be evaluated."""
+    if predictions.empty or not set(COLUMNS) <= set(predictions):
+        expected = f"expected the columns {', '.join(COLUMNS)} and p_<emotion>, as read_predictions returns"
+        raise InputError(f"this table lacks rows or columns: {expected}")
+    if foreign := set(predictions["label"]).union(predictions["prediction"]) - set(classes_of(predictions)):
+        raise InputError(f"{', '.join(sorted(map(str, foreign)))}: expected a column p_<emotion> for each class")
+    if repeated := predictions.duplicated([name for name in ("database", "clip", "seed") if name in predictions]).sum():
+        raise InputError(f"{repeated} clips are in the table twice: each counts once")
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def read(path: Path, run_id: str) -> tuple[dict[str, Tensor], Any]:
             metadata = json.loads((opened.metadata() or {})["fer3d"])
             written_by, state = metadata["run_id"], metadata["state"]
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+    except PermissionError as error:
+        raise files.unreadable(error, path) from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise unusable(path, "is truncated, or fer3d did not write it") from error
     if written_by != run_id:

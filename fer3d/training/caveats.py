@@ -1,4 +1,4 @@
-"""What a run's figures leave unsaid: classes that were tested but not learned, clips left out, synthetic data."""
+"""What runs' figures leave unsaid: classes not learned, clips left out, synthetic data, trainings that differ."""
 
 import contextlib
 from collections import Counter
@@ -15,9 +15,9 @@ from fer3d.training.run import learned_by, load_model, read_config, run_folder
 
 
 def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
-    """For `lines`, what folders of runs say: ``left_out`` and ``never_seen``, clips by class, and ``synthetic`` titles.
+    """For `lines`, what folders of runs say: ``left_out`` and ``never_seen``, clips by class, ``synthetic`` titles.
 
-    A folder that holds only predictions says nothing.
+    ``differ`` names the settings in which the runs differ. A folder that holds only predictions says nothing.
     """
     left_out, never = Counter[str](), Counter[str]()
     for run in runs:
@@ -25,7 +25,25 @@ def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
         left_out.update(metrics.get("left_out") or {})
         never.update(tested(metrics, metrics.get("never_seen") or ()))
     titles = {title for run in runs for title in synthetic(run)}
-    return {"left_out": dict(left_out), "never_seen": dict(never), "synthetic": sorted(titles)}
+    made = [settings for run in runs if (settings := _settings(run))]
+    differ = sorted(name for name in set().union(*made) if len({repr(each.get(name)) for each in made}) > 1)
+    return {"left_out": dict(left_out), "never_seen": dict(never), "synthetic": sorted(titles), "differ": differ}
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    """The settings by which a run was made, but for its seed and where it was computed; the number of its folds."""
+    model = _read(run, "model.json")
+    named = {
+        f"{part}.{name}": value
+        for part, values in (model.get("profile") or {}).items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    }
+    made = {name: value for name, value in named.items() if name not in _ANYWHERE}
+    return made | {"folds": model["data"]["split"].get("folds")} if made else {}
+
+
+_ANYWHERE = {"training.seed", "training.device", "training.precision", "training.compile"}
 
 
 def never_seen(run: Path | str) -> list[str]:
@@ -72,6 +90,8 @@ def tested(metrics: Mapping[str, Any], classes: Iterable[str]) -> dict[str, int]
 def lines(found: Mapping[str, Any]) -> list[str]:
     """What to say below the figures."""
     said = []
+    if found.get("differ"):
+        said.append(f"these runs are not of one kind, they differ in: {', '.join(found['differ'])}")
     if found.get("never_seen"):
         said.append(f"tested, but in no training clip: {_listed(found['never_seen'])}")
     if found.get("left_out"):

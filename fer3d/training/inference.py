@@ -17,6 +17,9 @@ from fer3d.training import devices
 from fer3d.training.batches import Clips, batches, network_input, normalise_clips
 from fer3d.training.run import TrainedModel
 
+_CUT = ("size", "num_frames", "frame_step", "margin", "align", "crop_per", "sampling")
+"""The settings by which a clip shows something else."""
+
 
 class Predictor:
     """A trained network where it predicts fastest, by default the best device and precision, without separate norms."""
@@ -58,14 +61,16 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
     """Predictions for the clips in the given rows of a store's manifest, as `metrics.predictions_table` has them.
 
     Raises:
-        InputError: a store of another size, or a label that the network has not learned.
+        InputError: clips cut otherwise than those that the network learned, or a label that it has not learned.
     """
     network, settings = model.network, model.training
-    if store.settings.size != network.size:
-        raise InputError(
-            f"the clips of {store.path} have {store.settings.size} pixels, the network was trained on {network.size}",
-            f"fer3d prepare --set clips.size={network.size}",
-        )
+    for name in _CUT:
+        made, learned = getattr(store.settings, name), getattr(model.clips, name)
+        if made != learned:
+            raise InputError(
+                f"{store.path} was prepared with {name} = {made}, what the network learned with {learned}",
+                f"fer3d prepare --set clips.{name}={learned}",
+            )
     clips = Clips([(store, rows)], network.classes)
     predictor = Predictor(model, settings.device, settings.precision)
     probabilities = []

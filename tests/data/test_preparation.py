@@ -54,6 +54,11 @@ def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return open_store(out)
 
 
+def test_an_interval_is_refused_where_frames_are_spread(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="frame_step has no effect where ten frames are spread"):
+        preparation.prepare("table", tmp_path, tmp_path / "store", dataclasses.replace(SETTINGS, frame_step=0.1))
+
+
 @pytest.mark.parametrize(("sampling", "starts"), [("whole", [0, 4]), ("tens", [0, 4, 14])])
 def test_own_recordings_by_a_table(sampling: str, starts: list[int], tmp_path: Path) -> None:
     """Two people, one in the whole of a folder of images, one in a part; their folds go into the store."""

@@ -31,6 +31,21 @@ def test_metrics_equal_those_by_hand():
     )  # counted over true labels
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.assign(label=["boredom", *table["label"][1:]]), "^boredom: expected a column p_"),
+        (lambda table: pd.concat([table, table]), "3 clips are in the table twice"),
+        (lambda table: table.drop(columns="subject"), "lacks rows or columns"),
+        (lambda table: table.head(0), "lacks rows or columns"),
+    ],
+)
+def test_what_has_no_figures_is_refused(change, message):
+    table = predictions(["anger", "fear", "fear"], ["anger", "anger", "fear"])
+    with pytest.raises(InputError, match=message):
+        metrics.evaluate(change(table))
+
+
 def test_interval_is_over_subjects_not_clips():
     rng = np.random.default_rng(0)
     correct = rng.random(40) < 0.6

@@ -16,6 +16,7 @@ from fer3d.errors import InputError
 from fer3d.evaluation import metrics
 from fer3d.model import weights
 from fer3d.own_video import Weights
+from fer3d.training import caveats
 from fer3d.training.inference import predict
 from fer3d.training.pretraining import pretrain
 from fer3d.training.run import load_model, read_config, read_metrics, read_network_settings
@@ -248,7 +249,31 @@ def test_a_model_predicts_on_another_device_than_it_was_trained_on(store, straig
 
 def test_a_model_refuses_what_does_not_fit(straight):
     model = load_model(straight)
-    with pytest.raises(InputError, match="48 pixels, the network was trained on 32"):
+    with pytest.raises(InputError, match="prepared with size = 48, what the network learned with 32"):
         predict(model, moving_dots(size=48), np.arange(3))
     with pytest.raises(InputError, match="contempt"):
         predict(model, moving_dots("ckplus"), np.arange(36))
+    wide = moving_dots()
+    wide.metadata["settings"]["margin"] = 1.0
+    with pytest.raises(InputError, match=r"margin = 1\.0, what the network learned with 0\.15; try .*margin=0\.15"):
+        predict(model, wide, np.arange(3))
+
+
+def test_weights_that_may_not_be_read_are_not_to_be_removed(straight, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(weights, "safe_open", refuse)
+    with pytest.raises(InputError, match="cannot be read: Permission denied; try giving yourself access"):
+        load_model(straight)
+
+
+def test_runs_of_several_kinds_are_said_to_be(straight, tmp_path):
+    other = shutil.copytree(straight, tmp_path / "other")
+    info = files.read_json(other / "model.json")
+    info["profile"]["network"]["variant"], info["profile"]["training"]["seed"] = "2d", 7
+    info["data"]["split"]["folds"] = 5
+    files.write_json(other / "model.json", info)
+    assert caveats.of_runs([straight, straight])["differ"] == []
+    found = caveats.of_runs([straight, other, tmp_path / "only predictions"])
+    assert "they differ in: folds, network.variant" in caveats.lines(found)[0]

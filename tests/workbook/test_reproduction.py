@@ -64,7 +64,8 @@ def test_nothing_is_written_but_in_the_places_for_it(
     write_workflow: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whatever the home, and whatever a laboratory's own profile of Snakemake says."""
-    monkeypatch.setenv("HOME", "/nonexistent")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))  # which nobody can make
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "/a/profile/of/the/laboratory")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     made = write_workflow("home", "echo $HOME > {output}")
