@@ -9,8 +9,10 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -314,7 +316,9 @@ def predict(
     ] = None,
     detector: Annotated[str | None, typer.Option(help="haar or hog; by default as in training.")] = None,
     rotation: Annotated[str, typer.Option(help="auto, 0, 90, 180 or 270 degrees clockwise.")] = "auto",
-    frame_rate: Annotated[float, typer.Option(help="Of folders of images, frames a second.")] = 30.0,
+    frame_rate: Annotated[
+        float | None, typer.Option(help="Of folders of images, frames a second; by default 30.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict expressions in recordings of your own: one prediction per person for every ten frames.
@@ -330,11 +334,27 @@ def predict(
     if out:
         video_report.check_folder(out, source)
     options = Options(window, step, person, min_face, detector, rotation, frame_rate)
-    shown = video_report.run(source, Weights.load(weights), options, out, _print_line if as_json else _print_predicted)
+    show = partial(_while_read, bool(out), _print_line if as_json else _print_predicted)
+    shown = video_report.run(source, Weights.load(weights), options, out, show)
     if out and not as_json:
-        print(f"Written to {out}: {', '.join(sorted({Path(name).parts[0] for name in video_report.written(out)}))}")
+        names = ", ".join(sorted({Path(name).parts[0] for name in video_report.written(out)}))
+        _while_read(True, partial(print, flush=True), f"Written to {out}: {names}")
     if not shown:
         raise typer.Exit(1)
+
+
+def _while_read(work_on: bool, show: Callable[[Any], object], value: Any) -> None:
+    """Print; where nobody reads on (``fer3d predict ... | head -1``), print no more, and end unless there is work."""
+    try:
+        show(value)
+    except BrokenPipeError:
+        _print_no_more()
+        if not work_on:
+            raise typer.Exit(128 + signal.SIGPIPE) from None  # as other programs; 1 would mean that no face is seen
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_line(value: dict[str, Any]) -> None:
@@ -637,7 +657,7 @@ def main() -> None:
         status = app(standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         status = 1
     except (InputError, OSError) as error:
         print(f"fer3d: {error}", file=sys.stderr)

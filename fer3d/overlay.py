@@ -139,13 +139,16 @@ class _Video:
                 self._temporary.unlink(missing_ok=True)
 
     def _check_whole(self) -> None:
-        """An `OSError` where the end of the file is missing, at which the number of frames is noted.
+        """An `OSError` where the end of the file is missing.
 
-        OpenCV does not tell that it can't write. Nearly always the disk is full.
+        OpenCV does not tell that it can't write. Nearly always the disk is full. The header may be whole all the same.
         """
         with _silent():
-            found = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT)
-        if abs(found - self._count) > 1:
+            read = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG)
+            found = read.get(cv2.CAP_PROP_FRAME_COUNT)
+            read.set(cv2.CAP_PROP_POS_FRAMES, found - 1)
+            whole = abs(found - self._count) <= 1 and read.grab()
+        if not whole:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _opened(self, size: tuple[int, ...]) -> cv2.VideoWriter:

@@ -9,6 +9,7 @@ A prediction is one of the expression that is displayed. It does not measure wha
 """
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import operator
@@ -16,7 +17,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -63,7 +64,7 @@ class Options(Settings):
     """How a recording is read and cut. Raises `InputError` for an unusable value."""
 
     window: Annotated[float, Field(ge=0.01, le=MOST_SECONDS)] | None = None
-    """Seconds that the ten frames of a window span; None: as in the network's training clips."""
+    """Seconds that the ten frames of a window span; None: as in the training clips, at most `MOST_SECONDS`."""
     step: Annotated[float, Field(ge=0.01, le=3600)] | None = None
     """Seconds from the beginning of a window to that of the next; None: windows follow each other."""
     person: Annotated[str, BeforeValidator(str)] = "all"
@@ -74,8 +75,8 @@ class Options(Settings):
     """``haar`` or ``hog``, what finds faces; None: as in the network's training."""
     rotation: Annotated[str, BeforeValidator(str)] = "auto"
     """Degrees clockwise that set the recording upright; ``auto`` tries where no face is found on the first frame."""
-    frame_rate: Annotated[float, Field(ge=0.01, le=1000)] = FRAME_RATE
-    """Of folders of images, in frames a second."""
+    frame_rate: Annotated[float, Field(ge=0.01, le=1000)] | None = None
+    """Of folders of images, in frames a second; None: `FRAME_RATE`. Refused where no input is a folder."""
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -185,7 +186,9 @@ def predict(
     Raises:
         InputError: a recording that cannot be read, no finished run, or an unusable option.
     """
-    chosen, loaded = Options(**options), Weights.load(weights)
+    chosen = Options(**options)
+    check_frame_rate([str(source)], chosen)
+    loaded = Weights.load(weights)
     recording = open_recording(str(source), loaded, chosen)
     rows = [row for _, ended in watch(recording, loaded, chosen, progress) for row in ended]
     return table(rows, loaded.classes)
@@ -234,14 +237,26 @@ def check(source: str, options: Options) -> None:
         raise _unreadable(error, source) from error
 
 
+def check_frame_rate(sources: Sequence[str], options: Options) -> None:
+    """An `InputError` for a frame rate where none of the inputs takes one. One that is not there is left to `check`."""
+    timed = all(_is_camera(source) or Path(source).is_file() for source in sources)
+    if options.frame_rate is not None and timed:
+        expected = "expected a folder of images among the inputs (a video has its own times)"
+        raise InputError(f"frame rate {options.frame_rate:g}: {expected}", "the same without it")
+
+
+def _is_camera(source: str) -> bool:
+    return bool(_CAMERA.fullmatch(source)) and not Path(source).exists()
+
+
 def _items(source: str, options: Options) -> tuple[str, tuple[Path, ...], Iterator[TimedFrame | Flaw]]:
     """The kind of an input (see `Recording`), its images, and its frames as they are read."""
     path = Path(source)
-    if _CAMERA.fullmatch(source) and not path.exists():
+    if _is_camera(source):
         return "camera", (), _camera(int(source))
     images = _images(path)
     kind = "video" if not images else "image" if len(images) == 1 else "images"
-    return kind, images, read_timed(path, images, frame_rate=options.frame_rate)
+    return kind, images, read_timed(path, images, frame_rate=options.frame_rate or FRAME_RATE)
 
 
 def watch(
@@ -255,18 +270,18 @@ def watch(
     began = time.monotonic()
     predictor, settings = Predictor(weights.model), options.clips(weights.model.clips)
     most = 1 if options.person == "largest" else tracks.PEOPLE
-    seconds = options.window or settings.num_frames * (
-        settings.frame_step or 1 / (weights.model.frame_rate or FRAME_RATE)
-    )
+    trained = settings.num_frames * (settings.frame_step or 1 / (weights.model.frame_rate or FRAME_RATE))
+    seconds = options.window or min(trained, MOST_SECONDS)
     steps = tracks.follow(recording.items, settings, seconds, options.step, most)
     bar: dict[str, Any] = {"unit": "frame", "disable": None if progress else True, "leave": False}
     wanted = int(options.person) if options.person.isdecimal() else None
     same = {"weights": weights.short, "note": NOTE}
     try:
         for step in tqdm(_with_damage(steps, recording), recording.name, **bar):
+            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
+            done = [_to_the_end(each, recording) if isinstance(each, Gap) else each for each in done]
             if step.frame is not None:
                 recording.frames, recording.seconds = step.frame.number + 1, step.end
-            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
             if wanted is not None:
                 recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
             rows = _rows(done, predictor, weights.classes)
@@ -274,6 +289,11 @@ def watch(
             yield step, [{"file": recording.name, **row, **same} for row in rows]
     except VideoError as error:
         raise _unreadable(error, recording.name) from error
+
+
+def _to_the_end(gap: Gap, recording: Recording) -> Gap:
+    """A gap that ends, as windows do, when its last frame ends: the last that was read."""
+    return dataclasses.replace(gap, end=recording.seconds) if gap.last_frame == recording.frames - 1 else gap
 
 
 def _with_damage(steps: Iterator[Step], recording: Recording) -> Iterator[Step]:

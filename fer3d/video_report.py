@@ -6,8 +6,9 @@
 
 import contextlib
 import os
+import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,24 @@ from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Template
+from tqdm import tqdm
 
 from fer3d import files
 from fer3d.errors import InputError, printable
 from fer3d.overlay import OVERLAYS, Overlay
-from fer3d.own_video import NOTE, Options, Recording, Row, Weights, check, open_recording, summarise, table, watch
+from fer3d.own_video import (
+    NOTE,
+    Options,
+    Recording,
+    Row,
+    Weights,
+    check,
+    check_frame_rate,
+    open_recording,
+    summarise,
+    table,
+    watch,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +57,7 @@ def timeline(recording: Recording, rows: list[Row], weights: Weights) -> tuple["
     predicted = pd.DataFrame([row for row in rows if "label" in row], columns=columns)
     people = {f"person {number}": own for number, own in predicted.groupby("person")}
     figure = plots.timeline(people, weights.classes, recording.seconds, f"{recording.name}: predicted expressions")
-    figure.supxlabel(f"Weights: {weights.short}. {NOTE}", fontsize=7)
+    figure.supxlabel(plots.drawable(f"Weights: {weights.short}. {NOTE}"), fontsize=7)
     return figure, predicted
 
 
@@ -129,7 +143,8 @@ def run(
         weights: the network.
         options: how the recordings are read and cut.
         out: the folder to write, with a folder for each input where there are several; None writes nothing. What the
-            last prediction left there is replaced or removed. `check_folder` says whether it can be used.
+            last prediction left there is replaced or removed. `check_folder` says whether it can be used. While another
+            process predicts into it, this one waits.
         tell: is called with each row and each recording's summary.
 
     Returns:
@@ -139,32 +154,46 @@ def run(
         InputError: an input cannot be read, or its pictures not be written. All are checked before the first is
             predicted; where one breaks later, the others are still predicted and written.
     """
-    for source in sources if len(sources) > 1 else ():
+    check_frame_rate(sources, options)
+    for source in sources if out or len(sources) > 1 else ():
         check(source, options)
     results: list[_Result] = []
     failed: list[InputError] = []
     names = Counter(Path(source).name for source in sources)
-    for source, folder in zip(sources, _folders(sources, out), strict=True):
-        results.append(_Result(folder))
-        try:
-            recording = open_recording(source, weights, options)
-            if names[Path(source).name] > 1:
-                recording.name = printable(source)
-            if out and folder:
-                _make(folder)
-                files.write_text(out / _BEGUN, "")
-            _predict(results[-1], recording, weights, options, tell)
-        except InputError as error:
-            failed.append(error)
-    if out and any(one.rows or one.summary for one in results):
-        _write(out, results, weights)
-    if out:
-        (out / _BEGUN).unlink(missing_ok=True)
+    with _alone(out) if out else contextlib.nullcontext():
+        for source, folder in zip(sources, _folders(sources, out), strict=True):
+            results.append(_Result(folder))
+            try:
+                recording = open_recording(source, weights, options)
+                if names[Path(source).name] > 1:
+                    recording.name = printable(source)
+                if out and folder:
+                    _make(folder)
+                    files.write_text(out / _BEGUN, "")
+                _predict(results[-1], recording, weights, options, tell)
+            except InputError as error:
+                failed.append(error)
+        if out and any(one.rows or one.summary for one in results):
+            _write(out, results, weights)
+        if out:
+            (out / _BEGUN).unlink(missing_ok=True)
     if len(failed) == 1:
         raise failed[0]
     if failed:
         raise InputError("; ".join(map(str, failed)))
     return any(one.summary["people"] for one in results)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """One prediction at a time in a folder. The lock lies inside: the folder round it need not be writable."""
+
+    def tell() -> None:
+        tqdm.write(f"another prediction writes into {out}; waiting for it to end", file=sys.stderr)
+
+    _make(out)
+    with files.lock(out / "prediction", tell):
+        yield
 
 
 def _predict(
@@ -211,9 +240,10 @@ def _folders(sources: Sequence[str], out: Path | None) -> list[Path | None]:
         return [None] * len(sources)
     if len(sources) == 1:
         return [out]
-    paths = [path if path.stem.strip(".") else path.resolve() for path in map(Path, sources)]  # ".." would lead outside
+    paths = [path if path.name.strip(".") else path.resolve() for path in map(Path, sources)]
     names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or any(name[:1] in ("", ".") or name in _FILES for name in names):
+        # "...mp4" would lead outside, "predictions.csv.mp4" take the table's place
         names = [f"{number}-{name}" for number, name in enumerate(names, start=1)]
     return [out / name for name in names]
 

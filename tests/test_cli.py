@@ -131,6 +131,9 @@ def test_wrong_input_is_one_clear_line_with_status_2(words: str, call, ckplus: P
             "index ckplus CK+ --csv site/index.html",
             "--csv site/index.html does not end in .csv; try --csv site/index.csv",
         ),
+        ("index ckplus CK+ --csv .", "--csv . is a folder; try --csv name.csv"),
+        ("prepare table m2 --out .", "the folder . has no name; try its whole path"),
+        ("export run --onnx .", "--onnx . is a folder; try --onnx name.onnx"),
         ("index table m2 --csv m2/labels.csv", "m2/labels.csv is a file of the release"),
         ("index table m2 --csv notes.csv", "notes.csv is another table; try --csv with another path"),
         ("export run --onnx run/model.json", "--onnx run/model.json does not end in .onnx; try --onnx run/model.onnx"),
@@ -319,6 +322,17 @@ def test_a_closed_pipe_is_quiet(unbuffered: str, ckplus: Path) -> None:
     command = f"'{sys.executable}' -m fer3d.cli index ckplus '{ckplus}' --json | true"
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     assert subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment).stderr == ""
+
+
+@pytest.mark.parametrize("how", ["", "--out out", "--out out --json"])
+def test_where_nobody_reads_on_a_prediction_that_is_written_goes_on(how: str, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "face.png"), scenes.head(300, 220)[..., ::-1])
+    command = f"'{sys.executable}' -m fer3d.cli predict face.png face.png {how} | true; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0 if how else 141, "")
+    written = {path.name for path in (tmp_path / "out").glob("*")}
+    assert not how or written == {"1-face", "2-face", "index.html", "predictions.csv", "summary.json"}
 
 
 def test_an_interrupt_is_one_line_and_status_130(write_notebook: Callable[..., Path], tmp_path: Path) -> None:

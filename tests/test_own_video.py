@@ -1,5 +1,6 @@
 """A network on one's own recordings: what is read, what a row says, and what the summary makes of the rows."""
 
+import dataclasses
 import datetime
 import itertools
 import math
@@ -84,6 +85,40 @@ def test_damage_that_the_decoder_conceals_is_noted(run: Path, tmp_path: Path) ->
     assert sound["reason"].isna().all() and len(predicted) >= 1
 
 
+def test_without_an_option_a_window_is_as_long_as_the_training_clips_but_10_seconds_at_most(
+    run: Path, tmp_path: Path
+) -> None:
+    for number, picture in enumerate(scenes.walk(24)):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    loaded = Weights.load(run)
+    for rate, seconds in ((0.1, 10), (0.5, 8)):  # the network's clips have four frames: of 40 and 8 seconds
+        weights = dataclasses.replace(loaded, model=dataclasses.replace(loaded.model, frame_rate=rate))
+        options = Options(frame_rate=2.0)
+        steps = own_video.watch(own_video.open_recording(str(tmp_path), weights, options), weights, options)
+        first = next(row for _, ended in steps for row in ended)
+        assert (first["start"], first["last_frame"], first["padded"]) == (0, 2 * seconds * 3 // 4, 0)
+
+
+def test_a_gap_ends_as_a_window_does_when_its_last_frame_ends(run: Path, tmp_path: Path) -> None:
+    nobody = [scenes.COFFEE] * 4
+    table = own_video.predict(video(tmp_path / "own.avi", [*nobody, *scenes.walk(6), *nobody], rate=10.0), run)
+    gaps = table[table["reason"] == "no face found"]
+    assert gaps["last_frame"].tolist()[-1] == 13 and gaps["end"].tolist()[-1] == pytest.approx(1.4)
+    assert gaps["end"].tolist() == pytest.approx((gaps["last_frame"] + 1) / 10) and len(gaps) == 2
+
+
+def test_a_frame_rate_is_refused_where_no_input_is_a_folder(run: Path, tmp_path: Path) -> None:
+    own = str(video(tmp_path / "own.avi", scenes.walk(4)))
+    (tmp_path / "frames").mkdir()
+    Image.fromarray(scenes.head(300, 220)).save(tmp_path / "frames" / "1.png")
+    for source in (own, "7"):
+        with pytest.raises(InputError, match=r"^frame rate 5: expected a folder of images .*; try the same without it"):
+            own_video.predict(source, run, frame_rate=5)
+    with pytest.raises(InputError, match=r"^frame rate 5: "):
+        video_report.run([own, own], Weights.load(run), Options(frame_rate=5.0), None, print)
+    video_report.run([own, str(tmp_path / "frames")], Weights.load(run), Options(frame_rate=5.0), None, print)
+
+
 def test_missing_images_are_a_gap_that_no_window_spans(run: Path, tmp_path: Path) -> None:
     for number, picture in enumerate(scenes.walk(9)):
         Image.fromarray(picture).save(tmp_path / f"frame{number + 10 * (number > 5)}.png")
@@ -91,7 +126,7 @@ def test_missing_images_are_a_gap_that_no_window_spans(run: Path, tmp_path: Path
     assert table["first_frame"].tolist() == [0, 6, 6]
     assert table["reason"].tolist()[1:] == ["images 6 to 15 are missing", "seen for less than a window"]
     after = table.loc[2, ["start", "end"]].tolist()
-    assert after == pytest.approx([16 / 30, 18 / 30], abs=0.001), "what is missing has passed all the same"
+    assert after == pytest.approx([16 / 30, 19 / 30], abs=0.001), "what is missing has passed all the same"
 
 
 def test_a_broken_image_is_a_gap_and_reading_goes_on(run: Path, tmp_path: Path) -> None:
@@ -255,7 +290,7 @@ def test_after_ctrl_c_a_camera_s_recording_is_written(
         ({"window": "1"}, "window = '1' should be"),
         ({"step": math.nan}, "step = nan should be"),
         ({"step": [1]}, r"step = \[1\] should be"),
-        ({"frame_rate": None}, "frame_rate = None should be"),
+        ({"frame_rate": 0}, "frame_rate = 0 should be"),
         ({"frame_rate": True}, "frame_rate = True should be"),
         ({"person": "tall"}, "person 'tall': expected all, largest or a number"),
         ({"person": 0}, "person '0': expected all, largest or a number"),

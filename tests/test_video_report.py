@@ -3,6 +3,9 @@
 import json
 import os
 import resource
+import shutil
+import threading
+import warnings
 from pathlib import Path
 
 import cv2
@@ -97,6 +100,51 @@ def test_every_input_has_a_folder_of_its_own_inside(run: Path, tmp_path: Path, m
     video_report.run([*sources, ".."], Weights.load(run), Options(), out, lambda value: None)
     assert {folder.name for folder in out.iterdir() if folder.is_dir()} == {"1-a", "2-a", "3-1-a", "4-frames"}
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*names, "frames", "out"])
+
+
+@pytest.mark.parametrize("name", ["...avi", "predictions.csv.avi", "overlay.webm.avi", ".prediction.part.avi"])
+def test_a_file_s_name_leads_neither_outside_nor_in_a_result_s_place(run: Path, tmp_path: Path, name: str) -> None:  # noqa: F811
+    sources = [str(video(tmp_path / each, scenes.walk(4))) for each in ("b.avi", "c.avi")]
+    Path(sources[1]).rename(tmp_path / name)
+    out = tmp_path / "out"
+    video_report.run([sources[0], str(tmp_path / name)], Weights.load(run), Options(), out, lambda value: None)
+    assert {folder.name for folder in out.iterdir() if folder.is_dir()} == {"1-b", f"2-{name.removesuffix('.avi')}"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([name, "b.avi", "out"])
+    assert set(pd.read_csv(out / "predictions.csv")["file"]) == {"b.avi", name}
+
+
+def test_a_second_prediction_in_a_folder_waits_for_the_first(
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    sources = [str(video(tmp_path / name, scenes.walk(8))) for name in ("a.avi", "b.avi")]
+    weights, out, told = Weights.load(run), tmp_path / "out", []
+
+    def predict(source: str) -> None:
+        video_report.run([source], weights, Options(), out, tell)
+
+    second = threading.Thread(target=predict, args=sources[1:])
+
+    def tell(value: dict) -> None:
+        told.append(value["file"])
+        if len(told) == 1:
+            second.start()
+            second.join(timeout=4)
+
+    predict(sources[0])
+    second.join()
+    assert told == sorted(told) and set(told) == {"a.avi", "b.avi"}
+    assert f"another prediction writes into {out}; waiting for it to end" in capfd.readouterr().err
+    assert set(pd.read_csv(out / "predictions.csv")["file"]) == {"b.avi"}
+    assert {path.name for path in out.iterdir()} == set(video_report.written(out)), "no lock is left"
+
+
+def test_the_folder_round_the_results_need_not_be_writable(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    source, out = str(video(tmp_path / "own.avi", scenes.walk(4))), tmp_path / "round" / "out"
+    beside: list[Path] = []
+    video_report.run([source], Weights.load(run), Options(), out, lambda value: beside.extend(out.parent.iterdir()))
+    assert set(beside) == {out}
 
 
 def test_inputs_of_one_name_are_called_as_they_were_typed(run: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -253,6 +301,17 @@ def test_the_timeline_of_a_single_image_is_drawn_without_a_warning(run: Path, tm
     assert "A single image" in (tmp_path / "out" / "index.html").read_text()
 
 
+def test_a_name_that_the_figures_font_lacks_is_drawn_without_a_warning(run: Path, tmp_path: Path) -> None:  # noqa: F811
+    source = video(tmp_path / "own.avi", scenes.walk(4)).rename(tmp_path / "笑顔 ß.avi")
+    shutil.copytree(run, tmp_path / "重み")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        video_report.run([str(source)], Weights.load(tmp_path / "重み"), Options(), tmp_path / "out", print)
+    drawn = (tmp_path / "out" / "timeline.svg").read_text()
+    assert "?? ß.avi: predicted expressions" in drawn and "Weights: ??, trained on MMI" in drawn
+    assert "笑顔 ß.avi" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_what_an_earlier_prediction_left_is_removed_and_nothing_else(run: Path, tmp_path: Path) -> None:  # noqa: F811
     sources = [str(video(tmp_path / name, scenes.walk(4))) for name in ("a.avi", "b.avi", "c.avi")]
     weights, out = Weights.load(run), tmp_path / "out"
@@ -300,6 +359,27 @@ def test_an_overlay_that_a_full_disk_cuts_off_is_not_kept(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [path.name for path in out.iterdir() if "overlay" in path.name]
     assert "FFmpeg" not in capfd.readouterr().err
+
+
+def test_an_overlay_whose_header_alone_is_whole_is_not_kept(tmp_path: Path) -> None:
+    noise = cv2.blur(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8), (5, 5))
+
+    def write() -> Path:
+        written = overlay._Video(tmp_path, 15.0)
+        for number in range(60):
+            written.write(number / 15, np.roll(noise, 5 * number, axis=1))
+        written.close(keep=True)
+        return written.path
+
+    limits, whole = resource.getrlimit(resource.RLIMIT_FSIZE), write()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (whole.stat().st_size - 10_000, limits[1]))
+    whole.unlink()
+    try:
+        with pytest.raises(InputError, match="full disk"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupted_overlay_leaves_nothing_half_written(run: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Polygon
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -332,7 +333,7 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
         most = sorted(people, key=lambda name: -len(people[name]))[:MOST_PEOPLE]
         people = {name: windows for name, windows in people.items() if name in most}
     height = 0.24 * len(classes) + 0.75
-    figure, panels = canvas.new(9, max(1, len(people)) * height + 0.6, title, max(1, len(people)), 1)
+    figure, panels = canvas.new(9, max(1, len(people)) * height + 0.6, drawable(title), max(1, len(people)), 1)
     seconds = max(seconds, 0.01)  # a still image takes no time
     for axes, (name, windows) in zip(panels, people.items(), strict=False):
         axes.set_title(name, fontsize=10, loc="left")
@@ -350,7 +351,7 @@ def timeline(people: Mapping[str, pd.DataFrame], classes: Sequence[str], seconds
     for axes in panels:
         axes.set_facecolor("0.85")
         axes.set(xlim=(0, seconds), ylim=(len(classes) - 0.5, -0.5))
-        axes.set_yticks(range(len(classes)), classes, fontsize=8)
+        axes.set_yticks(range(len(classes)), [drawable(name) for name in classes], fontsize=8)
         axes.grid(False)
     if not people:
         panels[0].text(0.5, 0.5, "no face found", transform=panels[0].transAxes, ha="center", va="center")
@@ -507,6 +508,13 @@ def distributions(values: Mapping[str, Mapping[str, np.ndarray]], title: str) ->
 
 
 # ---------------------------------------------------------------- shared by the above
+
+
+def drawable(text: str) -> str:
+    """The text with ``?`` for each character that the figures' font lacks, of which matplotlib would warn."""
+    fonts = [get_font(findfont(FontProperties(weight=weight))) for weight in ("normal", "bold")]
+    there = (letter.isspace() or all(font.get_char_index(ord(letter)) for font in fonts) for letter in text)
+    return "".join(letter if known else "?" for letter, known in zip(text, there, strict=True))
 
 
 _BESIDE: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False, "fontsize": 9}
