@@ -9,7 +9,6 @@ A prediction is one of the expression that is displayed. It does not measure wha
 """
 
 import contextlib
-import dataclasses
 import itertools
 import math
 import operator
@@ -278,10 +277,9 @@ def watch(
     same = {"weights": weights.short, "note": NOTE}
     try:
         for step in tqdm(_with_damage(steps, recording), recording.name, **bar):
-            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
-            done = [_to_the_end(each, recording) if isinstance(each, Gap) else each for each in done]
             if step.frame is not None:
                 recording.frames, recording.seconds = step.frame.number + 1, step.end
+            done = [each for each in step.done if wanted in (None, each.person) or each.person is None]
             if wanted is not None:
                 recording.others |= {each.person for each in step.done if isinstance(each, Window)} - {wanted}
             rows = _rows(done, predictor, weights.classes)
@@ -289,11 +287,6 @@ def watch(
             yield step, [{"file": recording.name, **row, **same} for row in rows]
     except VideoError as error:
         raise _unreadable(error, recording.name) from error
-
-
-def _to_the_end(gap: Gap, recording: Recording) -> Gap:
-    """A gap that ends, as windows do, when its last frame ends: the last that was read."""
-    return dataclasses.replace(gap, end=recording.seconds) if gap.last_frame == recording.frames - 1 else gap
 
 
 def _with_damage(steps: Iterator[Step], recording: Recording) -> Iterator[Step]:

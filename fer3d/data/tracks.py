@@ -98,6 +98,7 @@ class Gap:
     last_frame: int | None
     start: float
     end: float
+    """When the last frame ends."""
     reason: str
 
 
@@ -263,7 +264,7 @@ class _Cutter:
             yield _window(self._person, full, len(full) - len(sightings), self._settings)
         else:
             first, last = self._first, self._last
-            span = first.frame, last.frame, first.seconds, last.seconds
+            span = first.frame, last.frame, first.seconds, last.end
             yield Gap(self._person, *span, "seen for less than a window")
 
 
@@ -302,7 +303,7 @@ def follow(
         for person, face in people.items():
             cutter = cutters.setdefault(person, _Cutter(person, seconds, step, settings))
             done += cutter.add(_sighting(item, end, face))
-        done += nobody.add(item, bool(people), tracker.too_small)
+        done += nobody.add(item, end, bool(people), tracker.too_small)
         pending = min((cutter.pending for cutter in cutters.values()), default=math.inf)
         yield Step(item, end, people, done, int(min(pending, item.number + 1)))
         done = []
@@ -319,13 +320,13 @@ class _Nobody:
         self._first: TimedFrame | None = None
         self._last: tuple[int, float] = 0, 0.0
 
-    def add(self, frame: TimedFrame, seen: bool, too_small: bool) -> Iterator[Gap]:
+    def add(self, frame: TimedFrame, end: float, seen: bool, too_small: bool) -> Iterator[Gap]:
         if seen:
             yield from self.end()
         else:
             self._too_small |= too_small
             self._first = self._first or frame._replace(picture=frame.picture[:0])
-            self._last = frame.number, frame.seconds
+            self._last = frame.number, end
 
     def end(self) -> Iterator[Gap]:
         if self._first is not None:
