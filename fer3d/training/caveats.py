@@ -31,16 +31,17 @@ def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """The settings by which a run was made, but for its seed and where it was computed; the number of its folds."""
-    model = _read(run, "model.json")
-    named = {
-        f"{part}.{name}": value
-        for part, values in (model.get("profile") or {}).items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-    }
-    made = {name: value for name, value in named.items() if name not in _ANYWHERE}
-    return made | {"folds": model["data"]["split"].get("folds")} if made else {}
+    """The settings by which a run was made, but for its seed and where it was computed; the number of its folds.
+
+    Empty where the folder holds no run, or a damaged one.
+    """
+    with contextlib.suppress(InputError):
+        config = read_config(run)
+        parts = {part: config["profile"][part] for part in ("network", "training", "clips")}
+        named = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+        named["folds"] = config["data"]["split"].get("folds")
+        return {name: named[name] for name in named.keys() - _ANYWHERE}
+    return {}
 
 
 _ANYWHERE = {"training.seed", "training.device", "training.precision", "training.compile"}

@@ -68,7 +68,7 @@ def predict(model: TrainedModel, store: Store, rows: np.ndarray) -> pd.DataFrame
         made, learned = getattr(store.settings, name), getattr(model.clips, name)
         if made != learned:
             raise InputError(
-                f"{store.path} was prepared with {name} = {made}, what the network learned with {learned}",
+                f"{store.path} was prepared with {name} = {made}, the network's own clips with {learned}",
                 f"fer3d prepare --set clips.{name}={learned}",
             )
     clips = Clips([(store, rows)], network.classes)

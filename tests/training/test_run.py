@@ -249,13 +249,13 @@ def test_a_model_predicts_on_another_device_than_it_was_trained_on(store, straig
 
 def test_a_model_refuses_what_does_not_fit(straight):
     model = load_model(straight)
-    with pytest.raises(InputError, match="prepared with size = 48, what the network learned with 32"):
+    with pytest.raises(InputError, match="prepared with size = 48, the network's own clips with 32"):
         predict(model, moving_dots(size=48), np.arange(3))
     with pytest.raises(InputError, match="contempt"):
         predict(model, moving_dots("ckplus"), np.arange(36))
     wide = moving_dots()
     wide.metadata["settings"]["margin"] = 1.0
-    with pytest.raises(InputError, match=r"margin = 1\.0, what the network learned with 0\.15; try .*margin=0\.15"):
+    with pytest.raises(InputError, match=r"margin = 1\.0, the network's own clips with 0\.15; try .*margin=0\.15"):
         predict(model, wide, np.arange(3))
 
 
@@ -277,3 +277,6 @@ def test_runs_of_several_kinds_are_said_to_be(straight, tmp_path):
     assert caveats.of_runs([straight, straight])["differ"] == []
     found = caveats.of_runs([straight, other, tmp_path / "only predictions"])
     assert "they differ in: folds, network.variant" in caveats.lines(found)[0]
+    for damaged in ({**info, "data": None}, {**info, "profile": ["x"]}, {"profile": info["profile"]}, []):
+        files.write_json(other / "model.json", damaged)
+        assert caveats.of_runs([straight, other])["differ"] == []
