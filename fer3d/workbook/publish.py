@@ -214,8 +214,10 @@ def _machines(about: dict[str, Any]) -> str:
 
 def _read(file: Path) -> pd.DataFrame:
     """A table; without rows where the file is not there, or empty."""
-    filled = file.is_file() and file.read_text(encoding="utf-8").strip()
-    return pd.read_csv(file) if filled else pd.DataFrame()
+    try:
+        return pd.read_csv(file)
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return pd.DataFrame()
 
 
 def _row(of: pd.DataFrame, how: str) -> str:
