@@ -8,6 +8,7 @@ its end, a `Flaw` says so, and reading goes on behind it. Pixels that are not sq
 
 import contextlib
 import functools
+import itertools
 import math
 import os
 import statistics
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -70,6 +71,14 @@ _ATTEMPTS = 100
 """Damaged frames that are passed over until the next sound one."""
 _RECENT = 15
 """Intervals of which the median is the usual one."""
+_AROUND = 30
+"""Intervals before and behind a long one, among which others alike are looked for."""
+_REPEATED = 0.1
+"""Share of such intervals, three at least, that makes them the recording's own, and no holes."""
+_NEVER_WRITTEN = 2**32 - 1
+"""Length in the header of an AVI file that was written to a pipe, and could not be completed."""
+_SAME_RATE = 0.02
+"""Share by which two frame rates may differ that are the same."""
 _MAX_STRETCH = 4.0
 """A pixel of a larger aspect ratio is a damaged header's."""
 
@@ -101,7 +110,7 @@ class VideoFacts(NamedTuple):
     flaw: str
     """What the file lacks of the frames that its header promises; empty where nothing."""
     frame_rate: float
-    """Frames per second by the header; 0 where it says none."""
+    """Frames per second by the header, or their mean where that is another and all were counted; 0: not known."""
 
 
 class TimedFrame(NamedTuple):
@@ -241,8 +250,13 @@ def check_video(path: Path) -> VideoFacts:
 
     A process looks at a file once, as long as it is the same file of the same size and times.
     """
+    return _facts(path, *_state(path))
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What tells whether a file has changed."""
     found = status_of(path)
-    return _facts(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @functools.lru_cache(maxsize=4096)
@@ -253,19 +267,27 @@ def _facts(path: Path, *_state: int) -> VideoFacts:
             raise _undecodable(path, capture)
         height, width = _squared(_retrieved(path, capture, 0), _aspect(capture)).shape[:2]
         frame_rate = capture.get(cv2.CAP_PROP_FPS)
-        decodable = claimed if _reaches_end(capture, claimed) else _count_decodable(path)
-    return VideoFacts(height, width, claimed, decodable, _shortfall(path, decodable, claimed), frame_rate)
+        if _reaches_end(capture, claimed):
+            return VideoFacts(height, width, claimed, claimed, "", frame_rate)
+    number, seconds = _last_decodable(path)
+    flaw = _shortfall(path, number + 1, claimed, seconds * frame_rate)
+    guessed = not _counts_frames(path)  # and so is its frame rate
+    if guessed and number > 0 and seconds > 0 and abs(frame_rate * seconds / number - 1) > _SAME_RATE:
+        frame_rate = number / seconds
+    return VideoFacts(height, width, claimed, number + 1, flaw, frame_rate)
 
 
 def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
     """Whether the last frame of the header is there. (False is not certain: an index may be wrong.)"""
-    return claimed <= 1 or (bool(capture.set(cv2.CAP_PROP_POS_FRAMES, claimed - 1)) and bool(capture.grab()))
+    if claimed <= 1 or claimed > MAX_FRAMES:
+        return claimed == 1  # a file that is written while it is recorded has no count, or a nonsensical one
+    return bool(capture.set(cv2.CAP_PROP_POS_FRAMES, claimed - 1)) and bool(capture.grab())
 
 
-def _count_decodable(path: Path) -> int:
-    """Frames up to the last that decodes; those that are lost before it count, too."""
+def _last_decodable(path: Path) -> tuple[int, float]:
+    """Number and seconds of the last frame that decodes; those that are lost before it count, too."""
     last = deque(frame_times(path), maxlen=1)
-    return last[0][0] + 1 if last else 0
+    return last[0] if last else (-1, 0.0)
 
 
 @contextlib.contextmanager
@@ -309,6 +331,7 @@ def _undecodable(path: Path, capture: cv2.VideoCapture) -> VideoError:
 
 def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[TimedFrame | Flaw]:
     claimed, aspect = _count(capture, cv2.CAP_PROP_FRAME_COUNT), _aspect(capture)
+    rate, seconds = capture.get(cv2.CAP_PROP_FPS), 0.0
     next_number, flawed = start, False
     for number, seconds in _grabs(path, capture, start):
         if number > next_number:
@@ -322,33 +345,71 @@ def _decoded(path: Path, capture: cv2.VideoCapture, start: int) -> Iterator[Time
         next_number = number + 1
     if next_number == start and not start:
         raise _undecodable(path, capture)
-    if why := _shortfall(path, next_number, claimed):
+    if why := _shortfall(path, next_number, claimed, seconds * rate):
         place_known = flawed or not _is_whole(path)
         yield Flaw(next_number if place_known else None, why)
 
 
-def _shortfall(path: Path, decoded: int, claimed: int) -> str:
-    """What the file lacks when ``decoded`` of ``claimed`` frames can be read; empty if nothing."""
-    may_lack = 0 if kind_of(path) in _EXACT else max(2, round(_ESTIMATE * claimed))
-    if claimed - decoded <= may_lack:
+def _shortfall(path: Path, decoded: int, claimed: int, intervals: float) -> str:
+    """What the file lacks when ``decoded`` of ``claimed`` frames can be read; empty if nothing.
+
+    ``intervals``: of the header's frame rate, up to the last frame. An estimate of the header counts these, not frames.
+    """
+    exact = _counts_frames(path)
+    if claimed > MAX_FRAMES and _avi_length(path) == _NEVER_WRITTEN:
+        return ""  # nor was the count
+    reached = decoded if exact or not math.isfinite(intervals) else max(decoded, round(intervals) + 1)
+    if claimed - reached <= (0 if exact else max(2, round(_ESTIMATE * claimed))):
         return ""
     if _is_whole(path):
-        return f"the header promises {claimed} frames, {decoded} decode: it is not known which are lost"
+        return f"{decoded} of {claimed} frames decode: the others are lost or cut out, it is not known which"
     return f"frame {decoded} of {claimed}: the file breaks off"
 
 
+def _counts_frames(path: Path) -> bool:
+    """Whether the header counts the frames. That of an MPEG-4 file in fragments was written before there were any."""
+    return kind_of(path) in _EXACT and b"moof" not in _boxes(path)
+
+
 def _is_whole(path: Path) -> bool:
-    """Whether an AVI file is as long as it says, so that frames are lost within it, and not at its end."""
+    """Whether an AVI or MPEG-4 file is as long as it says, so that frames are lost within it, and not at its end.
+
+    (An MPEG-4 file may also name a part that is to be shown, as after a cut in a phone.)
+    """
+    size = path.stat().st_size
+    return 0 < _avi_length(path) <= size - 8 or max(_boxes(path).values(), default=0) == size
+
+
+def _avi_length(path: Path) -> int:
+    """The length that an AVI file says it has, from its byte 8 on; 0 for another kind."""
     with path.open("rb") as file:
         head = file.read(12)
-    length = int.from_bytes(head[4:8], "little")
-    return head[8:11] == b"AVI" and 0 < length <= path.stat().st_size - 8
+    return int.from_bytes(head[4:8], "little") if head[8:11] == b"AVI" else 0
+
+
+def _boxes(path: Path) -> dict[bytes, int]:
+    """The boxes that an MPEG-4 or QuickTime file consists of, by name, and where the last of a name ends."""
+    ends: dict[bytes, int] = {}
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        for _ in range(MAX_FRAMES):
+            file.seek(at)
+            if not (head := file.read(16)):
+                break
+            length = int.from_bytes(head[:4], "big")
+            length = int.from_bytes(head[8:], "big") if length == 1 else length or size - at
+            if length < 8:
+                break
+            at += length
+            ends[head[4:8]] = at
+    return ends
 
 
 def _grabs(path: Path, capture: cv2.VideoCapture, start: int = 0) -> Iterator[tuple[int, float]]:
     """Number and seconds of each frame, grabbed and not yet converted."""
     claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
-    number, clock = start - 1, _Clock(capture.get(cv2.CAP_PROP_FPS), start)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    number, clock = start - 1, _Clock(rate, start, lambda: _without_hole(path, rate, *_state(path)))
     for _ in range(MAX_FRAMES + 1):
         passed_over = _grab_next(path, capture, claimed - number - 1)
         if passed_over is None:
@@ -369,15 +430,55 @@ def _grab_next(path: Path, capture: cv2.VideoCapture, remaining: int) -> int | N
     return None
 
 
+@functools.lru_cache(maxsize=4)
+def _without_hole(path: Path, rate: float, *_state: int) -> frozenset[float]:
+    """The time stamps of the frames before which none is lost, however long the interval.
+
+    To tell, the whole file is decoded: called only where an interval is long.
+    """
+    stamps: list[float] = []
+    with contextlib.suppress(VideoError), _opened(path) as capture:
+        claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
+        while len(stamps) <= MAX_FRAMES and _grab_next(path, capture, claimed - len(stamps)) is not None:
+            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    exact = _counts_frames(path)
+    missing = claimed - len(stamps)
+    if exact and missing <= 0 < claimed:
+        return frozenset(stamps)
+    lengths = [(after - before) * rate for before, after in itertools.pairwise(stamps)]
+    lost = [round(length) - 1 if HOLE < length < MAX_FRAMES else 0 for length in lengths]
+    if exact and sum(lost) <= missing + 2:  # the intervals show just what is missing
+        return frozenset()
+    return frozenset(stamps[at + 1] for at in _repeated(lost))
+
+
+def _repeated(lost: Sequence[int]) -> list[int]:
+    """Of the frames that seem to be lost in each interval: where there are several such intervals close together.
+
+    The recording drops frames regularly then, or its frame rate is another for a while.
+    """
+    around, found = 2 * _AROUND + 1, []
+    for at, length in enumerate(lost):
+        first = max(0, min(at - _AROUND, len(lost) - around))
+        near = lost[first : first + around] if length else []
+        alike = sum(other > 0 and abs(other - length) <= 1 for other in near)
+        if alike >= max(3, int(_REPEATED * len(near))):
+            found.append(at)
+    return found
+
+
 class _Clock:
     """Numbers and times of successive frames.
 
     Numbers follow the time stamps where these show that frames are lost: where an interval is a multiple of the
     usual one, and the header's frame rate says that intervals are all alike. (In a recording of variable frame rate
     a long interval is none of its flaws.)
+
+    ``without_hole`` is asked where an interval is so long: the stamps before which no frame is lost nevertheless.
     """
 
-    def __init__(self, rate: float, start: int) -> None:
+    def __init__(self, rate: float, start: int, without_hole: Callable[[], Container[float]]) -> None:
+        self._without_hole = without_hole
         self._rate, self._nominal = rate, 1 / rate if 0 < rate < 1000 else 0.0
         self._number, self._seconds = start, start * self._nominal
         self._origin: float | None = None
@@ -391,8 +492,10 @@ class _Clock:
             return self._number, self._seconds
         typical = statistics.median(self._usual) if self._usual else self._nominal
         interval = stamp - self._origin - self._seconds
-        even = abs(self._rate * typical - 1) < 0.02
+        even = abs(self._rate * typical - 1) < _SAME_RATE
         lost = round(interval / typical) - 1 if even and interval > HOLE * typical else 0
+        if lost and stamp in self._without_hole():
+            lost = 0
         if not 0 < interval < 3600:  # a stamp that is missing or damaged
             interval, self._origin = typical, stamp - self._seconds - typical
         if not lost:

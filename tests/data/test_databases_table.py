@@ -137,7 +137,14 @@ def test_parts_are_in_seconds_or_in_frames(columns: str, values: str, first: int
         ("a.avi", "start,end", "nan,1", "no frame from nan to 1"),
         ("a.avi", "start,end", "1.2,9", "no frame from 1.2 to 9: it has 30 frames"),
         ("a.avi", "start_frame", "30", "no frame from 30 to the end: it has 30 frames"),
-        ("a.avi", "start_frame,end_frame", "1e9,", "no frame from 1e9 to the end"),
+        ("a.avi", "start_frame,end_frame", "1000000000,", "no frame from 1000000000 to the end: it has 30 frames"),
+        ("a.avi", "start_frame,end_frame", "1e1,", "start_frame or end_frame is not a whole number"),
+        ("a.avi", "start_frame,end_frame", "1_0,", "start_frame or end_frame is not a whole number"),
+        ("a.avi", "start_frame,end_frame", "1.5,7.7", "start_frame or end_frame is not a whole number"),
+        ("a.avi", "start_frame,end_frame", "7,7", "no frame from 7 to 7"),
+        ("a.avi", "start,end", "0.5,0.5", "no frame from 0.5 to 0.5"),
+        ("a.avi", "start,end", "0.49,0.485", "no frame from 0.49 to 0.485"),
+        ("a.avi", "start,end", "0_0.1,1", "start or end is not a number"),
         ("a.avi", "start,end", "now,", "start or end is not a number"),
         ("stills", "start,end", "1,2", "seconds need a frame rate, which it has not"),
         ("a.avi", "start,end_frame", "1,2", "start or end both in seconds and in frames"),
@@ -154,6 +161,16 @@ def test_the_same_recording_twice_and_a_subject_in_two_folds_are_listed(table: T
     assert {line: why for line, (why, _) in left_out(root).items()} == {
         "line 3": "the same recording as in line 2",
         "line 4": "subject anna is in fold 0 in line 2 and in fold 1 here",
+    }
+
+
+def test_the_same_recording_with_another_label_or_person_is_said_to_have_one(table: Table) -> None:
+    root = table("a.avi,anger,A", "a.avi,fear,a", "a.avi,anger,B", "a.avi,fear,B", "a.avi,,A")
+    assert {line: why for line, (why, _) in left_out(root).items()} == {
+        "line 3": "the same recording as in line 2 with another label",
+        "line 4": "the same recording as in line 2 with another subject",
+        "line 5": "the same recording as in line 2 with another label and subject",
+        "line 6": "the same recording as in line 2",
     }
 
 
@@ -176,9 +193,9 @@ def test_a_copy_or_a_link_is_the_same_recording(table: Table) -> None:
     (root / "link.avi").symlink_to("a.avi")
     shutil.copytree(root / "stills", root / "more")
     assert {line: why for line, (why, _) in left_out(root).items()} == {
-        "line 3": "the same recording as in line 2",
-        "line 4": "the same recording as in line 2",
-        "line 6": "the same recording as in line 5",
+        "line 3": "the same recording as in line 2 with another label and subject",
+        "line 4": "the same recording as in line 2 with another subject",
+        "line 6": "the same recording as in line 5 with another subject",
     }
 
 
@@ -237,6 +254,21 @@ def test_seconds_are_those_of_the_frames_where_their_rate_varies(tmp_path: Path)
     assert dropped[0].first_frame == counted(late)[0] and clips.spread_frames(early, settings) is None
     spread = clips.spread_frames(early, ClipSettings())
     assert spread is not None and (spread[0], spread[-1]) == (0, counted(early)[-1])
+
+
+def test_seconds_select_frames_where_the_header_has_no_count_and_another_rate(tmp_path: Path) -> None:
+    """As in what browsers record."""
+    content = write_video(tmp_path / "a.mkv", frames=60, codec="mp4v").read_bytes()
+    at = content.index(b"\x44\x89\x88")  # the duration
+    content = content[:at] + b"\xec\x89" + content[at + 2 :]
+    write_text(tmp_path / "a.mkv", content)
+    at = content.index(b"\x23\xe3\x83\x84") + 4  # the nanoseconds of a frame
+    write_text(tmp_path / "b.mkv", content[:at] + (10**6).to_bytes(4, "big") + content[at + 4 :])
+    lines = [f"{name}.mkv,fear,anna,{part}" for name in "ab" for part in ("1,2", "3,4")]
+    write_text(tmp_path / "labels.csv", "\n".join(["path,label,subject,start,end", *lines]))
+    sequences, skipped = read("table", tmp_path)
+    assert [counted(sequence) for sequence in sequences.values()] == [list(range(25, 50))] * 2
+    assert skipped == {f"line {n}": "no frame from 3 to 4: it has 60 frames" for n in (3, 5)}
 
 
 @pytest.mark.parametrize(

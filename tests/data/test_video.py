@@ -144,12 +144,114 @@ def test_behind_a_hole_reading_goes_on(tmp_path: Path) -> None:
     assert times == pytest.approx(np.array(numbers) / 25, abs=2e-3)
 
 
+def varied(path: Path, intervals: list[tuple[int, int]]) -> Path:
+    """An MP4 video with so many intervals of so many 1/25 s each, in this order."""
+    content = bytearray(write_video(path, frames=sum(count for count, _ in intervals), codec="mp4v").read_bytes())
+    at = content.index(b"stts")
+    (delta,) = np.frombuffer(content[at + 16 : at + 20], ">u4")
+    entries = np.array([(count, length * delta) for count, length in intervals], ">u4").tobytes()
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"):
+        start = content.index(name) - 4
+        size = int.from_bytes(content[start : start + 4], "big") + len(entries) - 8
+        content[start : start + 4] = size.to_bytes(4, "big")
+    content[at + 8 : at + 20] = len(intervals).to_bytes(4, "big") + entries
+    path.write_bytes(content.replace(b"edts", b"free"))  # its edit list would end it at the former length
+    return path
+
+
+@pytest.mark.parametrize("intervals", [[(30, 6), (42, 1)], [(1, 8), (71, 1)], [(42, 1), (30, 6)]])
+def test_a_sound_video_of_variable_frame_rate_has_no_hole(tmp_path: Path, intervals: list[tuple[int, int]]) -> None:
+    items = list(read_timed(varied(tmp_path / "a.mp4", intervals)))
+    assert [item.number for item in items if isinstance(item, TimedFrame)] == list(range(72)) and len(items) == 72
+    lengths = [length for count, length in intervals for _ in range(count)]
+    assert [item.seconds for item in items] == pytest.approx(np.cumsum([0, *lengths[:-1]]) / 25)  # type: ignore[union-attr]
+
+
+def numbered(lengths: list[int]) -> list[int]:
+    """Numbers of frames with such intervals, in 1/30 s."""
+    stamps = [*np.cumsum([0, *lengths]) / 30]
+    repeated = video._repeated([length - 1 for length in lengths])
+    clock = video._Clock(30, 0, lambda: {stamps[at + 1] for at in repeated})
+    return [clock.advance(stamp, 0)[0] for stamp in stamps]
+
+
+@pytest.mark.parametrize(
+    "lengths", [30 * [6] + 40 * [1], 40 * [1] + 12 * [5, 6] + 40 * [1], 8 * [1, 1, 2, 1, 1, 1, 1, 3, 1, 1]]
+)
+def test_long_intervals_that_repeat_are_no_holes(lengths: list[int]) -> None:
+    assert numbered(lengths) == list(range(len(lengths) + 1))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [[1] * 20 + [3] + [1] * 20, [1] * 9 + [2, 1, 1, 7] + [1] * 40 + [2] + [1] * 9, [1] * 30 + [2, 1] * 4 + [1] * 30],
+)
+def test_a_long_interval_among_regular_ones_is_a_hole(lengths: list[int]) -> None:
+    assert numbered(lengths) == [0, *np.cumsum(lengths)]
+
+
+def test_an_estimate_of_frames_counts_those_that_were_never_there(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", codec="mp4v")
+    assert video._shortfall(path, 56, 73, 70) == "" and video._shortfall(path, 56, 73, 55) != ""
+
+
 def test_a_hole_in_a_file_without_time_stamps_is_said(tmp_path: Path) -> None:
     path = spoilt(noisy(tmp_path / "a.avi", 24, "MJPG"), 0.4, 0.5)
     *frames, flaw = read_timed(path)
     assert isinstance(flaw, Flaw) and 18 < len(frames) < 24
-    assert flaw.why == f"the header promises 24 frames, {len(frames)} decode: it is not known which are lost"
+    assert flaw.why == f"{len(frames)} of 24 frames decode: the others are lost or cut out, it is not known which"
     assert flaw.first_frame is None and check_video(path).claimed_frames == 24
+
+
+def test_frames_are_counted_where_the_header_has_no_count(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", frames=12, codec="mp4v")
+    at = (content := path.read_bytes()).index(b"\x44\x89\x88")  # the duration, which browsers leave out
+    path.write_bytes(content[:at] + b"\xec\x89" + content[at + 2 :])
+    assert check_video(path)[2:] == (0, 12, "", 25)
+
+
+def test_a_rate_that_is_a_clock_s_is_measured_where_it_exceeds_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "MAX_FRAMES", 1000)
+    content = write_video(tmp_path / "a.mkv", frames=60, codec="mp4v").read_bytes()
+    at = content.index(b"\x23\xe3\x83\x84") + 4  # the nanoseconds of a frame
+    path = write_text(tmp_path / "b.mkv", content[:at] + (10**6).to_bytes(4, "big") + content[at + 4 :])
+    assert check_video(path)[2:] == (1001, 60, "", pytest.approx(25))
+
+
+def test_an_avi_from_a_pipe_does_not_break_off(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", frames=12)
+    content = bytearray(path.read_bytes())
+    for at in (content.index(b"avih") + 24, content.index(b"strh") + 40):
+        content[at : at + 4] = (2**30).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert "12 of 200001 frames decode" in check_video(path).flaw, "its length is known, so the count is wrong"
+    content[4:8] = b"\xff" * 4  # as FFmpeg writes it
+    path.write_bytes(content)
+    assert check_video(path)[2:] == (200_001, 12, "", 25) and len(list(read_timed(path))) == 12
+
+
+def test_what_an_edit_list_cuts_out_is_not_called_broken_off(tmp_path: Path) -> None:
+    content = bytearray(write_video(tmp_path / "a.mp4", frames=60, codec="mp4v").read_bytes())
+    at = content.index(b"elst") + 12
+    (length,) = np.frombuffer(content[at : at + 4], ">u4")
+    content[at : at + 4] = int(length // 2).to_bytes(4, "big")
+    path = write_text(tmp_path / "b.mp4", bytes(content))
+    *frames, flaw = read_timed(path)
+    why = "30 of 60 frames decode: the others are lost or cut out, it is not known which"
+    assert len(frames) == 30 and flaw == Flaw(None, why) and check_video(path)[2:] == (60, 30, why, 25)
+    write_text(path, bytes(content[:-1]))
+    assert list(read_timed(path))[-1] == Flaw(30, "frame 30 of 60: the file breaks off")
+
+
+def test_the_frames_of_an_mp4_in_fragments_are_an_estimate(tmp_path: Path) -> None:
+    boxes = {b"ftyp": b"isom\0\0\0\0isom", b"moov": b"\0\0\0\x08mvex", b"moof": b"", b"mdat": bytes(99)}
+    content = b"".join((8 + len(body)).to_bytes(4, "big") + name + body for name, body in boxes.items())
+    path = write_text(tmp_path / "a.mp4", content)
+    assert video._shortfall(path, 72, 75, 71) == "" and "60 of 75" in video._shortfall(path, 60, 75, 59)
+    write_text(path, content.replace(b"moof", b"free"))
+    assert "72 of 75" in video._shortfall(path, 72, 75, 71)
 
 
 @pytest.mark.parametrize("codec", ["mp4v", "MJPG"])

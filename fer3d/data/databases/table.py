@@ -44,6 +44,7 @@ MAX_BYTES = 2**24
 _COLUMNS = frozenset({"path", "label", "subject", "start", "end", "start_frame", "end_frame", "fold"})
 _REQUIRED = ("path", "label", "subject")
 _CLASS = re.compile(r"\w[\w -]{0,39}")
+_WHOLE = re.compile(r"[0-9]+")
 _FOLD = re.compile(r"[0-9]{1,3}")
 
 
@@ -205,18 +206,17 @@ class _Known:
         """Note a part; raises for one that an earlier line has, or whose frames it names otherwise."""
         earlier = self.parts.setdefault(original, [])
         for other, its_label, before in earlier:
-            if other == part:
-                raise UnusableFile(f"the same recording as in line {before['line']}", row["path"], "one line for it")
             if other.first >= (part.last or math.inf) or part.first >= (other.last or math.inf):
                 continue  # they share no frame
-            if label and its_label and label != its_label:
-                differs = "label"
-            elif row["subject"] != before["subject"]:
-                differs = "subject"
-            else:
-                continue
-            why = f"some of its frames have another {differs} in line {before['line']}"
-            raise UnusableFile(why, row["path"], "parts that do not overlap")
+            differs = ["label"] if label and its_label and label != its_label else []
+            differs += ["subject"] if row["subject"] != before["subject"] else []
+            if other == part:
+                named = f" with another {' and '.join(differs)}" if differs else ""
+                remedy = "one line for it, the right one" if differs else "one line for it"
+                raise UnusableFile(f"the same recording as in line {before['line']}{named}", row["path"], remedy)
+            if differs:
+                why = f"some of its frames have another {differs[0]} in line {before['line']}"
+                raise UnusableFile(why, row["path"], "parts that do not overlap")
         earlier.append((part, label, row))
 
 
@@ -263,17 +263,21 @@ def _part(row: Mapping[str, str], facts: VideoFacts) -> _Part:
     if any(seconds) and not rate > 0:
         raise UnusableFile("seconds need a frame rate, which it has not", row["path"], "start_frame and end_frame")
     start, end = seconds if any(seconds) else frames
+    if not all(_WHOLE.fullmatch(value) for value in frames if value):
+        raise UnusableFile("start_frame or end_frame is not a whole number", row["path"], "digits only, or nothing")
     try:
+        if "_" in start + end:  # Python's separator of thousands
+            raise ValueError
         bounds = float((start or "0").replace(",", ".")), float((end or "inf").replace(",", "."))
     except ValueError as error:
         raise UnusableFile("start or end is not a number", row["path"], "a number, or nothing") from error
-    first, last = (bound * rate for bound in bounds) if any(seconds) else bounds
     named = f"no frame from {start or 'the start'} to {end or 'the end'}"
-    if not (0 <= first <= MAX_FRAMES and round(first) < last):  # NaN too
+    if not 0 <= bounds[0] < bounds[1]:  # NaN too
         raise UnusableFile(named, row["path"], "another part")
+    first, last = (min(bound * rate, MAX_FRAMES) for bound in bounds) if any(seconds) else bounds
     if round(first) >= facts.decodable:
         raise UnusableFile(f"{named}: it has {facts.decodable} frames", row["path"], "another part")
-    whole = round(first), None if last == math.inf else max(round(min(last, MAX_FRAMES)), round(first) + 1)
+    whole = round(first), None if bounds[1] == math.inf else max(round(min(last, MAX_FRAMES)), round(first) + 1)
     if not any(seconds):
         return _Part(*whole, None)
     half = 0.5 / rate  # times of frames and of a table are rounded differently
