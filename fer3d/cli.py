@@ -223,11 +223,12 @@ def train(
 
     optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-    given |= {"compile": compiled, "async_workers": async_workers, "device": device}
-    chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given)
+    options = {"compile": compiled, "async_workers": async_workers, "device": device}
+    chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given, **options)
     if pretrained:  # else each setting in which that network differs would have to be typed
         chosen = finetuning_profile(chosen, pretrained, variant)
-    chosen = _changed(chosen, assignments, "training.", "network.", "folds", "published_folds", "clips.size")
+    usable = ("training.", "network.", "folds", "published_folds", "clips.size")
+    chosen = _changed(chosen, assignments, *usable, given=[f"training.{name}" for name in given])
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
@@ -255,10 +256,12 @@ def pretrain(
     from fer3d.training import pretraining
 
     options = {"people": people, "epochs": epochs, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
     base = config.make_profile(profile, variant, recipe, device=device)
-    base = base.from_params({"pretraining": {name: n for name, n in options.items() if n is not None}}, base)
+    base = base.from_params({"pretraining": given}, base)
     replaced = [f"training.{name}" for name in base.pretraining.names()]
-    chosen = _changed(base, assignments, "pretraining.", "training.", "network.", "clips.", but=replaced)
+    usable, twice = ("pretraining.", "training.", "network.", "clips."), [f"pretraining.{name}" for name in given]
+    chosen = _changed(base, assignments, *usable, but=replaced, given=twice)
     metrics = pretraining.pretrain(out, chosen, workers)
     _print_result(metrics, as_json)
 
@@ -402,8 +405,10 @@ def demo(
     video_report.check_folder(out, source or [])
     loaded = Weights.load(weights)
     rendered = demo.render_person(out / "rendered_person.avi")
-    video_report.run([str(rendered), *(source or [])], loaded, Options(), out, _print_predicted)
-    print(f"Open {out.resolve() / 'index.html'} in a browser.")
+    video_report.run(
+        [str(rendered), *(source or [])], loaded, Options(), out, partial(_while_read, True, _print_predicted)
+    )
+    _while_read(True, partial(print, flush=True), f"Open {out.resolve() / 'index.html'} in a browser.")
 
 
 Gpus = Annotated[str, typer.Option(help="GPUs, separated by commas: use the first that no other job has.")]
@@ -568,12 +573,24 @@ _OWNERS = {"clips": "prepare", "pretraining": "pretrain"} | dict.fromkeys(
 """The command that a group of settings belongs to first."""
 
 
-def _changed(profile: "Profile", assignments: list[str] | None, *names: str, but: Collection[str] = ()) -> "Profile":
-    """The profile with some of its settings changed by ``--set``: those whose names begin so."""
+def _changed(
+    profile: "Profile",
+    assignments: list[str] | None,
+    *names: str,
+    but: Collection[str] = (),
+    given: Collection[str] = (),
+) -> "Profile":
+    """The profile with some of its settings changed by ``--set``: those whose names begin so.
+
+    Those of ``given`` have been set by options of their own, and are refused.
+    """
     usable = [name for name in profile.names() if name.startswith(names) and name not in but]
     for text in assignments or ():
         name = text.partition("=")[0]
         owner = _OWNERS.get(name.partition(".")[0])
+        if name in given:
+            option = name.rpartition(".")[2].replace("_", "-")
+            raise InputError(f"{name} is given twice", f"either --{option} or --set {text}")
         if owner and name in set(profile.names()).difference(usable, but):
             raise InputError(
                 f"{name} is a setting of fer3d {owner}, not of this command", f"fer3d {owner} --set {text}"

@@ -405,6 +405,14 @@ MAKERS = "fer3d train or fer3d pretrain --out nothere, which make one"
         ),
         ("train s --out r --set clips.sise=64", "there is no setting 'clips.sise' here; try clips.size"),
         ("pretrain --out r --set training.lr=1", "there is no setting 'training.lr' here; try pretraining.lr"),
+        (
+            "train s --out r --batch-size 4 --set training.batch_size=8",
+            "training.batch_size is given twice; try either --batch-size or --set training.batch_size=8",
+        ),
+        (
+            "pretrain --out r --people 4 --set pretraining.people=8",
+            "pretraining.people is given twice; try either --people or --set pretraining.people=8",
+        ),
         *(
             (words, f"nothere has no model.json: expected the folder of a run; try {MAKERS}")
             for words in ("export nothere --onnx x.onnx", "train s --out r --pretrained nothere")
