@@ -7,6 +7,7 @@ import re
 import pytest
 
 from benchmarks import page
+from benchmarks.model import network
 from fer3d.paths import ROOT
 
 LINES = page.read(page.LINES)
@@ -75,3 +76,7 @@ def test_a_report_is_a_line_of_the_file_that_make_bench_collects(tmp_path, monke
     (line,) = page.read(tmp_path / "lines.jsonl")
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == line
     assert line.keys() == LINE.keys() and line["rows"] == [{"way": "a", "clips/s": 2.0}]
+
+
+def test_the_work_of_r3d_18_is_counted_without_computing_it() -> None:
+    assert network.gmac_of(network.r3d_18(64), 64) == pytest.approx(8.8, abs=0.01)

@@ -21,6 +21,7 @@ from collections.abc import Callable
 import pandas as pd
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import LABELS, Subject, Way, about, arguments, medians, report, ways
@@ -150,8 +151,8 @@ def compare(
 
 def gmac_of(network: nn.Module, size: int) -> float:
     """10^9 multiply-adds of a clip's forward pass, counted on tensors without numbers."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.to("meta")(torch.empty(1, 3, 10, size, size, device="meta"), torch.empty(0))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, FakeTensorMode(allow_non_fake_inputs=True):
+        network(torch.empty(1, 3, 10, size, size), torch.empty(0))
     return counter.get_total_flops() / 2e9
 
 
