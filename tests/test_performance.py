@@ -3,12 +3,15 @@
 import datetime
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from benchmarks import page
-from benchmarks.model import network
+from benchmarks.model import inference, network
+from fer3d import config
 from fer3d.paths import ROOT
+from fer3d.training.run import load_model
 
 LINES = page.read(page.LINES)
 LINE = {
@@ -80,3 +83,8 @@ def test_a_report_is_a_line_of_the_file_that_make_bench_collects(tmp_path, monke
 
 def test_the_work_of_r3d_18_is_counted_without_computing_it() -> None:
     assert network.gmac_of(network.r3d_18(64), 64) == pytest.approx(8.8, abs=0.01)
+
+
+def test_the_run_of_which_inference_is_timed_can_be_loaded(tmp_path: Path) -> None:
+    inference.write_run(tmp_path / "run", config.profile("tiny"))
+    assert load_model(tmp_path / "run").network.classes == inference.LABELS

@@ -116,7 +116,8 @@ class Round:
 def write_run(run: Path, picked: config.Profile) -> None:
     """As much of a finished run as its network needs, with weights as they are drawn."""
     values = json.loads(json.dumps(picked.as_dict()))
-    info = {"fer3d": "benchmark", "profile": values, "labels": LABELS, "data": {"train": []}}
+    data = {"train": [], "split": {}, "test": {"database": "ckplus", "fingerprint": ""}}
+    info = {"fer3d": "benchmark", "profile": values, "labels": LABELS, "data": data}
     run.mkdir()
     files.write_json(run / "model.json", info)
     network = Network(picked.network, LABELS, picked.clips.size)
