@@ -152,7 +152,7 @@ class Recording:
     """People with windows whom `Options.person` leaves out."""
     frames: int = 0
     seconds: float = 0.0
-    """When the last frame ends, which lasts as long as the one before."""
+    """When the last frame ends, see `tracks.Sighting`."""
     source: Path = Path()
     """The file that `video.listening` decodes once more, of a video."""
     took: float = 0.0

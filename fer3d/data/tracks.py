@@ -51,7 +51,10 @@ class Sighting:
     frame: int
     seconds: float
     end: float
-    """When the frame ends: it lasts as long as the one before, the first of a recording not at all."""
+    """When the frame ends: it lasts as long as the shorter of the two intervals before it (one may be a hole).
+
+    The first frame of a recording does not last at all.
+    """
     face: Face
     picture: np.ndarray
     """The surroundings of the face, (h, w, 3) uint8 RGB."""
@@ -286,7 +289,7 @@ def follow(
     """
     tracker, cutters, nobody = Tracker(settings, most), dict[int, _Cutter](), _Nobody(settings.min_face)
     frames, last = 0, 0
-    before, end = math.inf, 0.0
+    before, lasting, end = math.inf, math.inf, 0.0
     done: list[Window | Gap] = []
     for item in items:
         if isinstance(item, Flaw):
@@ -296,7 +299,8 @@ def follow(
             tracker.end_stretch()
             continue
         frames, last = frames + 1, item.number
-        before, end = item.seconds, item.seconds + max(0.0, item.seconds - before)
+        interval = max(0.0, item.seconds - before)
+        before, end, lasting = item.seconds, item.seconds + min(interval, lasting), interval or math.inf
         people = tracker.step(item.seconds, item.picture)
         for person in [person for person in cutters if person not in people]:
             done += cutters.pop(person).end()

@@ -110,7 +110,7 @@ class VideoFacts(NamedTuple):
     flaw: str
     """What the file lacks of the frames that its header promises; empty where nothing."""
     frame_rate: float
-    """Frames per second by the header, or their mean where that is another and all were counted; 0: not known."""
+    """Frames per second by the header; their mean where they had to be counted; 0: not known."""
 
 
 class TimedFrame(NamedTuple):
@@ -263,25 +263,20 @@ def _state(path: Path) -> tuple[int, ...]:
 def _facts(path: Path, *_state: int) -> VideoFacts:
     with _opened(path) as capture:
         claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
-        if not _grabbed(path, capture):
+        if _grab_next(path, capture, claimed) is None:
             raise _undecodable(path, capture)
         height, width = _squared(_retrieved(path, capture, 0), _aspect(capture)).shape[:2]
         frame_rate = capture.get(cv2.CAP_PROP_FPS)
-        if _reaches_end(capture, claimed):
+        if _counts_frames(path) and _reaches_end(capture, claimed):
             return VideoFacts(height, width, claimed, claimed, "", frame_rate)
     number, seconds = _last_decodable(path)
     flaw = _shortfall(path, number + 1, claimed, seconds * frame_rate)
-    guessed = not _counts_frames(path)  # and so is its frame rate
-    if guessed and number > 0 and seconds > 0 and abs(frame_rate * seconds / number - 1) > _SAME_RATE:
-        frame_rate = number / seconds
-    return VideoFacts(height, width, claimed, number + 1, flaw, frame_rate)
+    return VideoFacts(height, width, claimed, number + 1, flaw, number / seconds if seconds > 0 else frame_rate)
 
 
 def _reaches_end(capture: cv2.VideoCapture, claimed: int) -> bool:
     """Whether the last frame of the header is there. (False is not certain: an index may be wrong.)"""
-    if claimed <= 1 or claimed > MAX_FRAMES:
-        return claimed == 1  # a file that is written while it is recorded has no count, or a nonsensical one
-    return bool(capture.set(cv2.CAP_PROP_POS_FRAMES, claimed - 1)) and bool(capture.grab())
+    return claimed > 0 and bool(capture.set(cv2.CAP_PROP_POS_FRAMES, claimed - 1)) and bool(capture.grab())
 
 
 def _last_decodable(path: Path) -> tuple[int, float]:
@@ -355,11 +350,12 @@ def _shortfall(path: Path, decoded: int, claimed: int, intervals: float) -> str:
 
     ``intervals``: of the header's frame rate, up to the last frame. An estimate of the header counts these, not frames.
     """
-    exact = _counts_frames(path)
-    if claimed > MAX_FRAMES and _avi_length(path) == _NEVER_WRITTEN:
+    if _avi_length(path) == _NEVER_WRITTEN:
         return ""  # nor was the count
-    reached = decoded if exact or not math.isfinite(intervals) else max(decoded, round(intervals) + 1)
-    if claimed - reached <= (0 if exact else max(2, round(_ESTIMATE * claimed))):
+    exact = _counts_frames(path)
+    if not exact and intervals > 0:
+        claimed = round(claimed * (decoded - 1) / intervals)
+    if claimed - decoded <= (0 if exact else max(2, round(_ESTIMATE * claimed))):
         return ""
     if _is_whole(path):
         return f"{decoded} of {claimed} frames decode: the others are lost or cut out, it is not known which"
@@ -393,9 +389,10 @@ def _boxes(path: Path) -> dict[bytes, int]:
     size, at = path.stat().st_size, 0
     with path.open("rb") as file:
         for _ in range(MAX_FRAMES):
-            file.seek(at)
-            if not (head := file.read(16)):
+            if at >= size:
                 break
+            file.seek(at)
+            head = file.read(16)
             length = int.from_bytes(head[:4], "big")
             length = int.from_bytes(head[8:], "big") if length == 1 else length or size - at
             if length < 8:
@@ -443,11 +440,11 @@ def _without_hole(path: Path, rate: float, *_state: int) -> frozenset[float]:
             stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
     exact = _counts_frames(path)
     missing = claimed - len(stamps)
-    if exact and missing <= 0 < claimed:
+    if exact and missing <= 0:
         return frozenset(stamps)
     lengths = [(after - before) * rate for before, after in itertools.pairwise(stamps)]
-    lost = [round(length) - 1 if HOLE < length < MAX_FRAMES else 0 for length in lengths]
-    if exact and sum(lost) <= missing + 2:  # the intervals show just what is missing
+    lost = [round(length) - 1 if length > HOLE else 0 for length in lengths]
+    if exact and sum(lost) <= missing + 2:  # the intervals show just what is missing, or nearly
         return frozenset()
     return frozenset(stamps[at + 1] for at in _repeated(lost))
 

@@ -106,6 +106,13 @@ def test_a_window_ends_with_its_last_frame_and_never_past_the_recording(count: i
     assert windows and max(window.end for window in windows) <= last.end == pytest.approx(count / rate)
 
 
+@pytest.mark.parametrize("said", [[], [Flaw(14, "")]])
+def test_no_frame_lasts_as_long_as_a_pause_before_it(said: list[Flaw]) -> None:
+    still = [TimedFrame(n, n / 30 + (n > 13), scenes.head(300, 220)) for n in range(30)]
+    steps = list(tracks.follow([*still[:14], *said, *still[14:]], SETTINGS, 10 / 30))
+    assert [step.end - 1 / 30 for step in steps[1:-1]] == pytest.approx([frame.seconds for frame in still[1:]])
+
+
 @pytest.mark.parametrize("count", [1, 9])
 def test_a_face_that_is_too_small_is_said_to_be_so(count: int) -> None:
     small = [scenes.head(300, 220, 0.7)] * count
