@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import chromium
@@ -23,6 +23,7 @@ import pytest
 import requests
 from chromium import SECONDS
 from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as NotThere
 from tiny_notebooks import write_copies
 
 from fer3d import paths
@@ -148,8 +149,9 @@ def _run_all(page: Page) -> None:
         if (dialog := page.locator(".jp-Dialog .jp-mod-accept")).count():  # which kernel, where it was not ready yet
             dialog.first.click()
         if texts and set(texts) <= {"[ ]:"}:  # a command that comes before the kernel is ready has no effect
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            with suppress(NotThere):  # such a dialog has come over the menu since
+                page.get_by_role("menuitem", name="Run", exact=True).click(timeout=5000)
+                page.get_by_role("menuitem", name="Run All Cells", exact=True).click(timeout=5000)
             page.wait_for_timeout(5000)
         elif (texts and all(map(NUMBERED.fullmatch, texts))) or page.locator(ERROR).count():
             return
