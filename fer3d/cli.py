@@ -221,14 +221,16 @@ def train(
     from fer3d.training.run import finetuning_profile
     from fer3d.training.train import train
 
-    optional = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
-    given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-    options = {"compile": compiled, "async_workers": async_workers, "device": device}
-    chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given, **options)
-    if pretrained:  # else each setting in which that network differs would have to be typed
+    options: dict[str, Any] = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
+    options |= {"compile": compiled or None, "async_workers": async_workers or None}
+    options |= {"device": device if device != "auto" else None}
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = config.make_profile(profile, variant or "3d+landmarks", recipe, **given)
+    if pretrained:  # otherwise every setting of that network would have to be typed
         chosen = finetuning_profile(chosen, pretrained, variant)
     usable = ("training.", "network.", "folds", "published_folds", "clips.size")
-    chosen = _changed(chosen, assignments, *usable, given=[f"training.{name}" for name in given])
+    twice = [f"training.{name}" for name in given] + ["network.variant"] * bool(variant)
+    chosen = _changed(chosen, assignments, *usable, given=twice)
     held_out = open_store(test) if test else None
     stores = [open_store(path) for path in store]
     metrics = train(stores, out, chosen, fold=fold, test=held_out, pretrained=pretrained)
@@ -260,7 +262,8 @@ def pretrain(
     base = config.make_profile(profile, variant, recipe, device=device)
     base = base.from_params({"pretraining": given}, base)
     replaced = [f"training.{name}" for name in base.pretraining.names()]
-    usable, twice = ("pretraining.", "training.", "network.", "clips."), [f"pretraining.{name}" for name in given]
+    usable = ("pretraining.", "training.", "network.", "clips.")
+    twice = [f"pretraining.{name}" for name in given] + ["training.device"] * (device != "auto")
     chosen = _changed(base, assignments, *usable, but=replaced, given=twice)
     metrics = pretraining.pretrain(out, chosen, workers)
     _print_result(metrics, as_json)
@@ -347,13 +350,13 @@ def predict(
 
 
 def _while_read(work_on: bool, show: Callable[[Any], object], value: Any) -> None:
-    """Print; where nobody reads on (``fer3d predict ... | head -1``), print no more, and end unless there is work."""
+    """Print a value. Where the output is no longer read (``... | head -1``), print no more; end unless ``work_on``."""
     try:
         show(value)
     except BrokenPipeError:
         _print_no_more()
         if not work_on:
-            raise typer.Exit(128 + signal.SIGPIPE) from None  # as other programs; 1 would mean that no face is seen
+            raise typer.Exit(128 + signal.SIGPIPE) from None  # as other programs; 1 would mean that no face was found
 
 
 def _print_no_more() -> None:
@@ -435,7 +438,7 @@ def notebook(
 
 
 def _one_of(gpus: str) -> contextlib.AbstractContextManager[None]:
-    """Hold the first of these GPUs that is free; without any, nothing is loaded for it."""
+    """Hold the first of these GPUs that is free. Where none is named, do nothing and import nothing."""
     named = [gpu for gpu in gpus.split(",") if gpu]
     if not named:
         return contextlib.nullcontext()
@@ -580,9 +583,10 @@ def _changed(
     but: Collection[str] = (),
     given: Collection[str] = (),
 ) -> "Profile":
-    """The profile with some of its settings changed by ``--set``: those whose names begin so.
+    """The profile with some of its settings changed by ``--set``.
 
-    Those of ``given`` have been set by options of their own, and are refused.
+    It can change the settings whose names begin with one of ``names``, but not those in ``but``. Those in ``given``
+    have been set by options of their own, and are refused.
     """
     usable = [name for name in profile.names() if name.startswith(names) and name not in but]
     for text in assignments or ():
@@ -656,7 +660,7 @@ def _wrong_argument(error: Any) -> str:
 
 
 def _show_bars() -> None:
-    """Give tqdm a size where the terminal tells none, as in ``script`` and some containers: its bars would be empty."""
+    """Give tqdm a size where the terminal reports none, as in ``script`` and some containers: else bars are empty."""
     with contextlib.suppress(OSError):  # no terminal: no bars
         if not all(os.get_terminal_size(2)):
             os.environ.setdefault("TQDM_NCOLS", "80")
@@ -687,7 +691,7 @@ def main() -> None:
     except _UsageError as error:
         print(f"fer3d: {_wrong_argument(error)}", file=sys.stderr)
         status = 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # Abort: Ctrl-C or Ctrl-D at a question
         status = 130
     if status == 130:
         print("fer3d: interrupted", file=sys.stderr)

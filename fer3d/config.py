@@ -49,7 +49,7 @@ _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 class Settings:
     """Base of all settings. What is unusable is an `InputError`, however the settings are made.
 
-    Nothing is converted but whole numbers to floats and, as JSON has no tuples, lists to tuples.
+    Values are converted in two cases only: whole numbers to floats and, as JSON has no tuples, lists to tuples.
     """
 
     @model_validator(mode="wrap")
@@ -60,7 +60,7 @@ class Settings:
             return validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-        fields, loc = dataclasses.fields(cls), first["loc"]  # of a value by position its number
+        fields, loc = dataclasses.fields(cls), first["loc"]  # for a value by position, its index
         loc = (fields[loc[0]].name, *loc[1:]) if loc and isinstance(loc[0], int) and loc[0] < len(fields) else loc
         name = ".".join(map(str, loc)) or cls.__name__
         if first["type"] == "unexpected_keyword_argument":
@@ -149,15 +149,15 @@ class ClipSettings(Settings):
     crop_per: Literal["clip", "frame"] = "clip"
     """One square for all frames of a clip, so that what moves in it is the face; the paper does not say."""
     min_face: PositiveInt = 80
-    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance). From 48 faces
-    are found, too, but the mouth's landmarks get vague; the manifest counts the frames of such clips as ``small``."""
+    """Smallest face accepted: side of its box in pixels of the frame (about twice the eyes' distance). Faces from 48
+    are found, too, but with inaccurate landmarks of the mouth; the manifest counts such frames as ``small``."""
     min_found: PositiveInt = 8
     """Frames of a clip that must show a face, ``num_frames`` at most; the landmarks of the others are missing (NaN)."""
     short: Literal["repeat_first", "resample", "drop"] = "repeat_first"
     """What becomes of a sequence with fewer than ten frames; the paper does not say. Padded clips are counted."""
     sampling: Literal["whole", "tens"] = "whole"
-    """RAVDESS, CREMA-D and own videos: ten frames spread over the whole recording, or successive tens; the paper's four
-    databases are always cut as it says."""
+    """RAVDESS, CREMA-D and own videos: ten frames spread over the whole recording, or successive tens. The paper's four
+    databases are always cut as the paper says."""
     camera: Literal["left", "right", "both"] = "left"
     """DISFA's camera of the stereo pair; the paper does not say."""
     au_threshold: Literal[1, 2, 3, 4, 5] = 1
@@ -257,8 +257,8 @@ class TrainingSettings(Settings):
     shift: NonNegativeFloat = 0.04
     """Augmentation: shift drawn from plus or minus this share of the side."""
     landmark_noise: NonNegativeFloat = 0.0
-    """Augmentation: standard deviation of a detector's constant error, each region and, half as much, each landmark
-    moved by its own: a share of the inter-ocular distance."""
+    """Augmentation: standard deviation of a simulated detector's error, a share of the inter-ocular distance. The error
+    is constant over a clip: one for each region of the face and, half as large, one for each landmark."""
     seed: NonNegativeInt = 0
     """Seed of initialisation, order and augmentation."""
     precision: Precision = "auto"
@@ -284,8 +284,8 @@ class PretrainingSettings(Settings):
     """Rendered people to start from, an option beside the paper's training from scratch."""
 
     people: Annotated[int, Field(ge=2)] = 480
-    """Invented people, none of them in a stand-in; one in twenty is held out. Half as many leave the linear classifier
-    unbeaten."""
+    """Invented people, none of them in a stand-in; one in twenty is held out. With half as many, fine-tuning does not
+    beat the linear classifier."""
     recordings: PositiveInt = 10
     """Clips of each."""
     epochs: PositiveInt = 12
@@ -300,14 +300,14 @@ class PretrainingSettings(Settings):
 
 @dataclass(frozen=True, config=_STRICT)
 class FinetuningSettings(Settings):
-    """The row of a table whose trainings start from weights that come with the package, a departure."""
+    """Trainings that start from weights that come with the package: a row of the tables, and a departure."""
 
     weights: str = "synthetic"
-    """Their name."""
+    """The name of these weights."""
     epochs: PositiveInt = 4
-    """Passes over the training clips: a third of what the training from scratch has in profile ``tables``."""
+    """Passes over the training clips, a third of those from scratch in profile ``tables``."""
     lr: PositiveFloat = 0.005
-    """Learning rate at its peak: a quarter of that from scratch, which undoes in part what the weights have learned."""
+    """Learning rate at its peak, a quarter of that from scratch, which would undo part of what the weights learned."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -356,12 +356,12 @@ class Profile(Settings):
     folds: Annotated[int, Field(ge=2)] = 5
     """Subject-independent folds (paper: 5); as many as there are subjects where these are fewer."""
     published_folds: bool = False
-    """The folds of a publication in their place, where the database has such (`splits.PUBLISHED_FOLDS`)."""
+    """Use the folds of a publication instead, where the database has such (`splits.PUBLISHED_FOLDS`)."""
 
 
 _SMALL = NetworkSettings(width=0.25, stem_strides=(2, 2, 1), window=3)
-"""64 pixels with one stem stride fewer: grids 16, 7 and 3. A 3 x 3 window keeps the mask a mask there.
-Of the strides the last is left out, which costs a sixth less than leaving out the pool's."""
+"""64 pixels with one stem stride fewer: grids 16, 7 and 3. There a window of 3 x 3, not 7 x 7, leaves part of the grid
+at 0. The stride left out is the last one, which costs a sixth less than leaving out the pool's."""
 
 _LAPTOP = Profile(
     name="laptop",
@@ -407,7 +407,7 @@ def in_recipe(chosen: Profile, recipe: str) -> Profile:
     ``default``: as it is. ``joint``, for a few hundred clips: a second stream for the landmarks' motion and more weight
     decay. ``paper``: the optimisation that the text states, SGD with momentum 0.9 and weight decay 1e-4 at a constant
     rate of 0.01, without normalisation layers and augmentation, pictures from -1 to 1. Epochs and batch size, which
-    the text leaves open, stay the profile's, and so does what makes the network smaller.
+    the text leaves open, stay those of the profile, and so do the network's width, strides and window.
     """
     if recipe not in RECIPES:
         raise InputError(f"recipe {recipe!r} does not exist: expected one of {', '.join(RECIPES)}")

@@ -78,7 +78,7 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
-    """The table with texts that a spreadsheet takes for no formula, each on one line: for tables that people open."""
+    """The table for people who open it in a spreadsheet: no text is taken for a formula, and each is on one line."""
     return table.map(_harmless)
 
 
@@ -115,7 +115,7 @@ def check_folder(folder: Path, made: str, others: Callable[[list[Path]], list[Pa
     Args:
         folder: where results are to go. It may be absent or empty.
         made: what the command writes; an earlier one may lie there (for the message).
-        others: of all that the folder holds, sorted, what is something else. The first of it is named.
+        others: picks what is something else from the folder's sorted contents. The message names the first of it.
     """
     try:
         found = sorted(folder.iterdir()) if folder.exists() else []
@@ -131,14 +131,14 @@ def check_writable(folder: Path) -> None:
     """An `InputError` where nothing can be written into a folder, or into the one in which it is to be made."""
     try:
         place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        with tempfile.TemporaryFile(dir=place, prefix="."):  # permissions alone don't tell: the disk may be read-only
+        with tempfile.TemporaryFile(dir=place, prefix="."):  # permissions are not enough: the disk may be read-only
             pass
     except OSError as error:
         raise explained(error, folder) from error
 
 
 def check_suffix(file: Path, suffix: str, option: str) -> None:
-    """An `InputError` for a file to write whose name ends otherwise: it may be another one, given by mistake."""
+    """An `InputError` where the name of a file to write has another suffix: it may be given by mistake."""
     if not file.name:
         raise InputError(f"{option} {file} is a folder", f"{option} {file / f'name{suffix}'}")
     if file.suffix.lower() != suffix:
@@ -155,7 +155,7 @@ def lock(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[i
     """
     if path.name in ("", ".."):
         raise InputError(f"the folder {path} has no name", "its whole path")
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # else it would wait for its parent
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # else it would wait for its starter
         guard = "if __name__ == '__main__': before its work"
         raise InputError("a worker process runs the script that started it", guard)
     file = path.parent / f".{path.name}.lock"
@@ -185,7 +185,7 @@ def _locked(file: Path, on_wait: Callable[[], object]) -> int:
                     on_wait()
                 waited = True
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            if _is_at(file, handle):  # else its last holder has removed it, and who comes now makes another
+            if _is_at(file, handle):  # else its last holder removed it, and the next makes a new one
                 return handle
         except BaseException:
             os.close(handle)
@@ -209,16 +209,16 @@ def _leftovers(path: Path, end: str) -> list[Path]:
 
 
 def _hold(temporary: Path) -> int | None:
-    """The descriptor by which its writer holds a temporary file or folder, which the system frees when it is killed.
+    """Lock a temporary file or folder for its writer, and return the descriptor; None if another writer removed it.
 
-    None if another writer has just removed it.
+    The system frees the lock when the writer is killed.
     """
     try:
         handle = _opened(temporary)
     except FileNotFoundError:
         return None
     with contextlib.suppress(OSError):  # a file system without such locks: what a killed writer left stays
-        fcntl.flock(handle, fcntl.LOCK_EX)  # another writer has it for as long as it takes to remove it
+        fcntl.flock(handle, fcntl.LOCK_EX)  # waits while another writer is about to remove it
     if temporary.exists():
         return handle
     os.close(handle)
@@ -232,7 +232,7 @@ def _remove_unless_held(leftover: Path) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(leftover, handle):
-                _remove(leftover)  # while it is held: its writer may be about to hold it
+                _remove(leftover)  # with the lock held: its writer may be about to take it
         finally:
             os.close(handle)
 
@@ -240,7 +240,7 @@ def _remove_unless_held(leftover: Path) -> None:
 def _is_at(path: Path, handle: int) -> bool:
     """Whether a path still leads to the file or folder that is open.
 
-    It is opened once more: of a name alone, a network's file system may tell what it has seen half a minute ago.
+    The path is opened once more: a network file system may answer for its name with what it knew half a minute ago.
     """
     try:
         again = _opened(path)
@@ -327,12 +327,12 @@ def _flush(path: Path) -> None:
 
 
 def unreadable(error: OSError, path: Path) -> InputError:
-    """What the user can do about an `OSError` of a file that is there."""
+    """The `InputError`, with what to do, for a file that exists but can't be read."""
     return InputError(f"{path} cannot be read: {error.strerror or error}", "giving yourself access to it")
 
 
 def explained(error: OSError, path: Path) -> InputError:
-    """What the user can do about an `OSError` in writing."""
+    """The `InputError`, with what to do, for an `OSError` in writing."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(f"full disk: {path} was not written", "freeing space, then the same command again")
     return InputError(f"{path} cannot be written: {error.strerror or error}", "another path")

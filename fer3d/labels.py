@@ -104,7 +104,7 @@ FERA_WORDS: Final[Mapping[str, str]] = {word: name for word, name in WORDS.items
 
 
 def title(database: str, synthetic: bool) -> str:
-    """The printed name of a database, or of a store of other people the name itself; marked if it is a stand-in."""
+    """The printed name of a database, marked if it is a stand-in; of a store of other people the name itself."""
     return TITLES.get(database, database) + (SYNTHETIC if synthetic else "")
 
 

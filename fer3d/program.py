@@ -1,6 +1,6 @@
-"""Which source a result was computed by, as a digest: when it changes, the result is made anew.
+"""The digest of the source that computed a result: when it changes, the result is made anew.
 
-It covers a module and all modules of fer3d that it imports, directly or not, wherever in the file, and the releases of
+It covers a module, all modules of fer3d that it imports, directly or not, also inside functions, and the releases of
 the libraries that these compute with. Comments, docstrings and the layout of the lines don't count. Settings don't
 either: a result records their values.
 """
@@ -10,7 +10,7 @@ import contextlib
 import functools
 import importlib.metadata
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fer3d import files, paths
@@ -28,12 +28,12 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "sklearn": ("scikit-learn",),
     "torch": ("torch",),
 }
-"""Modules of other libraries that results are computed with, and the packages that may hold them. Those that draw,
-write and read don't count: their new releases leave the numbers alone."""
+"""Modules of other libraries that results are computed with, and the packages that may hold them. Libraries that draw,
+write or read don't count: new releases of them don't change the numbers."""
 
 
 @functools.cache
-def digest(root: str | Path, without: Collection[str] = frozenset()) -> str:
+def digest(root: str | Path, without: frozenset[str] = frozenset()) -> str:
     """The digest of a module given by its name, or of a notebook given by its path: its cells and what they import.
 
     Args:
@@ -83,7 +83,7 @@ def _file(module: str) -> Path | None:
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
-    """What a source imports anywhere: names of fer3d, with the packages that they lie in, and of `LIBRARIES`."""
+    """What a source imports, also inside functions: of fer3d, with the packages that hold it, and of `LIBRARIES`."""
     for node in _executed(tree):
         names: Iterable[str] = ()
         if isinstance(node, ast.Import):
@@ -92,8 +92,8 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             parts = name.split(".")
-            if parts[0] == "fer3d":
-                yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))  # the version counts for itself
+            if parts[0] == "fer3d":  # itself left out: its version is in each result
+                yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))
             elif parts[0] in LIBRARIES:
                 yield parts[0]
 

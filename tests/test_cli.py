@@ -410,6 +410,14 @@ MAKERS = "fer3d train or fer3d pretrain --out nothere, which make one"
             "training.batch_size is given twice; try either --batch-size or --set training.batch_size=8",
         ),
         (
+            "train s --out r --device cpu --set training.device=cuda",
+            "training.device is given twice; try either --device or --set training.device=cuda",
+        ),
+        (
+            "train s --out r --variant 2d --set network.variant=3d",
+            "network.variant is given twice; try either --variant or --set network.variant=3d",
+        ),
+        (
             "pretrain --out r --people 4 --set pretraining.people=8",
             "pretraining.people is given twice; try either --people or --set pretraining.people=8",
         ),

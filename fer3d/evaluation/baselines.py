@@ -1,11 +1,10 @@
-"""What needs no network: a linear classifier, a traditional method of the paper's Section 2, the most frequent class.
+"""Predictions without a network: a linear classifier, a traditional method of Section 2, the most frequent class.
 
 The **linear classifier** sees only how far the landmarks moved.
 
 **LBP-TOP with a linear SVM** (Zhao & Pietikäinen, Dynamic Texture Recognition Using Local Binary Patterns with an
-Application to Facial Expressions, PAMI 2007) stands for the traditional methods: of those that the paper names (LBP,
-HOG and others) its extension over time is the one made for videos of expressions, since two of its three planes contain
-the time axis. HOG would see single frames.
+Application to Facial Expressions, PAMI 2007) stands for the traditional methods that the paper names (LBP, HOG and
+others). It extends LBP to videos: two of its three planes contain the time axis. HOG would see single frames.
 """
 
 from collections.abc import Sequence
@@ -23,13 +22,13 @@ from fer3d.data.landmarks import displacement
 from fer3d.evaluation.metrics import predictions_table
 
 NEIGHBOURS, RADIUS = 8, 1
-"""Of a local binary pattern, in pixels and frames; ten frames leave no room for more."""
+"""Neighbours and radius of a local binary pattern, in pixels and frames; a larger radius would not fit ten frames."""
 PATTERNS = NEIGHBOURS * (NEIGHBOURS - 1) + 3
 """Bins of a histogram: the uniform patterns, and one for all others."""
 BLOCKS = 4
-"""Blocks of the picture along each side, each with histograms of its own; of 64 pixels more would hold few."""
+"""Blocks along each side of the picture, each with its own histograms. Of 64 pixels, more blocks would hold few."""
 SVM_C = 1e-3
-"""Of the SVM, on standardised features; with far more features than clips larger values change nothing."""
+"""The SVM's C, on standardised features. With far more features than clips, larger values change nothing."""
 
 
 def linear(
@@ -68,7 +67,7 @@ def lbp_top(frames: np.ndarray) -> np.ndarray:
     for plane in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
         stacked = grey.transpose(plane)
         S, A, B = stacked.shape
-        # One tall picture: patterns on the planes' rims see the next plane, and are cut off.
+        # The planes as one tall picture. Patterns at a plane's border see the next plane, so borders are cut off.
         codes = local_binary_pattern(stacked.reshape(S * A, B), NEIGHBOURS, RADIUS, "nri_uniform").astype(int)
         inner = codes.reshape(S, A, B).transpose(np.argsort(plane))[1:-1, 1:-1, 1:-1]
         rows = np.array_split(inner, BLOCKS, axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name is one
+matplotlib.rcParams["text.parse_math"] = False  # a "$" in a file's name does not begin a formula
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"
 GREY, YELLOW, SKY = "#949494", "#ece133", "#56b4e9"
@@ -23,7 +23,7 @@ class Picture(Figure):
     """A figure that a notebook shows with an alternative text for readers who do not see it."""
 
     alt = ""
-    """Empty: `described`."""
+    """Empty: that of `described`."""
 
     def described(self) -> str:
         """The title, and the titles and labels of the panels, or what is written in a panel without axes."""

@@ -1,8 +1,8 @@
 """A claim "this is better than that" as a hypothesis test: paired on the same clips, over subjects.
 
-The null hypothesis is that which of the two models is which does not matter to any subject. Then each subject's summed
-difference is as likely to have the one sign as the other, independently of the other subjects', and the p-value is the
-share of all 2^S signs whose sum is at least as far from 0 as the observed one. The sums are whole numbers, so the
+The null hypothesis is that the two models could change places for any subject. Then each subject's summed difference
+is as likely to be positive as negative, independently of the other subjects', and the p-value is the share of all 2^S
+choices of signs whose sum is at least as far from 0 as the observed one. The sums are whole numbers, so their
 distribution over all signs is a convolution: exact for any number of subjects, and nothing is sampled.
 """
 
@@ -15,7 +15,7 @@ from fer3d.data.splits import subjects_of
 from fer3d.evaluation import metrics
 
 LEVEL = 0.05
-"""Of a p-value below which a difference counts as shown; its interval then excludes 0, too."""
+"""A difference counts as shown where its p-value is below this and its interval excludes 0."""
 
 
 def permutation_p(sums: np.ndarray) -> float:
@@ -36,11 +36,11 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
 
     Args:
         first: predictions with a column ``seed``.
-        second: those of the other model; clips or seeds that only one of them has don't count.
+        second: those of the other model. Clips and seeds that only one of the two has don't count.
 
     Returns:
-        Of `metrics.compare` all; ``subjects``; ``first`` and ``second``, the accuracies on these clips; ``p``.
-        The p-value holds for the trainings that were made, of whatever seeds.
+        What `metrics.compare` returns; ``subjects``; ``first`` and ``second``, the accuracies on these clips; ``p``,
+        which holds for these trainings: it does not count how far other seeds would differ.
     """
     keys = ["database", "clip", "seed"]
     shared = first[keys].merge(second[keys])

@@ -2,8 +2,8 @@
 
 Clips of one subject resemble each other, so the subject is what was drawn at random. A percentile bootstrap over
 subjects is too narrow where subjects are few or rates are near 1: on GEMEP-FERA's seven subjects it covers the truth
-in 77 to 89 % of simulations instead of 95 (``python -m benchmarks.evaluation.intervals``). What covers there
-starts from the jackknife, the spread of the estimate when each subject in turn is left out:
+in 77 to 89 % of simulations instead of 95 (``python -m benchmarks.evaluation.intervals``). The intervals used here
+start from the jackknife, the spread of the estimate when each subject in turn is left out:
 
 - **a rate** (accuracy, UAR): Wilson's score interval with an effective sample size, the number of independent clips
   that would have the same variance, and a t quantile with one degree of freedom fewer than subjects
@@ -92,7 +92,7 @@ def _jackknife(values: np.ndarray, clusters: np.ndarray, classes: np.ndarray | N
     if len(sums) < 2:
         return estimate, 0.0, len(sums)
     without = _mean_of_means(sums.sum(0) - sums, clips.sum(0) - clips)
-    variance = (len(sums) - 1) * float(np.var(without - without[0]))  # less the first: 0 exactly where all are equal
+    variance = (len(sums) - 1) * float(np.var(without - without[0]))  # minus the first: exactly 0 where all are equal
     return estimate, variance, len(sums)
 
 

@@ -67,7 +67,7 @@ def read_predictions(run: Path | str) -> pd.DataFrame:
         raise files.unreadable(error, path) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: expected the folder of a finished run", hint) from error
-    except (ValueError, pd.errors.ParserError) as error:
+    except ValueError as error:  # pandas' ParserError is one
         raise InputError(f"{path} is not a table: {error}", hint) from error
     classes = classes_of(table)
     columns = [f"p_{name}" for name in classes]
@@ -76,7 +76,7 @@ def read_predictions(run: Path | str) -> pd.DataFrame:
     if not classes or classes != labels.ordered(classes):
         raise InputError(f"{path} has classes {', '.join(classes) or '(none)'}: expected emotions in label order", hint)
     if foreign := set(table["prediction"]).union(table["label"]) - set(classes):
-        raise InputError(f"{path} has label {sorted(foreign)[0]!r}: expected one of {', '.join(classes)}", hint)
+        raise InputError(f"{path} has label {min(foreign)!r}: expected one of {', '.join(classes)}", hint)
     probabilities = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy()
     if not ((probabilities >= 0) & (probabilities <= 1.001)).all():
         raise InputError(f"{path} has a probability that is not a number from 0 to 1", hint)
@@ -108,7 +108,9 @@ def pool(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def among_labelled(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table with predictions of the classes that its clips are labelled with: of others the most probable of these.
+    """The table with predictions only of classes that some of its clips are labelled with.
+
+    A prediction of another class becomes the most probable of these.
 
     Across databases a network also learns classes that the tested database doesn't label, such as neutral for CK+, and
     each such prediction is wrong. The paper counts them (Section 4.2.2); this table is for a comparison.

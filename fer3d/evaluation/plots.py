@@ -69,11 +69,7 @@ def heatmap(table: pd.DataFrame, title: str, unit: str = "") -> Figure:
 
 
 def film_strip(
-    frames: np.ndarray,
-    title: str,
-    landmarks: np.ndarray | None = None,
-    captions: Sequence[str] = (),
-    columns: int = 5,
+    frames: np.ndarray, title: str, landmarks: np.ndarray | None = None, captions: Sequence[str] = (), columns: int = 5
 ) -> Figure:
     """Frames side by side. ``frames`` (T, H, W, 3) uint8; ``landmarks`` (T, L, 2) in pixels, NaN where missing."""
     rows = -(-len(frames) // columns)
@@ -217,13 +213,13 @@ STAGE_TITLES = {
     "block_c": "3DIR-C",
     "head": "LSTM, linear",
 }
-"""The stages of `summary.shape_table` as Figure 2 calls them."""
+"""The stages of `summary.shape_table` as Figure 2 calls them; the landmark streams are not in it."""
 
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
     figure, panels = canvas.new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
-    names = [STAGE_TITLES[stage] for stage in stages["stage"]]
+    names = [STAGE_TITLES.get(stage, stage) for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
         axes.barh(names, amounts, color=colour)
@@ -237,9 +233,9 @@ def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def kernels(weight: np.ndarray, title: str, most: int = 8) -> Figure:
-    """The first layer's kernels: ``weight`` (O, 3, T, k, k); one column per kernel, one row per time step."""
-    shown = weight[:most]
+def kernels(weight: np.ndarray, title: str) -> Figure:
+    """The first eight kernels of a layer ``weight`` (O, 3, T, k, k): one column per kernel, one row per time step."""
+    shown = weight[:8]
     n, _, depth = shown.shape[:3]
     figure, panels = canvas.new(1.05 * n + 0.4, 1.1 * depth + 0.5, title, depth, n)
     for axes, (t, o) in zip(panels, np.ndindex(depth, n), strict=True):
@@ -285,8 +281,8 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
     """
     figure, panels = canvas.new(9.5, 3, title, 1, 2)
     highest = max(log["loss"].max() for log in logs.values())
-    for axes, column, name in zip(panels, ("loss", "train_accuracy"), ("loss", "accuracy"), strict=True):
-        for colour, (training, log) in zip(PALETTE, logs.items(), strict=False):
+    for axes, column in zip(panels, ("loss", "train_accuracy"), strict=True):
+        for colour, (training, log) in zip(itertools.cycle(PALETTE), logs.items(), strict=False):
             axes.plot(log["epoch"], log[column], ".-" if len(log) < 50 else "-", color=colour, label=training)
             if column == "train_accuracy":
                 end = log["epoch"].max()
@@ -294,8 +290,8 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
                 axes.plot(
                     end, held_out[training], "*", color=colour, ms=13, mec="black", label=words, clip_on=False, zorder=3
                 )
-        axes.set(xlabel="epoch", ylabel="training loss" if name == "loss" else name)
-        axes.set_ylim(0, 1.02 if name == "accuracy" else 1.05 * max(highest, 1e-9))
+        axes.set(xlabel="epoch", ylabel="training loss" if column == "loss" else "accuracy")
+        axes.set_ylim(0, 1.05 * max(highest, 1e-9) if column == "loss" else 1.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[1].legend(**_BESIDE)
     _hide_frame(figure)

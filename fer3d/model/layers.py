@@ -1,4 +1,4 @@
-"""The layers that the network's blocks are built from, with what a CPU or a GPU needs done differently."""
+"""The layers of the network's blocks, with work-arounds where PyTorch is slow or wrong on a CPU or a GPU."""
 
 import copy
 from typing import TypeVar, cast
@@ -43,7 +43,7 @@ class Convolution(nn.Sequential):
             padding=(depth // 2, 0, 0) if valid else (depth // 2, height // 2, width // 2),
             bias=not normed,
         )
-        if not convolution.weight.is_meta:  # where weights are only loaded; PyTorch would import its compiler for it
+        if not convolution.weight.is_meta:  # its weights are loaded later; PyTorch would import its compiler
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear" if linear else "relu")
         layers: list[nn.Module] = [convolution]
         if convolution.bias is not None:
@@ -56,10 +56,10 @@ class Convolution(nn.Sequential):
 
 
 class Conv3d(nn.Conv3d):
-    """A convolution whose weights also get the right gradient in a CPU's bf16 where a clip is shorter than the kernel.
+    """A convolution whose gradient is also right on a CPU in bf16 for clips that are shorter than the kernel.
 
-    There PyTorch (2.13, on AVX-512 BF16) reads memory that nobody wrote: kernels of three steps on clips of two.
-    Zeros on both sides make the clip long enough, and are what the padding stands for.
+    There PyTorch (2.13, on AVX-512 BF16) reads uninitialised memory, for example with kernels of three steps on clips
+    of two. Here the padding's zeros are added to the clip beforehand, which makes it long enough.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -73,10 +73,10 @@ class Conv3d(nn.Conv3d):
 
 
 class Pointwise(nn.Conv3d):
-    """A convolution of 1 x 1 x 1, which a CPU computes in fp32 as the matrix product that it is.
+    """A convolution of 1 x 1 x 1, which on a CPU in fp32 is computed as the matrix product that it is.
 
-    PyTorch's own way on one thread wants the channels first: it copied its input, and left a layout for which every
-    later layer copied again. A training step on one thread takes 0.7 of the time.
+    On one thread PyTorch's own kernel needs the channels first: it copies its input, and its output has a layout that
+    every later layer copies again. Without these copies a training step on one thread takes 0.7 of the time.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -127,10 +127,10 @@ def lstm_with_forget_bias(inputs: int, units: int) -> nn.LSTM:
 
 
 def fuse_batchnorm(network: _Module) -> _Module:
-    """A copy for prediction, in evaluation mode: each batch normalisation becomes part of its convolution.
+    """A copy for prediction, in evaluation mode, in which each `Convolution` has taken in its batch normalisation.
 
-    The same function but for rounding, and a seventh faster at full size on a CPU: each normalisation is one pass over
-    all values less.
+    It computes the same up to rounding, and is a seventh faster at full size on a CPU, since each normalisation is a
+    pass over all values. ``r3d_18`` has no `Convolution` and keeps its normalisations.
     """
     network = copy.deepcopy(network).eval()
     for block in [module for module in network.modules() if isinstance(module, Convolution)]:

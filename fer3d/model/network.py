@@ -75,7 +75,7 @@ class InceptionResnetA(nn.Module):
 
 
 class InceptionResnetB(nn.Module):
-    """F(x) of 3DIR-B: a 1 x 1 branch and one that sees 7 x 7 through a row and a column."""
+    """F(x) of 3DIR-B: a branch of 1 x 1 x 1, and one that sees 7 x 7 cells by kernels of 3 x 1 x 7 and 3 x 7 x 1."""
 
     branch_channels, side = 128, 7
 
@@ -95,7 +95,7 @@ class InceptionResnetB(nn.Module):
 
 
 class InceptionResnetC(InceptionResnetB):
-    """F(x) of 3DIR-C: as B, wider, with 3 x 3 through a row and a column."""
+    """F(x) of 3DIR-C: as B, but wider, with kernels of 3 x 1 x 3 and 3 x 3 x 1."""
 
     branch_channels, side = 192, 3
 
@@ -179,7 +179,7 @@ class Head(nn.Module):
 
 
 class LandmarkStream(nn.Module):
-    """Landmarks (B, T, 66, 2) -> what `reads` makes of them -> LSTM -> its last step -> logits (B, K)."""
+    """Landmarks (B, T, 66, 2) -> ``reads``, a function of them -> LSTM -> its last step -> logits (B, K)."""
 
     def __init__(self, settings: NetworkSettings, classes: int, reads: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -201,8 +201,8 @@ class Network(nn.Module):
     """The paper's network for crops of ``size`` x ``size`` pixels and an ordered set of classes.
 
     ``network(clips, landmarks)`` gives logits. Its stages (`STAGES`) can be looked into by name. Variants ``3d`` and
-    ``3d+landmarks`` have the same weights, so one can start from the other's. With ``settings.landmark_stream`` there
-    is a second stream with weights of its own.
+    ``3d+landmarks`` have the same weights, so one can start from the other's. ``settings.landmark_stream`` and
+    ``settings.shape_stream`` each add a stream with weights of its own.
 
     Raises:
         InputError: classes that are not two or more different names; a size that is too small for the stem's strides.

@@ -15,7 +15,7 @@ from fer3d.model.network import Network, check_classes
 
 
 class ResNet3D(Network):
-    """In the place of `Network`: the same inputs and logits, none of its stages.
+    """Used in place of `Network`: it has the same inputs and outputs, but none of its stages.
 
     >>> network = ResNet3D(NetworkSettings(variant="r3d_18", width=0.125), ("fear", "anger"), 64)
     >>> network(torch.zeros(4, 3, 10, 64, 64), torch.full((4, 10, 66, 2), 32.0)).shape
@@ -41,7 +41,7 @@ class ResNet3D(Network):
         self.landmark_stream = self.shape_stream = None
 
     def stream_logits(self, clips: Tensor, landmarks: Tensor) -> Tensor:
-        """The logits (1, B, K) of the pictures; the landmarks are not looked at."""
+        """The logits (1, B, K) of the pictures; the landmarks are not used."""
         self.check_clips(clips)
         x = self.units(self.entry(clips))
         with torch.autocast(x.device.type, enabled=False):  # as in the paper's network: bf16 would cost it digits

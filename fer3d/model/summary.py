@@ -1,4 +1,4 @@
-"""The network as tables: what each stage gives, what it weighs and what it costs, and its layers branch by branch."""
+"""The network as tables: the output, parameters and multiply-adds of each stage, and its layers branch by branch."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from fer3d.model.network import STAGES, Network
 def shape_table(network: Network, num_frames: int = 10) -> pd.DataFrame:
     """The shapes of one clip on its way through the network, as observed: one row per stage, in order.
 
-    Columns: ``stage``, ``shape`` (C, T, H, W; K for head and landmark stream), ``grid`` (side; 0 for those two),
+    Columns: ``stage``, ``shape`` (C, T, H, W; K for the head and the landmark streams), ``grid`` (side; 0 for these),
     ``parameters``, ``gmac`` (10^9 multiply-adds of a forward pass), ``share`` of all of them. A copy is run on
     PyTorch's fake tensors, which have shapes but no numbers, so even the full size costs nothing.
     """
@@ -74,7 +74,7 @@ def _layer(module: nn.Module) -> dict[str, Any]:
 def _observe(
     network: Network, num_frames: int, names: list[str], see: Callable[[str, nn.Module, tuple[int, ...]], None]
 ) -> Network:
-    """Run a copy of the network on PyTorch's fake tensors and report the output's shape of each of its named parts."""
+    """Run a copy of the network on PyTorch's fake tensors, and call ``see`` with each named part's output shape."""
     with FakeTensorMode():
         copy = Network(network.settings, network.classes, network.size).eval()
         for name in names:

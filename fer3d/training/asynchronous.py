@@ -81,11 +81,11 @@ class _Workers:
     ) -> None:
         # Spawned, not forked: the caller may hold threads. PyTorch ends them when the caller is killed.
         context, count = multiprocessing.get_context("spawn"), settings.async_workers
-        # The caller waits for nothing that a killed worker could hold: it reads, and it opens gates.
+        # The caller takes no lock, which a killed worker might still hold: it reads `totals` and releases gates.
         self.totals = torch.zeros(count, 3).share_memory_()
         """Each worker's sum of losses, number of correct predictions and number of steps in the epoch."""
         self._gates = [context.Semaphore(0) for _ in range(count)]
-        """Where each worker waits for the next epoch."""
+        """A semaphore for each worker, which waits there for the next epoch."""
         momentum = [sgd.state[parameter]["momentum_buffer"] for parameter in network.parameters()]
         threads = max(1, torch.get_num_threads() // count)
         args = (network, momentum, clips.locations, settings, first, threads, self.totals, self._gates)
@@ -96,7 +96,7 @@ class _Workers:
         return int(self.totals[:, 2].sum())
 
     def watch(self, seconds: float) -> None:
-        """Wait so long; an `InputError` where a worker ended."""
+        """Wait that many seconds; an `InputError` if a worker has failed."""
         try:
             self._processes.join(timeout=seconds)
         except (ProcessRaisedException, ProcessExitedException) as error:
@@ -113,7 +113,7 @@ class _Workers:
             gate.release()
 
     def end(self) -> None:
-        """End all, wherever they are: what they did is in the shared weights."""
+        """End all workers at once; what they have learned is in the shared weights."""
         for process in self._processes.processes:
             process.terminate()
             process.join()
@@ -131,14 +131,14 @@ def _work(
     gates: Sequence[Any],
 ) -> None:
     """One worker: every n-th step, on the shared weights, until no epoch is left. It opens the stores itself."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # PyTorch sends it where the caller dies; jobs of a script ignore it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # sent by PyTorch if the caller dies; a script's jobs ignore it
     torch.set_num_threads(threads)
     clips = Clips.from_locations(locations, network.classes)
     sgd = loop.optimiser(network, settings)
     for parameter, buffer in zip(network.parameters(), momentum, strict=True):
         sgd.state[parameter]["momentum_buffer"] = buffer
     fabric = devices.single_process_fabric(settings.device, settings.precision)
-    settings = dataclasses.replace(settings, compile=False)  # each worker would compile for itself
+    settings = dataclasses.replace(settings, compile=False)  # else each worker would compile the network again
     trainer = loop.Trainer(fabric, network, sgd, clips, settings)
     for epoch in epochs(first, len(clips), settings):
         torch.manual_seed(derive_seed(settings.seed, epoch.number + 1, rank + 1))  # dropout

@@ -25,20 +25,20 @@ def draw(clips: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Moves:
-    """Where each of B clips moves, computed on the CPU: nothing of it waits for a GPU."""
+    """The affine maps of B clips. They are computed on the CPU, so that no step waits for a GPU."""
 
     theta: Tensor
-    """(B, 2, 3) the place that each new pixel comes from, as `affine_grid` takes it."""
+    """(B, 2, 3) from each new pixel to where it is sampled, as `affine_grid` takes it."""
     turn: Tensor
-    """(B, 2, 2) and..."""
+    """(B, 2, 2) rotation, scale and mirror of points around the picture's centre: new = turn @ old + shift."""
     shift: Tensor
-    """(B, 2) ...the map of points around the picture's centre: new = turn @ old + shift."""
+    """(B, 2) shift of the points, in pixels."""
     mirrored: Tensor
-    """(B,) whether left and right change their names."""
+    """(B,) whether a clip is mirrored: its left landmarks then become right ones."""
 
 
 def moves(params: Tensor, size: int, settings: TrainingSettings) -> Moves:
-    """The moves that rows (B, 5) of `draw` mean for clips of ``size`` pixels; a range of 0 leaves a clip as it is."""
+    """The moves of clips of ``size`` pixels, from rows (B, 5) of `draw`; a setting of 0 switches its part off."""
     mirrored = (params[:, 0] < 0) & settings.mirror
     angle = torch.deg2rad(params[:, 1] * settings.rotation)
     scale = 1 + params[:, 2] * settings.scale
@@ -48,7 +48,7 @@ def moves(params: Tensor, size: int, settings: TrainingSettings) -> Moves:
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     turn[:, :, 0] *= torch.where(mirrored, -1.0, 1.0)[:, None]
 
-    # Sampling is in units of half the side from the centre.
+    # `affine_grid` counts from the centre, in units of half the side.
     back = torch.linalg.inv(turn)
     origin = -back @ (2 / size * shift)[:, :, None]
     return Moves(torch.cat([back, origin], dim=2), turn, shift, mirrored)
@@ -84,7 +84,7 @@ def inter_ocular(landmarks: Tensor) -> Tensor:
 
 
 def _detector_error(landmarks: Tensor) -> Tensor:
-    """(B, 1, 66, 2) pixels, of deviation about the inter-ocular distance; drawn as dropout is, by each process."""
+    """(B, 1, 66, 2) pixels for ``landmark_noise`` = 1, constant over a clip; drawn by each process, as dropout is."""
     each = torch.randn(len(landmarks), 1, COUNT, 2, device=landmarks.device) / 2
     regions = torch.randn(len(landmarks), 1, len(REGIONS), 2, device=landmarks.device)
     sizes = torch.tensor([len(range(COUNT)[rows]) for rows in REGIONS], device=landmarks.device)

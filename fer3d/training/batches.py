@@ -1,15 +1,15 @@
 """The network's input: clips read from the stores' memory maps, a batch at a time, each normalised by itself.
 
-Clips travel to the device as bytes. The CPU needs no copy of them: there a batch is the memory maps
-themselves, read when they become floats. No other process reads ahead, so none can hang; a process
-that needs clips opens the stores itself, and no clip is ever pickled.
+Clips are sent to a GPU as bytes. On the CPU they are not copied: a batch refers to the memory maps,
+which are read when the bytes become floats. There are no loader processes, which could hang. A process
+that needs clips opens the stores itself; no clip is ever pickled.
 """
 
 import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,8 +19,14 @@ from fer3d.config import ClipNorm
 from fer3d.data.store import Store, open_store
 from fer3d.errors import InputError
 
-Location = tuple[Path, str, int, np.ndarray]
-"""Chosen clips of a store on disk: its folder, fingerprint and number of clips, and the chosen rows."""
+
+class Location(NamedTuple):
+    """Where chosen clips lie on disk: the store, how to recognise it, and the chosen rows of its manifest."""
+
+    path: Path
+    fingerprint: str
+    clips: int
+    rows: np.ndarray
 
 
 class Clips:
@@ -32,7 +38,7 @@ class Clips:
         self._clips = [(frames, landmarks, int(row)) for frames, landmarks, rows in stored for row in rows]
         names = [str(name) for store, rows in sources for name in store.labels[rows]]
         if foreign := set(names).difference(classes):
-            raise InputError(f"a clip is labelled {sorted(foreign)[0]!r}: expected one of {', '.join(classes)}")
+            raise InputError(f"a clip is labelled {min(foreign)!r}: expected one of {', '.join(classes)}")
         self.targets = torch.tensor([self.classes.index(name) for name in names])
 
     def __len__(self) -> int:
@@ -42,7 +48,7 @@ class Clips:
     def locations(self) -> list[Location]:
         """Where the clips lie, for `from_locations` in another process."""
         return [
-            (store.path.absolute(), str(store.metadata["fingerprint"]), len(store), rows)
+            Location(store.path.absolute(), str(store.metadata["fingerprint"]), len(store), rows)
             for store, rows in self._sources
         ]
 
@@ -51,7 +57,7 @@ class Clips:
         """The same clips in another process, from memory maps of its own.
 
         Raises:
-            InputError: another store lies there by now, or the clips were of a part of the store.
+            InputError: the store has been replaced meanwhile, or the clips were those of a part of it.
         """
         sources = []
         for path, fingerprint, clips, rows in locations:
@@ -80,7 +86,7 @@ def _as_tensor(frames: np.ndarray) -> Tensor:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; a GPU fetches it from page-locked memory, at full speed and while the host goes on."""
+    """The tensor on the device. To a GPU it is copied from page-locked memory: faster, and the host need not wait."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
@@ -137,7 +143,7 @@ def _mean(clips: Tensor) -> Tensor:
 
 
 def _scale(clips: Tensor) -> Tensor:
-    """What scales each clip of mean 0 to deviation 1, (B, 1, 1, 1, 1); noise below a grey level is not amplified."""
+    """The factor (B, 1, 1, 1, 1) that gives a clip of mean 0 the deviation 1; at most 1, so as not to amplify noise."""
     length = clips.flatten(3).norm(dim=3).flatten(1).norm(dim=1)  # in two steps: fp32 loses digits over millions
     deviation = length / math.sqrt(clips[0].numel())
     return deviation.clamp(min=1).reciprocal()[:, None, None, None, None]

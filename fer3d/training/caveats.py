@@ -1,4 +1,4 @@
-"""What runs' figures leave unsaid: classes not learned, clips left out, synthetic data, trainings that differ."""
+"""What to know beside the figures of runs: classes not learned, clips left out, synthetic data, unlike settings."""
 
 import contextlib
 from collections import Counter
@@ -6,22 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fer3d import files, labels
+from fer3d import labels
 from fer3d.data.store import Store
 from fer3d.errors import InputError
 from fer3d.evaluation.metrics import evaluate
 from fer3d.training.inference import predict_store
-from fer3d.training.run import learned_by, load_model, read_config, run_folder
+from fer3d.training.run import learned_by, load_model, read_config, read_or_empty
 
 
 def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
-    """For `lines`, what folders of runs say: ``left_out`` and ``never_seen``, clips by class, ``synthetic`` titles.
+    """What `lines` needs to know of folders of runs; a folder that holds only predictions adds nothing.
 
-    ``differ`` names the settings in which the runs differ. A folder that holds only predictions says nothing.
+    Returns:
+        ``left_out`` and ``never_seen``, numbers of clips by class; ``synthetic``, the titles of stand-ins; ``differ``,
+        the names of the settings in which the runs differ.
     """
     left_out, never = Counter[str](), Counter[str]()
     for run in runs:
-        metrics = _read(run, "metrics.json")
+        metrics = read_or_empty(run, "metrics.json")
         left_out.update(metrics.get("left_out") or {})
         never.update(tested(metrics, metrics.get("never_seen") or ()))
     titles = {title for run in runs for title in synthetic(run)}
@@ -31,7 +33,7 @@ def of_runs(runs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """The settings by which a run was made, but for its seed and where it was computed; the number of its folds.
+    """The settings of a run and its number of folds, without those in which runs of one kind may differ.
 
     Empty where the folder holds no run, or a damaged one.
     """
@@ -40,21 +42,21 @@ def _settings(run: Path) -> dict[str, Any]:
         parts = {part: config["profile"][part] for part in ("network", "training", "clips")}
         named = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         named["folds"] = config["data"]["split"].get("folds")
-        return {name: named[name] for name in named.keys() - _ANYWHERE}
+        return {name: named[name] for name in named.keys() - _MAY_DIFFER}
     return {}
 
 
-_ANYWHERE = {"training.seed", "training.device", "training.precision", "training.compile"}
+_MAY_DIFFER = {"training.seed", "training.device", "training.precision", "training.compile"}
 
 
 def never_seen(run: Path | str) -> list[str]:
-    """The classes of a run's network of which it had no training clip."""
-    return list(_read(run, "metrics.json").get("never_seen") or ())
+    """The classes of a run's network that had no training clip."""
+    return list(read_or_empty(run, "metrics.json").get("never_seen") or ())
 
 
 def synthetic(run: Path | str, *stores: Store) -> list[str]:
-    """The titles of those databases of a run, and of stores, that are stand-ins."""
-    model = _read(run, "model.json")
+    """The titles of the stand-ins among the databases of a run and of stores."""
+    model = read_or_empty(run, "model.json")
     titles = {*(model.get("titles") or {}).values(), *(store.title for store in stores)}
     return sorted(title for title in titles if title.endswith(labels.SYNTHETIC))
 
@@ -63,10 +65,11 @@ def evaluate_store(run: Path | str, store: Store) -> dict[str, Any]:
     """How well the network of a finished run predicts the clips of any prepared store.
 
     Returns:
-        `metrics.evaluate` of `predict_store`. Beside it ``left_out``, clips by label that the network has not learned;
-        ``never_seen``, tested clips by class of which it had no training clip; ``synthetic``, the titles of stand-ins
-        among the data; ``trained_on`` and ``trained_on_database``, whether it, or a run that it was started from,
-        learned this store, or another one of the same database: a test only if no person is in both.
+        `metrics.evaluate` of `predict_store`, and ``left_out``, the clips of each label that the network has not
+        learned; ``never_seen``, the tested clips of each class that had no training clip; ``synthetic``, the titles of
+        stand-ins among the data; ``trained_on``, whether the network, or one that it was started from, learned from
+        this store; ``trained_on_database``, the same of any store of this database: the figures are then a test only
+        if no person is in both.
 
     Raises:
         InputError: as `predict_store`; or there is no finished run.
@@ -83,13 +86,13 @@ def evaluate_store(run: Path | str, store: Store) -> dict[str, Any]:
 
 
 def tested(metrics: Mapping[str, Any], classes: Iterable[str]) -> dict[str, int]:
-    """Of these classes those that `metrics.evaluate` found among the tested clips, and how many clips."""
+    """The tested clips of each of these classes, from `metrics.evaluate`; classes without any are left out."""
     counts = dict(zip(metrics.get("labels", ()), map(sum, metrics.get("confusion", ())), strict=True))
     return {name: counts[name] for name in classes if counts.get(name)}
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
-    """What to say below the figures."""
+    """The sentences to print below the figures."""
     said = []
     if found.get("differ"):
         said.append(f"these runs are not of one kind, they differ in: {', '.join(found['differ'])}")
@@ -104,11 +107,3 @@ def lines(found: Mapping[str, Any]) -> list[str]:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _read(run: Path | str, name: str) -> dict[str, Any]:
-    """A JSON object of a run's folder; an empty one where there is none."""
-    with contextlib.suppress(InputError):
-        read = files.read_json(run_folder(run) / name)
-        return read if isinstance(read, dict) else {}
-    return {}

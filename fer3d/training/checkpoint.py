@@ -1,7 +1,7 @@
 """The checkpoint: all that an interrupted training needs to go on as if nothing had happened.
 
-It holds weights, running statistics, momentum and log after an epoch. What chance decides in the epochs that
-follow is drawn from the seed (see `schedule`).
+It holds weights, running statistics, momentum and log after an epoch. The random draws of later epochs follow from
+the seed (see `schedule`).
 """
 
 import time
@@ -19,8 +19,8 @@ Log = list[dict[str, float]]
 """One row per epoch."""
 
 PAUSE = 10
-"""A checkpoint is due when training went on for this many times as long as the last one took to write. On a GPU an
-epoch over a few hundred clips can be shorter than the writing."""
+"""A checkpoint is due after this many times the time that the last one took to write. On a GPU an epoch over a few
+hundred clips can be shorter than the writing."""
 
 
 class Checkpoint:
@@ -42,7 +42,7 @@ class Checkpoint:
         return list(log)
 
     def save(self, log: Log) -> None:
-        """Write the state after the last epoch of the log, and for whoever watches ``log.csv``, which is never read."""
+        """Write the state after the log's last epoch. ``log.csv`` is for people to watch: `resume` ignores it."""
         started = time.monotonic()
         weights.write(self._path, self._state, self._run_id, log)
         files.write_csv(self._path.with_name("log.csv"), pd.DataFrame(log))

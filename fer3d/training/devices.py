@@ -1,7 +1,7 @@
-"""What this machine computes best with, detected at run time, and the Fabric that computes there.
+"""The best device and precision of this machine, detected at run time, and the Fabric that uses them.
 
-One path for a CPU, a GPU, several processes and several nodes: the processes that ``torchrun`` started, or ``srun``
-with several tasks, train together; otherwise there is one, in whatever allocation of a cluster it runs.
+One path for a CPU, a GPU, several processes and several nodes. The processes that ``torchrun`` started, or ``srun``
+with several tasks, train together. Otherwise there is one process, also inside a cluster's allocation.
 """
 
 import logging
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported where it is used: it takes over a second, and pred
     from lightning_fabric import Fabric
 
 TIMEOUT = timedelta(hours=6)
-"""The processes wait for the first one while it tests; of one that died they hear at once, without a timeout."""
+"""How long processes wait for the first one, which tests alone. If a process dies, the others learn it at once."""
 
 
 def best_device() -> torch.device:
@@ -49,12 +49,12 @@ def choose(device: Device, precision: Precision) -> tuple[str, str]:
         raise InputError("this machine has no CUDA device", "--device cpu")
     if chosen == "cuda":
         torch.backends.cudnn.benchmark = True  # batches have two sizes at most
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; who wants less says bf16
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; the lower precision is bf16
     return chosen, best_precision(chosen) if precision == "auto" else precision
 
 
-def single_process_fabric(device: Device = "auto", precision: Precision = "auto") -> "Fabric":
-    """One process on that device and in that precision, by default the best here."""
+def single_process_fabric(device: Device, precision: Precision) -> "Fabric":
+    """One process on that device and in that precision."""
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     return _fabric(device, precision, devices=1, plugins=LightningEnvironment())
@@ -68,10 +68,10 @@ def distributed_fabric(device: Device, precision: Precision) -> "Fabric":
         if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
             return single_process_fabric(device, precision)
         _name_the_tasks_of_srun()
-    # Kernels of 1 x 1 x 1 have two names for one layout, of which DDP's buckets take the other.
+    # A kernel of 1 x 1 x 1 can have two sets of strides for the same layout; DDP's buckets have the other set.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
     if not distributed.is_initialized():
-        # torchrun's store outlives the processes: without a name for each attempt, restarted ones wait for the dead.
+        # torchrun's store survives a restart: without a prefix for each attempt, new processes would wait for the dead.
         store, rank, processes = next(rendezvous("env://"))
         store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
         backend = "nccl" if choose(device, precision)[0] == "cuda" else "gloo"
@@ -111,6 +111,7 @@ def _name_the_tasks_of_srun() -> None:
 def _fabric(device: Device, precision: Precision, **processes: Any) -> "Fabric":
     from lightning_fabric import Fabric
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its import sets it so that it tells its precision
+    # Fabric's import sets a level at which it would print the precision.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     accelerator, chosen = choose(device, precision)
     return Fabric(accelerator=accelerator, precision="bf16-mixed" if chosen == "bf16" else "32-true", **processes)

@@ -18,18 +18,13 @@ from fer3d.training.batches import Clips, batches, network_input, normalise_clip
 from fer3d.training.run import TrainedModel
 
 _CUT = ("size", "num_frames", "frame_step", "margin", "align", "crop_per", "sampling")
-"""The settings by which a clip shows something else."""
+"""The settings that change what a clip shows: a store's must be those that the network was trained with."""
 
 
 class Predictor:
-    """A trained network where it predicts fastest, by default the best device and precision, without separate norms."""
+    """A trained network, fused by `fuse_batchnorm`, on a device and in a precision: by default the best ones here."""
 
-    def __init__(
-        self,
-        model: TrainedModel,
-        device: Device = "auto",
-        precision: Precision = "auto",
-    ) -> None:
+    def __init__(self, model: TrainedModel, device: Device = "auto", precision: Precision = "auto") -> None:
         chosen, self._precision = devices.choose(device, precision)
         self.device, self._clip_norm = torch.device(chosen), model.training.clip_norm
         self._network = fuse_batchnorm(model.network)

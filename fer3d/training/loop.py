@@ -3,15 +3,14 @@
 `fit` goes over the epochs, `train_one_epoch` over their steps; `schedule` decides beforehand what each step does.
 On the CPU and with the same number of threads, a resumed training ends with the same bits as a straight one.
 
-Under ``torchrun`` each process takes its share of every batch, and PyTorch's DDP averages the gradients. What
-remains of each process's own:
+Under ``torchrun`` each process takes its share of every batch, and PyTorch's DDP averages the gradients. Two things
+differ from the training in one process:
 
-- Dropout draws for its share.
-- Batch normalisation takes the statistics of the whole batch on GPUs (`SyncBatchNorm`), but on the CPU those of the
-  process's share, and keeps the first process's running statistics. That is a departure from the training in one
-  process: as if ``batch_size`` were smaller.
+- Each process draws dropout for its own share.
+- On the CPU, batch normalisation takes the statistics of each process's share, as if ``batch_size`` were smaller, and
+  the first process's running statistics are kept. On GPUs it takes those of the whole batch (`SyncBatchNorm`).
 
-Without both the result is that of one process, to rounding. See `asynchronous` for the paper's own way.
+Without these two the result is that of one process, up to rounding. See `asynchronous` for the paper's own way.
 """
 
 import math
@@ -45,11 +44,16 @@ if TYPE_CHECKING:  # see `devices`
 def fit(
     fabric: "Fabric", network: Network, clips: Clips, settings: TrainingSettings, checkpoint_file: Path, run_id: str
 ) -> pd.DataFrame:
-    """Train in place, from the checkpoint where there is one; returns the log, one row per epoch."""
+    """Train in place, from the checkpoint where there is one; returns the log, one row per epoch.
+
+    Raises:
+        InputError: more processes than clips in a batch, an unusable checkpoint, no compiler for ``compile``, or a loss
+            that is not finite.
+    """
     _check_shares(fabric, clips, settings)
     # Channels last pays in bf16; in fp32 on one core a step takes 0.74 of the time at 64 pixels and 0.95 at 299.
     network.to(device=fabric.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    if fabric.world_size > 1 and fabric.device.type == "cuda":  # it refuses the CPU
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # SyncBatchNorm refuses the CPU
         nn.SyncBatchNorm.convert_sync_batchnorm(network)
     sgd = optimiser(network, settings)
     checkpoint = Checkpoint(checkpoint_file, run_id, network, sgd)
@@ -79,7 +83,7 @@ class Trainer:
 
 
 class StreamLogits(nn.Module):
-    """From bytes to `Network.stream_logits` as the forward of a module: what DDP and `torch.compile` wrap."""
+    """From bytes to `Network.stream_logits` in one ``forward``, since DDP and `torch.compile` wrap that of a module."""
 
     def __init__(self, network: Network, clip_norm: ClipNorm) -> None:
         super().__init__()
@@ -129,10 +133,10 @@ def _add_gradients(trainer: Trainer, part: np.ndarray, augment_params: Tensor, b
     places = moves(augment_params, size, settings)
     landmarks = move_landmarks(landmarks, places, size, settings)
     streams = trainer.stream_logits(frames, landmarks, to_device(places.theta, fabric.device))
-    # Each stream learns by itself: joined, the stronger would leave the other nothing to learn.
+    # Each stream has a loss of its own: with one for their sum, the stronger would leave the others little to learn.
     logits, wanted = streams.float().flatten(0, 1), targets.repeat(len(streams))
     loss = functional.cross_entropy(logits, wanted, trainer.class_weights, reduction="sum")
-    # The mean over the batch. Between processes gradients are averaged, whatever the size of their shares.
+    # The mean over the whole batch: DDP averages over processes, whatever the size of their shares.
     fabric.backward(loss * (fabric.world_size / batch_size))
     correct = trainer.network.combine(streams).argmax(dim=1) == targets
     return torch.stack([loss.detach(), correct.sum()])
@@ -145,14 +149,14 @@ def balanced_weights(clips: Clips) -> Tensor:
 
 
 def optimiser(network: Network, settings: TrainingSettings) -> torch.optim.SGD:
-    """SGD for the network's weights, its momentum at rest."""
+    """SGD for the network's weights. Its momentum is 0 and there from the start, for the checkpoint to find."""
     sgd = torch.optim.SGD(
         network.parameters(),
         lr=settings.lr,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
-        fused=True,  # one pass over the weights, where otherwise each term takes its own
+        fused=True,  # one pass over the weights in place of one for each term
     )
     for parameter in network.parameters():
         sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

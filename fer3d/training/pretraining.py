@@ -37,7 +37,7 @@ def pretrain(out: Path | str, profile: Profile, workers: int | None = None) -> d
 
 
 def _check(out: Path, store: Path, source: str) -> None:
-    """An `InputError` where the folder is none for a run, or people would come into or be replaced in another run."""
+    """An `InputError` where no run can be begun in the folder, or it holds another run or other people."""
     check_folder(out)
     if not is_begun(out):
         return

@@ -75,7 +75,7 @@ class _Data:
 
 @dataclass
 class _Info:
-    """The shape of what is read of a ``model.json``, which may be from elsewhere; `Settings` check their own values."""
+    """What must be in a ``model.json``, which may be from elsewhere. `Settings` check the values of settings."""
 
     fer3d: str
     profile: _Settings
@@ -128,12 +128,12 @@ def read_network_settings(run: Path | str) -> NetworkSettings:
 
 
 def finetuning_profile(profile: Profile, run: Path | str, variant: str | None) -> Profile:
-    """A profile in a recipe, with the network of the run that its training starts from and the input that it knows.
+    """The profile with the network's settings and the ``clip_norm`` of the run that its training starts from.
 
     Args:
         profile: the profile in its recipe.
         run: the folder of a run, or the name of shipped weights.
-        variant: that of the new network, which may be another of the paper's; None: the run's.
+        variant: of the new network, any of the paper's if the run's is one of them; None: the run's.
 
     Raises:
         InputError: there is no run, or its network is not that of the recipe or the variant.
@@ -156,10 +156,7 @@ def read_metrics(run: Path | str) -> dict[str, Any]:
     file = run_folder(run) / "metrics.json"
     if not file.exists():
         raise weights.unfinished(file)
-    read = None
-    with contextlib.suppress(InputError):
-        read = files.read_json(file)
-    metrics = read if isinstance(read, dict) else {}
+    metrics = read_or_empty(run, file.name)
     interval = metrics.get("interval")
     numbers = [metrics.get(name) for name in _METRICS] + (interval if isinstance(interval, list) else [None])
     if not all(isinstance(number, int | float) for number in numbers):
@@ -168,11 +165,19 @@ def read_metrics(run: Path | str) -> dict[str, Any]:
     return metrics
 
 
+def read_or_empty(run: Path | str, name: str) -> dict[str, Any]:
+    """The JSON object in a file of a run's folder; an empty one where the file is missing or damaged."""
+    with contextlib.suppress(InputError):
+        found = files.read_json(run_folder(run) / name)
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
 def check_folder(run: Path, beside: bool = False) -> None:
     """An `InputError` where no run can be begun in a folder: it holds something else, or can't be written.
 
-    Hidden files may be there, and the people whom a pre-training has rendered. ``beside``: also what has not the name
-    of a run's or a store's file, as an executed notebook.
+    It may hold hidden files and the people whom a pre-training has rendered. With ``beside`` it may hold any file that
+    is not called like one of a run or a store, for example an executed notebook.
     """
 
     def others(found: list[Path]) -> list[Path]:
@@ -192,7 +197,7 @@ def is_finished(run: Path, config: dict[str, Any], beside: bool = False) -> bool
     """Whether the folder holds this run, finished.
 
     Raises:
-        InputError: it holds another run, or is none for a run (`check_folder`).
+        InputError: it holds another run, or no run can be begun in it (`check_folder`).
     """
     if not (run / "model.json").exists():
         check_folder(run, beside)
@@ -204,7 +209,7 @@ def is_finished(run: Path, config: dict[str, Any], beside: bool = False) -> bool
         raise InputError(f"{run} holds another run ({'; '.join(changes[:3])})", "another --out")
     if not all((run / name).exists() for name in paths.RUN_FILES):
         return False
-    with contextlib.suppress(InputError):  # damaged metrics are none
+    with contextlib.suppress(InputError):  # damaged metrics count as missing
         read_metrics(run)
         return True
     return False
@@ -226,7 +231,7 @@ def check_tested(run: Path | str) -> None:
 
 
 def begin(run: Path, info: dict[str, Any]) -> None:
-    """Write ``model.json`` into the folder of a run that starts or resumes, and remove what a killed one left half.
+    """Write ``model.json`` into the folder of a run that starts or resumes, and remove what a killed one left behind.
 
     Raises:
         InputError: the run was begun on another device or in another precision.
@@ -249,9 +254,9 @@ def begin(run: Path, info: dict[str, Any]) -> None:
 
 
 def remove_other(run: Path, config: dict[str, Any]) -> None:
-    """Remove the files of another run, or of an older version's, from a folder; those of this run stay.
+    """Remove another run, or one of an older version, from its folder, with all other files there but hidden ones.
 
-    The metrics go first and the config last: what is left by a removal that was killed is still another run.
+    The metrics go first and the config last: after a removal that was killed, the rest still counts as another run.
     """
     if not (run / "model.json").exists():
         return
@@ -293,7 +298,7 @@ def load_model(run: Path | str) -> TrainedModel:
     learned = {name: value.float() if value.is_floating_point() else value for name, value in stored.items()}
     profile, classes = config["profile"], tuple(config["labels"])
     clips = ClipSettings.from_params(profile["clips"])
-    with torch.device("meta"):  # weights are not drawn only to be replaced
+    with torch.device("meta"):  # draws no random weights: the stored ones replace them
         network = make_network(NetworkSettings.from_params(profile["network"]), classes, clips.size)
     try:
         network.load_state_dict(learned, assign=True)
@@ -302,7 +307,7 @@ def load_model(run: Path | str) -> TrainedModel:
     made_with = files.read_json(run / "model.json").get("made_with")
     rate = made_with.get("frame_rate") if isinstance(made_with, dict) else None
     rate = float(rate) if isinstance(rate, int | float) and 0 < rate < 1000 else None
-    training = {**profile["training"], "device": "auto"}  # the device where it was trained need not be here
+    training = {**profile["training"], "device": "auto"}  # this machine may lack the device that it was trained on
     network.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return TrainedModel(network, TrainingSettings.from_params(training), clips, rate)
 

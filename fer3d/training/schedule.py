@@ -1,6 +1,7 @@
 """What is decided before an epoch: which clips each step sees, at which learning rate, and how each is augmented.
 
-All of it follows from the seed and the epoch's number. So a resumed training takes the steps of a straight one.
+All of it follows from the seed and the epoch's number. So a resumed training takes the same steps as one that was
+never interrupted.
 """
 
 import math
@@ -19,7 +20,7 @@ from fer3d.training.batches import batches
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the clips, with all that chance decides in it but dropout. The same in every process."""
+    """One pass over the clips with all its random choices but dropout; the same in every process."""
 
     number: int
     """From 0."""
@@ -56,5 +57,5 @@ def learning_rate(step: int, steps: int, warmup: int, settings: TrainingSettings
 
 
 def derive_seed(seed: int, *purpose: int) -> int:
-    """A seed for each purpose, from the one of the settings. Zeros at the end of the purpose do not count."""
+    """A seed for one purpose, from that of the settings. Zeros at the end don't count: (1, 0) and (1,) share a seed."""
     return int(np.random.SeedSequence([seed, *purpose]).generate_state(1)[0])

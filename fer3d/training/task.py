@@ -26,7 +26,7 @@ class Task:
     train: Clips
     test_store: Store
     test_rows: np.ndarray
-    """Which clips of the test store are tested."""
+    """The rows of the test store's manifest that are tested."""
     data: dict[str, Any]
     """Databases, fingerprints, counts and split, for the run's config."""
     left_out: dict[str, int]
@@ -56,7 +56,7 @@ class Task:
             raise InputError(f"{len(stores)} stores to train on need another one to test on", "--test STORE")
         if len(classes) < 2:
             raise InputError(f"all clips are of the class {classes[0]}: training needs clips of two classes or more")
-        # Another release of scikit-learn may draw other folds from the same call: the test clips themselves count.
+        # Another release of scikit-learn may draw other folds from the same call, so the test clips are recorded.
         split["test_clips"] = files.fingerprint(sorted(test_store.manifest["clip"].iloc[tested]))
         data = {"train": [_source(store) for store in stores], "test": _source(test_store), "split": split}
         return cls(classes, Clips(learned, classes), test_store, tested, data, left_out)

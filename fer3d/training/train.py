@@ -63,7 +63,8 @@ def train(
             no training database has are left out and counted.
         pretrained: a finished run, of any data, whose weights to start from. The paper starts from none.
         titles: the printed name of each database, kept for the report; that of a stand-in gets a mark.
-        replace: remove another run from the folder, in which notebooks may lie, too; without it, both are refused.
+        replace: remove another run, with all files that are not hidden, from the folder, and accept one in which other
+            files lie, such as an executed notebook. Without it, both are refused.
 
     Raises:
         InputError: unusable settings, stores or splits; a folder that holds another run or something else; a damaged
@@ -114,7 +115,7 @@ def _test(network: Network, settings: TrainingSettings, task: Task, log: pd.Data
 
 
 def _marked(titles: Mapping[str, str], stores: Sequence[Store]) -> dict[str, str]:
-    """The titles, with a mark on those of databases of which a store was prepared from a stand-in."""
+    """The titles; that of a database with a store from a stand-in gets the mark of `labels.SYNTHETIC`."""
     synthetic = {store.database for store in stores if store.metadata.get("synthetic")}
     return {
         name: title if name not in synthetic or title.endswith(labels.SYNTHETIC) else title + labels.SYNTHETIC

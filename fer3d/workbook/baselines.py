@@ -45,7 +45,7 @@ def run(database: str, folds: Sequence[int], trained_on: Sequence[str], profile:
         for model in models.CLASSICAL:
             job = Job(database, model, fold, sources)
             predictions = _predict(model, task, trained, patterns)
-            _write(job.folder(folder), task, predictions, config.profile(profile))
+            _write(job.folder(folder), task, predictions, settings)
             made[f"{model}/{job.split}"] = files.fingerprint(predictions.to_csv())
     files.write_json(paths.baselines(folder, database), made)
 
@@ -58,7 +58,7 @@ def _patterns(store: Store) -> np.ndarray:
 
 def _predict(model: str, task: Task, learned: Sequence[Store], patterns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The predictions of a classical model for the test clips of a task."""
-    parts = [(store, place[3]) for store, place in zip(learned, task.train.locations, strict=True)]
+    parts = [(store, place.rows) for store, place in zip(learned, task.train.locations, strict=True)]
     parts.append((task.test_store, task.test_rows))
     manifest = pd.concat([store.manifest.iloc[rows] for store, rows in parts], ignore_index=True)
     rows = np.arange(len(manifest))
@@ -75,7 +75,7 @@ def _predict(model: str, task: Task, learned: Sequence[Store], patterns: Mapping
 
 
 def _write(out: Path, task: Task, predictions: pd.DataFrame, profile: config.Profile) -> None:
-    """The folder of one row; what was computed by is the digest of this module in the place of the training's."""
+    """Write the folder of one row. The digest in its config is that of `pipeline.baselines_program`."""
     made_with = {"python": platform.python_version()}
     made_with |= {name: version(name) for name in ("scikit-learn", "scikit-image", "numpy")}
     names = [task.data["test"]["database"], *(source["database"] for source in task.data["train"])]

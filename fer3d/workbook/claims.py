@@ -16,9 +16,9 @@ from fer3d.workbook import models
 from fer3d.workbook.rows import Row
 
 ALL = "all"
-"""In the place of a database: the clips of all, each of which counts alike."""
+"""In place of a database: the clips of all together, each with the same weight."""
 DIFFER = "the databases differ"
-"""In the place of a finding on all databases: some show the claim, and some its opposite."""
+"""In place of a finding on all databases together: some show the claim, and some its opposite."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _tested_alike(one: Row, other: Row) -> bool:
 
 
 def _data(*rows: Row) -> tuple[str, str]:
-    """The database, and of how many folds the clips are that both models were tested on."""
+    """The database's printed name, and how many folds the clips come from that both models were tested on."""
     within = [row for row in rows if not row.cross]
     if not within:
         return rows[0].data, rows[0].held_out
@@ -102,7 +102,7 @@ def _data(*rows: Row) -> tuple[str, str]:
 
 
 def _printed(data: Iterable[tuple[str, str]]) -> str:
-    """Databases and folds in words, those of as many folds together."""
+    """Databases and folds in words; databases with as many folds stand together."""
     alike: dict[str, list[str]] = {}
     for name, folds in data:
         alike.setdefault(folds, []).append(name)
@@ -110,7 +110,7 @@ def _printed(data: Iterable[tuple[str, str]]) -> str:
 
 
 def _joined(names: list[str]) -> str:
-    """The names of databases; what all end with is said once."""
+    """The names of databases; where all are synthetic, this is said once at the end."""
     if all(name.endswith(labels.SYNTHETIC) for name in names):
         return ", ".join(name.removesuffix(labels.SYNTHETIC) for name in names) + labels.SYNTHETIC
     return ", ".join(names)

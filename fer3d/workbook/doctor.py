@@ -70,7 +70,7 @@ def _torch() -> tuple[bool, str]:
     from fer3d.training import devices
 
     device = devices.best_device().type
-    name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: for the tiny and laptop profiles"
+    name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: for all profiles but paper"
     return True, f"{torch.__version__} on {device} in {devices.best_precision(device)} ({name})"
 
 

@@ -25,7 +25,7 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
 """Of one job on one core."""
 
 NOTEBOOK_SECONDS = 14
-"""Of a notebook that trains nothing, and of all that a training's notebook does beside."""
+"""Of a notebook that trains nothing; also what a training's notebook takes beside the training."""
 START_SECONDS = 8
 """Of a training without a notebook, before the first step."""
 
@@ -36,18 +36,18 @@ CLIP_SECONDS: Mapping[str, Mapping[str, float]] = {
     "tables": _SMALL,
     "paper": {"2d": 0.0055, "3d": 0.0073, "3d+landmarks": 0.0073, "r3d_18": 0.005},
 }
-"""Of one clip in one epoch of a training on one core; in the paper's profile, on a GPU."""
+"""Of one clip in one epoch of a training: on one core, in the paper's profile on a GPU."""
 WITHOUT_BF16 = 2.2
-"""So many times as long takes a training on a processor that doesn't compute in bf16."""
+"""A training takes this many times as long on a processor that doesn't compute in bf16."""
 
 CLIPS: Mapping[str, float] = {"ckplus": 2.8, "mmi": 1.8, "fera": 2.0, "disfa": 2.9, "ravdess": 1.0, "cremad": 1.0}
-"""Of a database that is not prepared yet: of a person in CK+, of a recording of the others' stand-ins."""
+"""Expected clips of a database that is not prepared yet: per person in CK+, per recording in the other stand-ins."""
 
 MEGABYTES: Mapping[str, Mapping[str, float]] = {
     "tiny": {"standin": 25, "prepare": 10, "training": 4},
     "laptop": {"standin": 210, "prepare": 40, "training": 6, "network": 5, "finetuned": 6},
     "tables": {"standin": 300, "prepare": 60, "training": 6, "network": 5, "finetuned": 6},
-    "paper": {"standin": 300, "prepare": 2000, "training": 200},
+    "paper": {"standin": 300, "prepare": 2000, "training": 200, "network": 130},
 }
 """On disk, of one job; a store needs its size twice while it is written."""
 

@@ -9,7 +9,7 @@ from fer3d.errors import InputError
 
 FINETUNED = "finetuned"
 CLASSICAL = ("linear", "lbp_top", "majority")
-"""What needs no network, and so no job of its own for each fold."""
+"""Models without a network; one job makes all their folds."""
 TITLES: Final[Mapping[str, str]] = {
     "2d": "2d",
     "3d": "3d",
@@ -36,9 +36,9 @@ def of_paper(cross: bool) -> tuple[str, ...]:
 
 
 def of_reproduction(profile: config.Profile, cross: bool) -> tuple[str, ...]:
-    """The models of a reproduction that is no whole table: the paper's, and across databases the fine-tuned one.
+    """The models of a reproduction without the whole tables: the paper's; across databases the fine-tuned one instead.
 
-    There a network from scratch, which is the paper's, takes most of the time, and its accuracy depends on the seed.
+    There the paper's network, from scratch, would take most of the time, and its accuracy depends on the seed.
     """
     return (FINETUNED,) if cross and profile.finetuning else of_paper(cross)
 

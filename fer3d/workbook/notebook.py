@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
@@ -32,15 +32,14 @@ from fer3d import config, files, labels
 from fer3d.errors import InputError
 from fer3d.workbook import models
 
-TIMEOUT = 24 * 3600.0
-"""Seconds that a notebook may take, all cells together."""
-
 _TYPES: Mapping[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
 
 _SOCKET_NAME = 100
 """Bytes that the name of a socket may have, with some to spare."""
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+"""Of a notebook that names this interpreter's kernel."""
 
 
 class ThisInterpreter(AsyncKernelManager):
@@ -52,7 +51,7 @@ class ThisInterpreter(AsyncKernelManager):
 
     @default("transport")
     def _no_ports(self) -> str:
-        """Sockets with names, where these may be that long: two notebooks that start at once can choose equal ports."""
+        """Named sockets where the name is short enough: two notebooks that start at once could choose the same port."""
         return "ipc" if len(os.fsencode(self.connection_file)) < _SOCKET_NAME else "tcp"
 
     @property
@@ -66,7 +65,7 @@ class NotebookError(Exception):
 
 
 def read(notebook: Path) -> NotebookNode:
-    """A notebook for this interpreter's kernel, whichever kernel it names or none; an `InputError` for what is none."""
+    """A notebook, with this interpreter's kernel in place of the one it names; an `InputError` for another file."""
     if not notebook.is_file():
         raise InputError(f"there is no notebook {notebook}", "notebooks/02_landmark_filters.ipynb")
     try:
@@ -76,17 +75,12 @@ def read(notebook: Path) -> NotebookNode:
             nbformat.validate(content)
     except Exception as error:  # nbformat raises all kinds of errors for a file that is not a notebook
         raise InputError(f"{notebook} is not a notebook: {error}") from error
-    content.metadata |= {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    content.metadata |= METADATA
     return content
 
 
-class _Parameter(NamedTuple):
-    name: str
-    kind: str
-
-
-def _declared(content: NotebookNode) -> Iterator[_Parameter]:
-    """The parameters that a notebook declares, with their types as written; empty for a line without one."""
+def _declared(content: NotebookNode) -> Iterator[tuple[str, str]]:
+    """The name and the type of each parameter that a notebook declares; an empty type where none is written."""
     tagged = [cell for cell in content.cells if "parameters" in cell.metadata.get("tags", ())]
     source = tagged[0].source if tagged and tagged[0].cell_type == "code" else ""
     try:
@@ -95,9 +89,9 @@ def _declared(content: NotebookNode) -> Iterator[_Parameter]:
         raise InputError(f"the cell with the parameters is not Python: {error}") from error
     for line in lines:
         if isinstance(line, ast.AnnAssign):
-            yield _Parameter(ast.unparse(line.target), ast.unparse(line.annotation))
+            yield ast.unparse(line.target), ast.unparse(line.annotation)
         elif isinstance(line, ast.Assign):
-            yield from (_Parameter(ast.unparse(target), "") for target in line.targets)
+            yield from ((ast.unparse(target), "") for target in line.targets)
 
 
 def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +104,7 @@ def check_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]
         InputError: there is no such notebook, the file is not a notebook, it declares a parameter of another type or
             not the given one, or the value has another type or is not a known one.
     """
-    types = {line.name: line.kind for line in _declared(read(notebook))}
+    types = dict(_declared(read(notebook)))
     for name, kind in types.items():
         if kind not in _TYPES:
             expected = f"expected {', '.join(_TYPES)}"
@@ -147,7 +141,7 @@ def _convert(name: str, value: Any, kind: type[Any]) -> Any:
     raise InputError(f"{name} = {value!r} is not of type {kind.__name__}")
 
 
-def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: float = TIMEOUT, skip: str = "") -> None:
+def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: float = 86400, skip: str = "") -> None:
     """Execute a notebook with parameters and write the result to ``out``.
 
     The kernel is this interpreter, started in the notebook's folder.
@@ -160,7 +154,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
         skip: cells with this tag are not executed.
 
     Raises:
-        InputError: unknown or ill-typed parameters; ``out`` is the notebook itself.
+        InputError: as `check_parameters`; or ``out`` is the notebook itself.
         NotebookError: a cell failed, the kernel died, or the time was up.
     """
     typed = check_parameters(notebook, parameters)
@@ -189,7 +183,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], timeout: f
 def _run_papermill(
     content: NotebookNode, folder: Path, out: Path, parameters: dict[str, Any], title: str, skip: str
 ) -> None:
-    """Writes ``out`` once, at the end; of a failure with what the cells had shown by then."""
+    """Write ``out`` once, at the end; after a failure with the outputs up to then."""
     import papermill
 
     started: list[NotebookNode] = []
@@ -199,7 +193,7 @@ def _run_papermill(
         started.append(notebook)
 
     bar = {"desc": title, "unit": "cell", "disable": None, "leave": False, "file": sys.stderr}
-    # It doubts defaults that it can't parse, and tells of a kernel that died, which an exception says, too.
+    # It warns of defaults that it can't parse, and of a kernel that died, which an exception also reports.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
@@ -215,7 +209,7 @@ def _run_papermill(
                 extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own messages
                 on_notebook_start=begin,
                 skip_cells_with_tag=skip,
-                request_save_on_cell_execute=False,  # before and after each cell it would write all pictures so far
+                request_save_on_cell_execute=False,  # else it writes the whole notebook before and after each cell
             )
     except Exception:
         if started and not out.exists():  # papermill itself writes where a cell failed, not where the kernel ended

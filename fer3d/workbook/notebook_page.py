@@ -132,7 +132,7 @@ def with_notes_on_skipped_cells(content: NotebookNode, name: str) -> NotebookNod
 _PERSONAL = re.compile(
     r"(?<![\w/.+~])/(?:home|root|Users|tmp|private|var|scratch)/(?:[^\s'\"<>:,;()\\]+/)?(?=[^\s'\"<>:,;()\\/]+)"
 )
-"""The folders in front of a name, where they are of a user or of a machine."""
+"""The folders in front of a file's name, where they belong to a user or a machine."""
 
 
 def without_machine(content: NotebookNode, run: Path) -> NotebookNode:
@@ -239,7 +239,7 @@ def _let_wide_scroll(body: BeautifulSoup) -> None:
 
 
 def _link_pages(body: BeautifulSoup, page: Page, pages: Sequence[Page]) -> None:
-    """Let links between notebooks lead to their pages; what is no page of this report is no link."""
+    """Let links between notebooks lead to their pages; links to anything else in the checkout become plain text."""
     of_stem: dict[str, Page] = {}
     for other in sorted(pages, key=lambda other: (other.notebook.parent != page.notebook.parent, other.path)):
         of_stem.setdefault(other.notebook.stem, other)

@@ -11,7 +11,7 @@ import functools
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,9 @@ def baselines_program() -> str:
 def grid(profile: config.Profile, full: bool, seeds: int = 1) -> list[Job]:
     """The trainings of a reproduction: CK+'s rows of Tables 1 and 2 from one fold, or every row from all folds.
 
-    Databases that are not in the paper add their rows; one of which no other database has a class is not tested
-    across databases. Whole tables also have the trainings that the paper's are compared with; with several ``seeds``
-    (0, 1, ...) those of the paper's three claims are repeated with each.
+    Databases that are not in the paper add their rows. A database is not tested across databases where the others
+    have none of its classes. Whole tables also have the trainings that the paper's are compared with; with several
+    ``seeds`` (0, 1, ...) those of the paper's three claims are repeated with each.
     """
     everyone = databases()
     tested = [name for name in everyone if full or name not in DATABASES[1:]]
@@ -154,13 +154,13 @@ def number_of_folds(database: str, profile: config.Profile) -> int:
 
 
 _expected_folds = functools.cache(readers.number_of_folds)
-"""Once in a process: for each training the estimates ask for it, and CK+ has ten thousand files."""
+"""Cached: the estimates ask for it at each training, and CK+ has ten thousand files."""
 
 
 def last_change(folder: Path) -> float:
     """When a file below a folder was written, added or removed for the last time, in seconds since the epoch.
 
-    A time to come says nothing: the clock was ahead.
+    Times in the future are ignored: they were written while the clock was ahead.
     """
     changes, now = [0.0], time.time()
     for below, _, names in os.walk(folder):
@@ -228,13 +228,13 @@ def store(database: str, profile: str) -> Store:
 
 def settings_of(job: Job, profile: str, recipe: str = "default", seed: int = 0) -> tuple[config.Profile, Path | None]:
     """The settings of a job's training, and the weights that it starts from, if any. ``seed``: as in `run_job`."""
-    from fer3d.training.run import read_network_settings, run_folder
+    from fer3d.training.run import finetuning_profile, run_folder
 
     chosen = models.profile_of(job.model, profile, recipe, job.seed or seed)
     if job.model != models.FINETUNED:
         return chosen, None
     pretrained = run_folder(models.weights(chosen))
-    return replace(chosen, network=replace(read_network_settings(pretrained), variant="3d+landmarks")), pretrained
+    return finetuning_profile(chosen, pretrained, "3d+landmarks"), pretrained
 
 
 def run_job(job: Job, profile: str, run: Path, seed: int = 0, recipe: str = "default") -> Path:

@@ -22,9 +22,9 @@ from fer3d.workbook import estimates
 INTERVAL = 30.0
 """Seconds between two lines that say which jobs are running."""
 _SAID = re.compile("CalledProcessError|At least one job did not complete|^Error in rule")
-"""What Snakemake says of a job that failed, after `Progress` said more."""
+"""Snakemake's messages about a failed job, of which `Progress` has said more already."""
 _LAST_LINES = 6
-"""Of the log of a job that failed."""
+"""Lines shown of the log of a job that failed."""
 
 
 @dataclass

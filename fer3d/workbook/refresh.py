@@ -12,15 +12,14 @@ import nbformat
 from nbformat import NotebookNode
 
 from fer3d import files, paths
-from fer3d.workbook.notebook import KERNEL, ThisInterpreter
+from fer3d.workbook.notebook import KERNEL, METADATA, ThisInterpreter
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_METADATA = ("slideshow", "tags")
-METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
 
 def strip_widgets(notebook: NotebookNode) -> NotebookNode:
-    """Remove the state of the widgets, in place: what is left of an explorer is its first picture."""
+    """Remove the state of the widgets, in place: of an explorer only its first picture stays."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):

@@ -18,8 +18,6 @@ from fer3d.evaluation import paper, plots
 from fer3d.workbook import claims, notebook_page
 from fer3d.workbook.rows import Row, rates_table, rows_of
 
-TEMPLATE = "report.html"
-
 
 @dataclass(frozen=True)
 class Chart:
@@ -62,7 +60,7 @@ def write(run: Path | str) -> Path:
     made_with = {"fer3d": info["fer3d"], **info["made_with"]}
     additions = [paper.others(name) for name in dict.fromkeys(r.database for r in found if not r.in_paper)]
     data = {name: counts for result in found for name, counts in result.made_of["data"].items()}
-    text = templates.get_template(TEMPLATE).render(
+    text = templates.get_template("report.html").render(
         run=run,
         results=found,
         summary=summary(found),

@@ -1,8 +1,8 @@
 """A reproduction: the workflow started on this machine or on a cluster, one at a time, and what is out of date.
 
-Snakemake compares times, parameters and inputs of a job with its records. What it can't see is compared here: whether
-a marker still says what stands beside it. Its records lie in ``.snakemake`` in the reports' folder, so all ways of
-starting it share them.
+Snakemake compares times, parameters and inputs of a job with its records. What it can't see is checked here: whether
+each marker is still a copy of the result that it stands for. The records lie in ``.snakemake`` in the reports' folder,
+so all ways of starting the workflow share them.
 """
 
 import contextlib
@@ -82,7 +82,7 @@ def run(
         "--workflow-profile",
         str(workflow / "profiles" / ("slurm" if cluster else "default")),
     ]
-    # Of one text each: by the copies in the user's cache, Snakemake would run the workflow of last time.
+    # A cache for each text of the file: from the user's cache, Snakemake would run the workflow of last time.
     sources = state() / "sources" / files.fingerprint(snakefile.read_text(encoding="utf-8"))
     command += ["--runtime-source-cache-path", str(sources)]
     settings: dict[str, object] = {"profile": profile, "run": [name], "full": full, "seeds": seeds}
@@ -135,7 +135,7 @@ def copy_digest(database: str) -> str:
 def markers(jobs: Collection[Job], folder: Path, profile: str) -> dict[Path, Path]:
     """For each marker the file that it is a copy of: when they differ, the result was made anew without the workflow.
 
-    The contents of a marker tell all that depends on the result whether it is another one.
+    Jobs that depend on a result have its marker as an input, and run again when the marker's contents have changed.
     """
     pairs = {}
     for database in pipeline.databases():
@@ -150,10 +150,10 @@ def markers(jobs: Collection[Job], folder: Path, profile: str) -> dict[Path, Pat
 
 
 def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -> None:
-    """Remove the markers of what is missing or was made anew, so that the workflow makes it, and what depends on it.
+    """Remove the markers of results that are missing or made anew: the workflow makes these and what depends on them.
 
-    A store is made again whose stand-in was edited. Without Snakemake's records all markers are removed, and the
-    notebooks that depend on none: it would take whatever is there for fresh.
+    A store is also made again when its stand-in was edited. Without Snakemake's records all markers are removed, and
+    the notebook that depends on no marker: Snakemake would take whatever is there as up to date.
     """
     recorded = any((state() / "metadata").glob("*"))
     half = [
@@ -180,7 +180,7 @@ def remove_outdated_markers(jobs: Collection[Job], folder: Path, profile: str) -
 
 
 def _reset_future_times(jobs: Collection[Job], folder: Path, profile: str) -> None:
-    """Of results that were written while the clock was ahead: Snakemake refuses whatever is made of them."""
+    """Give results from a clock that was ahead the time of now: Snakemake refuses whatever is made of such results."""
     now = time.time()
     for result in (*markers(jobs, folder, profile), *folder.rglob("*.ipynb")):
         with contextlib.suppress(OSError):  # missing
@@ -204,8 +204,8 @@ def _busy() -> None:
 
 
 @contextlib.contextmanager
-def alone(wait: bool = True) -> Iterator[None]:
-    """Hold the lock of the reports' folder. A second reproduction waits, however it was started, or is `Busy`."""
+def alone(wait: bool) -> Iterator[None]:
+    """Hold the lock of the reports' folder. While another reproduction holds it, wait or (``wait=False``) be `Busy`."""
 
     def tell() -> None:
         print("another reproduction works in this reports folder; waiting for it to end", file=sys.stderr, flush=True)
@@ -215,7 +215,7 @@ def alone(wait: bool = True) -> Iterator[None]:
 
 
 @functools.cache
-def begin(jobs: Collection[Job], folder: Path, profile: str, dry_run: bool) -> None:
+def begin(jobs: tuple[Job, ...], folder: Path, profile: str, dry_run: bool) -> None:
     """Hold the lock until this process ends, free what a killed Snakemake left locked, and remove outdated markers.
 
     Results of a clock that was ahead get the time of now.
@@ -232,7 +232,7 @@ def begin(jobs: Collection[Job], folder: Path, profile: str, dry_run: bool) -> N
 
 
 _until_the_end = contextlib.ExitStack()
-"""What this process holds."""
+"""Holds the lock until this process ends."""
 
 
 def devices() -> list[str]:
@@ -257,7 +257,6 @@ def one_of(gpus: Sequence[str]) -> Iterator[None]:
 
     The workflow never starts more jobs than there are places, so one of them is free.
     """
-
     with contextlib.ExitStack() as held:
         for place, gpu in enumerate(gpus):
             with contextlib.suppress(Busy):

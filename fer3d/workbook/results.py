@@ -38,7 +38,7 @@ class Result:
 
 
 def trained(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
-    """The finished trainings of the run, with the settings and data of today."""
+    """The finished trainings of the run, if they have the current settings and data."""
     done = [job for job in jobs if (job.folder(run) / "metrics.json").exists()]
     stores, found = _stores(done, profile), {}
     for job in done:
@@ -52,7 +52,7 @@ def trained(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     return found
 
 
-def shipped(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
+def shipped(jobs: Sequence[Job], profile: str) -> dict[Job, Result]:
     """The shipped weights on the jobs' test clips. They have learned from rendered people that are in no database."""
     model = load_model(SHIPPED[0])
     if config.profile(profile).clips.size != model.network.size:
@@ -100,7 +100,7 @@ def _stores(jobs: Sequence[Job], profile: str) -> dict[str, Store]:
 def _held_out(job: Job, profile: str, stores: Mapping[str, Store]) -> np.ndarray:
     """Which clips of its database the job tests on, (N,) bool."""
     store = stores[job.database]
-    if job.trained_on:  # the clips that count are those of the training in whose place this is
+    if job.trained_on:  # the clips that a training of this job would be tested on
         learned = [stores[name].manifest for name in job.trained_on]
         _, rows, _ = splits.cross_split(learned, store.manifest)
     else:
@@ -120,7 +120,7 @@ def find(jobs: Sequence[Job], profile: str, run: Path) -> dict[Job, Result]:
     Raises:
         InputError: no source has one of them.
     """
-    if found := trained(jobs, profile, run) or shipped(jobs, profile, run):
+    if found := trained(jobs, profile, run) or shipped(jobs, profile):
         return found
     names = ", ".join(dict.fromkeys(pipeline.title(job.database) for job in jobs))
     raise InputError(f"{run} holds no finished training on {names}", f"make tables PROFILE={profile} RUN={run.name}")

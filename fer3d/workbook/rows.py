@@ -186,7 +186,7 @@ def rates_table(found: list[Row]) -> pd.DataFrame:
         row = {name: getattr(result, name) for name in ("database", "data", "model", "trained_on", "held_out")}
         row["trained_on"] = row["trained_on"] or "other folds"
         row |= {name: result.metrics[name] for name in ("n", "subjects")}
-        row |= {name: round(100 * rate, 3) for name, rate in rates.items()}  # which readers may round again
+        row |= {name: round(100 * rate, 3) for name, rate in rates.items()}  # a reader may round again
         if result.cross:
             row["among_labelled"] = round(100 * result.among_labelled, 3)
         mean, std = (result.over_folds[name] for name in ("mean", "std"))

@@ -405,6 +405,14 @@ def test_the_licence_is_shown_and_has_to_be_accepted(
     assert status == 0 and json.loads(out)["files"] == 1 and "Livingstone" in err
 
 
+def test_the_question_for_the_licence_ends_with_the_input_on_one_line(tmp_path: Path, capsys, monkeypatch) -> None:
+    terminal = io.StringIO()  # Ctrl-D, and Ctrl-C likewise
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    status, out, err = call(capsys, monkeypatch, "ravdess", "--out", tmp_path / "out", "--actors", "1")
+    assert (status, out.strip()) == (130, "") and err.endswith("fer3d: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

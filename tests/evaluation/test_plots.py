@@ -1,5 +1,6 @@
 """Every figure is drawn with its title and labels, and is always saved as the same bytes."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,6 +172,19 @@ def test_network_marks_the_filtered_stages_alone():
     boxes = [patch.get_facecolor() for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
     marked = boxes[list(STAGES["stage"]).index("block_a")]
     assert [colour == marked for colour in boxes] == [stage in filtered for stage in STAGES["stage"]]
+
+
+def test_the_costs_of_landmark_streams_are_drawn_too() -> None:
+    settings = dataclasses.replace(config.PROFILES["tiny"].network, landmark_stream=True, shape_stream=True)
+    stages = shape_table(network.Network(settings, CLASSES, 64))
+    drawn = plots.stage_costs(stages, "title").axes[0]
+    assert [text.get_text() for text in drawn.get_yticklabels()][-2:] == ["landmark_stream", "shape_stream"]
+
+
+def test_every_training_has_a_curve_also_where_there_are_more_than_colours() -> None:
+    names = [f"training {k}" for k in range(len(canvas.PALETTE) + 2)]
+    drawn = plots.curves(dict.fromkeys(names, LOG), dict.fromkeys(names, 0.5), "title").axes[0]
+    assert [line.get_label() for line in drawn.lines] == names
 
 
 def test_palette_suits_colour_blind_readers():

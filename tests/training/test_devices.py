@@ -64,7 +64,7 @@ def test_in_an_allocation_with_several_tasks_a_command_is_one_process(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     for name, value in {**ALLOCATION, **step}.items():
         monkeypatch.setenv(name, value)
-    for fabric in (single_process_fabric("cpu"), distributed_fabric("cpu", "fp32")):
+    for fabric in (single_process_fabric("cpu", "fp32"), distributed_fabric("cpu", "fp32")):
         fabric.launch()
         assert (fabric.world_size, fabric.global_rank) == (1, 0)
 

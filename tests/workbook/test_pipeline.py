@@ -219,6 +219,8 @@ def test_a_fine_tuned_job_has_the_network_of_the_weights_and_its_own_epochs(
     assert profile.network.landmark_stream and profile.network.variant == "3d+landmarks"
     with pytest.raises(InputError, match="no weights of profile paper"):
         pipeline.run_job(Job("mmi", "finetuned", 1), "paper", tmp_path)
+    with pytest.raises(InputError, match="norm = batch, the recipe none"):
+        pipeline.run_job(Job("mmi", "finetuned", 1), "tables", tmp_path, recipe="paper")
 
 
 def planned(tmp_path: Path, *settings: str) -> Counter[str]:

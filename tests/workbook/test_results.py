@@ -51,7 +51,7 @@ def test_each_store_is_brought_up_to_date_once(tmp_path: Path, monkeypatch: pyte
     assert not results.trained(FOLDS, "tiny", tmp_path) and opened == ["ckplus"]
     opened.clear()
     crossed = [Job(test, "3d+landmarks", trained_on=("mmi", "disfa")) for test in ("ckplus", "fera")]
-    assert len(results.shipped(crossed, "tiny", tmp_path)) == 2
+    assert len(results.shipped(crossed, "tiny")) == 2
     assert sorted(opened) == ["ckplus", "disfa", "fera", "mmi"]
 
 

@@ -98,16 +98,15 @@ def landmarks_follow(person: int, unit: int) -> float:
     """How far the detected landmarks follow an action unit from rest to full strength: 1 as far as the true ones.
 
     The detected motion (66, 2) projected on the true motion, as a share of it: 0 for landmarks that stay, below 0 for
-    landmarks that move the other way.
+    landmarks that move the other way; NaN where no face is found.
     """
-    renderer, motions = _lit(person, -40), []
+    renderer = _lit(person, -40)
     rest, full = (renderer.frame(Pose(_intensities(units))) for units in ({}, {unit: 5}))
-    motions.append(full[1][KEPT] - rest[1][KEPT])
     found = [faces.detect(frame, ClipSettings()) for frame, _ in (rest, full)]
     if found[0] is None or found[1] is None:
         return float("nan")
-    motions.append(found[1].landmarks - found[0].landmarks)
-    return float(np.sum(motions[0] * motions[1]) / np.sum(motions[0] ** 2))
+    true, detected = full[1][KEPT] - rest[1][KEPT], found[1].landmarks - found[0].landmarks
+    return float(np.sum(true * detected) / np.sum(true**2))
 
 
 EXPRESSIONS: Mapping[str, Mapping[int, int]] = {

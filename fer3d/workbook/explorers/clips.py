@@ -21,7 +21,7 @@ from fer3d.workbook.explorers.panels import BOX, CROP, NO_FACE, POINTS, SIDE, si
 def explore_clips(stores: Mapping[str, Store], titles: Mapping[str, str], roots: Mapping[str, Path]) -> Explorer:
     """Any frame of any clip, as recorded with box, crop and landmarks, and as stored.
 
-    A frame without a face has a frame of its own colour. Where the recording is no longer there, its crop is shown
+    Where no face was found, the border has another colour. Where the recording is no longer there, the crop is shown
     alone.
 
     Args:

@@ -50,11 +50,7 @@ class _Confusions(Explorer):
     """The matrix above the controls and the picture, the link below; ``tables`` are indexed by clip."""
 
     def __init__(
-        self,
-        tables: Mapping[str, pd.DataFrame],
-        store: Store,
-        data: str,
-        weigh: Callable[[Tensor], Tensor | None],
+        self, tables: Mapping[str, pd.DataFrame], store: Store, data: str, weigh: Callable[[Tensor], Tensor | None]
     ) -> None:
         self.tables, self.store, self.data, self.weigh = tables, store, data, weigh
         self.row_of = pd.Series(store.manifest.index, index=store.manifest["clip"])
@@ -73,7 +69,7 @@ class _Confusions(Explorer):
         self.matrix, self.download = _Matrix(classes, self.controls["cell"]), widgets.HTML()
         self.matrix.show(first)
         self._limit()
-        # Before the explorer draws, which is the last to hear of a change.
+        # Added before the explorer's own observers, so that these run first and the picture is drawn last.
         for name in ("variant", "subject"):
             self.controls[name].observe(self._follow, names="value")
         for name in ("variant", "cell", "subject", "sort"):
@@ -90,18 +86,18 @@ class _Confusions(Explorer):
         return table[kept].loc[sureness[kept].sort_values(ascending=_ORDERS[sort], kind="stable").index]
 
     def _limit(self, _change: Any = None) -> None:
-        """The slider ends with the chosen clips, which the link holds."""
+        """Let the slider end at the number of chosen clips, and the link hold them."""
         variant, cell, subject, sort = (self.controls[name].value for name in ("variant", "cell", "subject", "sort"))
         chosen = self._chosen(variant, cell, subject, sort)
         self.controls["clip"].max = max(1, len(chosen))
         saved = files.for_spreadsheets(chosen.reset_index()).to_csv(index=False, float_format="%.4f")
         content = base64.b64encode(saved.encode(errors="backslashreplace")).decode()
-        name = f"{cell[0]}-as-{cell[1]}.csv"  # a class name has no characters that HTML or a folder would take
+        name = f"{cell[0]}-as-{cell[1]}.csv"  # class names have no special characters of HTML or paths
         text = f"Download {_clips(len(chosen))} as CSV"
         self.download.value = f'<a download="{name}" href="data:text/csv;base64,{content}">{text}</a>'
 
     def _follow(self, _change: Any) -> None:
-        """The cells of another variant or subject; the chosen cell stays where it has clips. Drawn once, later."""
+        """List the cells of another variant or subject; the chosen one stays if it has clips. Draws nothing itself."""
         controls = self.controls
         table, before = self.tables[controls["variant"].value], controls["cell"].value
         if (subject := controls["subject"].value) != _EVERYBODY:

@@ -1,7 +1,7 @@
 """A slider and a list of choices: the browser's own, with accessible names, and with their keys in JupyterLab.
 
 JupyterLab takes the arrow keys and letters that are pressed in the controls of ipywidgets for its own commands, and a
-screen reader learns no name of an ipywidgets slider.
+slider of ipywidgets has no name for screen readers.
 """
 
 from typing import Any

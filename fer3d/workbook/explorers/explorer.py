@@ -71,7 +71,7 @@ class Explorer(widgets.VBox):
 
     @property
     def alt(self) -> str:
-        """The picture's alternative text: what its controls say; not those that stand at 0."""
+        """The picture's alternative text: the values of its controls; of ten or more, those that are not 0."""
         said = {name: _said(control) for name, control in self.controls.items()}
         return ", ".join(f"{name} {value}" for name, value in said.items() if value != "0" or len(said) < 10)
 

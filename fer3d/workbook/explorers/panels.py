@@ -19,7 +19,7 @@ SIDE = 400
 def with_points(picture: np.ndarray, points: np.ndarray, scale: float = 1, radius: float = 2.5) -> np.ndarray:
     """A copy of the picture with the points (66, 2) as dots with a dark edge; missing ones (NaN) are not drawn.
 
-    ``scale``: how many times larger the picture is than that in whose pixels the points are.
+    ``scale``: the picture's side divided by that of the picture in whose pixels the points are given.
     """
     picture = picture.copy()
     placed = (points + 0.5) * scale - 0.5  # the middle of a pixel has whole coordinates

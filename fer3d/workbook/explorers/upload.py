@@ -29,7 +29,7 @@ def explore_recording(first: Figure, trained: Weights) -> Explorer:
     def draw(upload: Sequence[Mapping[str, Any]]) -> Figure:
         if not upload:
             return first
-        with tempfile.TemporaryDirectory() as folder:  # the browser's name of the file is not used but for its end
+        with tempfile.TemporaryDirectory() as folder:  # of the browser's file name only the suffix is used
             shown = Path(folder) / f"uploaded{Path(upload[0]['name']).suffix[:6]}"
             shown.write_bytes(upload[0]["content"])
             try:
