@@ -40,6 +40,8 @@ PEOPLE = 6
 """Most people who are followed at once."""
 RETURN = 2.0
 """Seconds within which a person who was lost may return."""
+_PAUSE = 3
+"""A longer interval than so many of the one before, and than a window, is a pause: no window spans it."""
 _MARGIN = 1.5
 """What is kept of a frame round a face, in sides of its box."""
 
@@ -289,17 +291,18 @@ def follow(
     """
     tracker, cutters, nobody = Tracker(settings, most), dict[int, _Cutter](), _Nobody(settings.min_face)
     frames, last = 0, 0
-    before, lasting, end = math.inf, math.inf, 0.0
+    before, lasting, end, lost = math.inf, math.inf, 0.0, False
     done: list[Window | Gap] = []
     for item in items:
-        if isinstance(item, Flaw):
+        interval = 0.0 if isinstance(item, Flaw) else max(0.0, item.seconds - before)
+        if isinstance(item, Flaw) or (interval > max(seconds, _PAUSE * lasting) and not lost):
             done += [each for cutter in cutters.values() for each in cutter.end()]
-            done += [*nobody.end(), Gap(None, item.first_frame, None, math.nan, math.nan, item.why)]
+            done += [*nobody.end(), _between(item, end)]
             cutters.clear()
             tracker.end_stretch()
+        if lost := isinstance(item, Flaw):
             continue
         frames, last = frames + 1, item.number
-        interval = max(0.0, item.seconds - before)
         before, end, lasting = item.seconds, item.seconds + min(interval, lasting), interval or math.inf
         people = tracker.step(item.seconds, item.picture)
         for person in [person for person in cutters if person not in people]:
@@ -314,6 +317,13 @@ def follow(
     for cutter in cutters.values():
         done += cutter.end(frames)
     yield Step(None, end, {}, [*done, *nobody.end()], last + 1)
+
+
+def _between(item: TimedFrame | Flaw, end: float) -> Gap:
+    """The gap that a flaw is, or the pause before a frame, since the ``end`` of the last one."""
+    if isinstance(item, Flaw):
+        return Gap(None, item.first_frame, None, math.nan, math.nan, item.why)
+    return Gap(None, None, None, end, item.seconds, "no frame was recorded")
 
 
 class _Nobody:

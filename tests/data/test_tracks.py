@@ -113,6 +113,22 @@ def test_no_frame_lasts_as_long_as_a_pause_before_it(said: list[Flaw]) -> None:
     assert [step.end - 1 / 30 for step in steps[1:-1]] == pytest.approx([frame.seconds for frame in still[1:]])
 
 
+def test_no_window_spans_a_pause() -> None:
+    still = [TimedFrame(n, n / 30 + (n > 13), scenes.head(300, 220)) for n in range(28)]
+    first, gap, second = ended(still)
+    assert isinstance(first, Window) and isinstance(second, Window)
+    assert (first.first.frame, first.last.frame, second.first.frame, second.last.frame) == (0, 9, 14, 23)
+    assert isinstance(gap, Gap) and (gap.start, gap.end) == pytest.approx((14 / 30, 14 / 30 + 1))
+    assert gap.reason == "no frame was recorded" and first.person == second.person
+
+
+@pytest.mark.parametrize("intervals", [[0.5] * 20, [0.4] * 4 + [0.2] * 4 + [0.04] * 4 + [0.3] + [0.04] * 10])
+def test_a_low_or_varying_frame_rate_is_no_pause(intervals: list[float]) -> None:
+    frames = [TimedFrame(n, time, scenes.head(300, 220)) for n, time in enumerate(np.cumsum(intervals))]
+    found = ended(frames)
+    assert found and all(isinstance(each, Window) for each in found)
+
+
 @pytest.mark.parametrize("count", [1, 9])
 def test_a_face_that_is_too_small_is_said_to_be_so(count: int) -> None:
     small = [scenes.head(300, 220, 0.7)] * count
