@@ -85,7 +85,7 @@ def network(stages: pd.DataFrame, filtered: Sequence[str], title: str) -> Figure
             0,
             1.1,
             0.8,
-            STAGE_TITLES.get(stage, stage).replace("Reduction-", "Reduction-\n").replace(", ", ",\n"),
+            STAGE_TITLES[stage].replace("Reduction-", "Reduction-\n").replace(", ", ",\n"),
             kind,
         )
         axes.text(

@@ -212,14 +212,16 @@ STAGE_TITLES = {
     "reduction_b": "Reduction-B",
     "block_c": "3DIR-C",
     "head": "LSTM, linear",
+    "landmark_stream": "landmarks' motion",
+    "shape_stream": "landmarks' places",
 }
-"""The stages of `summary.shape_table` as Figure 2 calls them; the landmark streams are not in it."""
+"""The stages of `summary.shape_table` as Figure 2 calls them, and the landmark streams, which are not in it."""
 
 
 def stage_costs(stages: pd.DataFrame, title: str) -> Figure:
     """Parameters and multiply-adds per stage, from a shape table."""
     figure, panels = canvas.new(9, 0.9 + 0.34 * len(stages), title, 1, 2)
-    names = [STAGE_TITLES.get(stage, stage) for stage in stages["stage"]]
+    names = [STAGE_TITLES[stage] for stage in stages["stage"]]
     measures = (("parameters", stages["parameters"], BLUE), ("multiply-adds per clip", stages["gmac"] * 1e9, ORANGE))
     for axes, (unit, amounts, colour) in zip(panels, measures, strict=True):
         axes.barh(names, amounts, color=colour)
@@ -281,9 +283,11 @@ def curves(logs: Mapping[str, pd.DataFrame], held_out: Mapping[str, float], titl
     """
     figure, panels = canvas.new(9.5, 3, title, 1, 2)
     highest = max(log["loss"].max() for log in logs.values())
+    styles = list(itertools.product(("-", "--"), PALETTE))
     for axes, column in zip(panels, ("loss", "train_accuracy"), strict=True):
-        for colour, (training, log) in zip(itertools.cycle(PALETTE), logs.items(), strict=False):
-            axes.plot(log["epoch"], log[column], ".-" if len(log) < 50 else "-", color=colour, label=training)
+        for (dashes, colour), (training, log) in zip(itertools.cycle(styles), logs.items(), strict=False):
+            marker = "." if len(log) < 50 else ""
+            axes.plot(log["epoch"], log[column], marker + dashes, color=colour, label=training)
             if column == "train_accuracy":
                 end = log["epoch"].max()
                 words = f"{training}, held out" if len(logs) > 1 else "held out"

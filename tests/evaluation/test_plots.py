@@ -178,13 +178,14 @@ def test_the_costs_of_landmark_streams_are_drawn_too() -> None:
     settings = dataclasses.replace(config.PROFILES["tiny"].network, landmark_stream=True, shape_stream=True)
     stages = shape_table(network.Network(settings, CLASSES, 64))
     drawn = plots.stage_costs(stages, "title").axes[0]
-    assert [text.get_text() for text in drawn.get_yticklabels()][-2:] == ["landmark_stream", "shape_stream"]
+    assert [text.get_text() for text in drawn.get_yticklabels()][-2:] == ["landmarks' motion", "landmarks' places"]
 
 
 def test_every_training_has_a_curve_also_where_there_are_more_than_colours() -> None:
     names = [f"training {k}" for k in range(len(canvas.PALETTE) + 2)]
     drawn = plots.curves(dict.fromkeys(names, LOG), dict.fromkeys(names, 0.5), "title").axes[0]
     assert [line.get_label() for line in drawn.lines] == names
+    assert len({(line.get_color(), line.get_linestyle()) for line in drawn.lines}) == len(names)
 
 
 def test_palette_suits_colour_blind_readers():
