@@ -434,10 +434,11 @@ def _without_hole(path: Path, rate: float, *_state: int) -> frozenset[float]:
     To tell, the whole file is decoded: called only where an interval is long.
     """
     stamps: list[float] = []
-    with contextlib.suppress(VideoError), _opened(path) as capture:
+    with _opened(path) as capture:
         claimed = _count(capture, cv2.CAP_PROP_FRAME_COUNT)
-        while len(stamps) <= MAX_FRAMES and _grab_next(path, capture, claimed - len(stamps)) is not None:
-            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        with contextlib.suppress(VideoError):  # what comes behind a break is lost
+            while len(stamps) <= MAX_FRAMES and _grab_next(path, capture, claimed - len(stamps)) is not None:
+                stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
     exact = _counts_frames(path)
     missing = claimed - len(stamps)
     if exact and missing <= 0:

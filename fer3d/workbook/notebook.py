@@ -39,7 +39,7 @@ _SOCKET_NAME = 100
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-"""Of a notebook that names this interpreter's kernel."""
+"""The metadata of a notebook for this interpreter's kernel."""
 
 
 class ThisInterpreter(AsyncKernelManager):
